@@ -1,0 +1,242 @@
+//! The examples of every split, checked before anything else happens.
+//!
+//! [`Dataset::load`] reads the captions files, splits off the validation examples and looks at every image's
+//! header. It returns either a data set whose images are all there, or one error that lists everything that
+//! is wrong.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::captions::read_captions;
+use super::image_file::{self, ImageFileError, ImageProblem};
+use super::mt19937::PythonRandom;
+use super::problems::{ProblemKind, Problems};
+use crate::record::recipe::{DataFiles, Split, Validation};
+
+/// The seed of the validation split where only a fraction is given: the original study's.
+const DEFAULT_SPLIT_SEED: u64 = 42;
+/// Images named in a warning; the rest is counted.
+const SHOWN: usize = 5;
+
+/// An image and what is said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// File name as written in the captions file.
+    pub image: String,
+    pub path: PathBuf,
+    /// At least one; none is blank.
+    pub captions: Vec<String>,
+}
+
+/// The splits of a data set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dataset {
+    /// In the order of the captions file, or of the seeded shuffle that split off the validation examples.
+    pub train: Vec<Example>,
+    pub validation: Vec<Example>,
+    /// Empty where the data set has no test split.
+    pub test: Vec<Example>,
+    /// Examples of the domain the model came from; empty where none is given.
+    pub source: Vec<Example>,
+    /// What is doubtful but usable, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Why a data set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    #[error("{0}")]
+    Problems(Problems),
+    #[error(
+        "data.validation: {0}\nhint: write `validation: {{fraction: 0.1, seed: 42}}`, or `captions` and `images` of its own"
+    )]
+    Validation(String),
+    #[error(transparent)]
+    Image(#[from] ImageFileError),
+}
+
+impl Dataset {
+    /// Reads all splits.
+    ///
+    /// A validation fraction is split off as the original study did it: the training captions in the order of
+    /// their file are shuffled as Python's `random.seed(seed); random.shuffle` does, and the last `int(n *
+    /// fraction)` of them are taken.
+    ///
+    /// # Errors
+    /// Every unreadable captions file, empty split, empty caption, duplicate name and missing or broken
+    /// image, in one error. That an image is in two splits is a warning.
+    pub fn load(files: &DataFiles) -> Result<Self, DataError> {
+        let rule = ValidationRule::new(&files.validation)?;
+        let mut problems = Problems::default();
+        let mut data = Self { train: read_split("train", &files.train, &mut problems), ..Self::default() };
+        match rule {
+            ValidationRule::Fraction { fraction, seed } if !data.train.is_empty() => {
+                data.split_off_validation(fraction, seed, &mut problems);
+            }
+            ValidationRule::Fraction { .. } => {}
+            ValidationRule::Files(split) => {
+                data.validation = read_split("validation", &split, &mut problems);
+            }
+        }
+        if let Some(split) = &files.test {
+            data.test = read_split("test", split, &mut problems);
+        }
+        if let Some(split) = &files.source {
+            data.source = read_split("source", split, &mut problems);
+        }
+        data.check_images(&mut problems);
+        if !problems.is_empty() {
+            return Err(DataError::Problems(problems));
+        }
+        data.warnings = data.shared_images();
+        Ok(data)
+    }
+
+    /// The splits with their names, in a fixed order.
+    pub fn splits(&self) -> [(&'static str, &[Example]); 4] {
+        [
+            ("train", &self.train),
+            ("validation", &self.validation),
+            ("test", &self.test),
+            ("source", &self.source),
+        ]
+    }
+
+    fn split_off_validation(&mut self, fraction: f64, seed: u64, problems: &mut Problems) {
+        PythonRandom::new(seed).shuffle(&mut self.train);
+        let total = self.train.len();
+        // Truncation towards zero is Python's int().
+        let taken = (total as f64 * fraction) as usize;
+        self.validation = self.train.split_off(total - taken.min(total));
+        for (name, examples) in [("train", &self.train), ("validation", &self.validation)] {
+            if examples.is_empty() {
+                let entry = format!("{name}: a fraction of {fraction} leaves none of {total} examples");
+                problems.add(ProblemKind::EmptySplit, entry);
+            }
+        }
+    }
+
+    /// Looks at every image once, however many splits it is in.
+    fn check_images(&self, problems: &mut Problems) {
+        let paths: BTreeSet<&Path> = self
+            .splits()
+            .into_iter()
+            .flat_map(|(_, examples)| examples)
+            .map(|example| example.path.as_path())
+            .collect();
+        let paths: Vec<&Path> = paths.into_iter().collect();
+        let failures: Vec<ImageFileError> =
+            paths.par_iter().filter_map(|path| image_file::inspect(path).err()).collect();
+        for failure in failures {
+            match failure.problem {
+                ImageProblem::Missing => {
+                    problems.add(ProblemKind::MissingImage, failure.path.display().to_string());
+                }
+                _ => problems.add(ProblemKind::BrokenImage, failure.to_string()),
+            }
+        }
+    }
+
+    /// A sentence for each two of the training, validation and test splits that share images.
+    fn shared_images(&self) -> Vec<String> {
+        let [train, validation, test, _] = self.splits();
+        let pairs = [(train, validation), (train, test), (validation, test)];
+        pairs.into_iter().filter_map(|(first, second)| shared(first, second)).collect()
+    }
+}
+
+fn shared(first: (&str, &[Example]), second: (&str, &[Example])) -> Option<String> {
+    let paths: BTreeSet<&Path> = first.1.iter().map(|example| example.path.as_path()).collect();
+    let both: Vec<&str> = second
+        .1
+        .iter()
+        .filter(|example| paths.contains(example.path.as_path()))
+        .map(|example| example.image.as_str())
+        .collect();
+    if both.is_empty() {
+        return None;
+    }
+    let mut names = both.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if both.len() > SHOWN {
+        names += &format!(" and {} more", both.len() - SHOWN);
+    }
+    let count = both.len();
+    let images = if count == 1 { "image is" } else { "images are" };
+    Some(format!("{count} {images} in both {} and {}: {names}", first.0, second.0))
+}
+
+/// Where the validation examples come from, with its settings checked.
+enum ValidationRule {
+    Fraction { fraction: f64, seed: u64 },
+    Files(Split),
+}
+
+impl ValidationRule {
+    fn new(validation: &Validation) -> Result<Self, DataError> {
+        let refused = |reason: &str| Err(DataError::Validation(reason.to_owned()));
+        match (validation.fraction, &validation.captions, &validation.images) {
+            (Some(fraction), None, None) if fraction > 0.0 && fraction < 1.0 => {
+                Ok(Self::Fraction { fraction, seed: validation.seed.unwrap_or(DEFAULT_SPLIT_SEED) })
+            }
+            (Some(fraction), None, None) => {
+                refused(&format!("fraction is {fraction}; it must lie between 0 and 1"))
+            }
+            (None, Some(_), Some(_)) if validation.seed.is_some() => {
+                refused("seed has no meaning beside `captions` and `images`")
+            }
+            (None, Some(captions), Some(images)) => {
+                Ok(Self::Files(Split { captions: captions.clone(), images: images.clone() }))
+            }
+            (Some(_), _, _) => refused("fraction excludes `captions` and `images`"),
+            (None, None, None) => refused("it says neither fraction nor files"),
+            (None, _, _) => refused("`captions` and `images` are needed both"),
+        }
+    }
+}
+
+/// The entries of a captions file whose captions are sound. Images are checked later, for all splits
+/// together.
+fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example> {
+    let file = match read_captions(Path::new(&split.captions)) {
+        Ok(file) => file,
+        Err(error) => {
+            problems.add(ProblemKind::Captions, error.to_string());
+            return Vec::new();
+        }
+    };
+    for image in &file.duplicates {
+        problems.add(ProblemKind::DuplicateEntry, format!("{}: {image:?}", split.captions));
+    }
+    if file.entries.is_empty() {
+        problems.add(ProblemKind::EmptySplit, format!("{name}: {} has no entries", split.captions));
+    }
+    // One path for one image, however the folder is written, so that splits can be compared.
+    let folder = match fs::canonicalize(&split.images) {
+        Ok(folder) => folder,
+        Err(error) => {
+            problems.add(ProblemKind::ImagesFolder, format!("{name}: {}: {error}", split.images));
+            return Vec::new();
+        }
+    };
+    let mut examples = Vec::with_capacity(file.entries.len());
+    for entry in file.entries {
+        let is_blank = |caption: &String| caption.trim().is_empty();
+        if entry.captions.is_empty() || entry.captions.iter().any(is_blank) {
+            let described = format!("{}: {:?}", split.captions, entry.image);
+            problems.add(ProblemKind::EmptyCaption, described);
+        }
+        examples.push(Example {
+            path: folder.join(&entry.image),
+            image: entry.image,
+            captions: entry.captions,
+        });
+    }
+    examples
+}
+
+#[cfg(test)]
+#[path = "dataset_tests.rs"]
+mod tests;

@@ -1,0 +1,326 @@
+//! Reads an image file into 8-bit RGB, within limits and without trust.
+//!
+//! The colours are those of Pillow's `Image.open(path).convert("RGB")`: grey is replicated, palettes are
+//! looked up, alpha is dropped (the colour beneath it stays), 16-bit colour keeps its high byte while 16-bit
+//! grey is clipped to 255, of an animation the first frame counts, and the orientation in EXIF is not
+//! applied. The format is told by the content; the file's extension does not matter. PNG, BMP and GIF decode
+//! as in Pillow to the last bit. JPEG does not (the decoders round differently): see the bounds in this
+//! module's tests.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::completeness::is_complete;
+
+/// Longest side that is read, in pixels.
+pub const MAX_SIDE: u32 = 20_000;
+/// Most pixels that are read; Pillow's bound against decompression bombs.
+pub const MAX_PIXELS: u64 = 178_956_970;
+/// Largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 512 << 20;
+/// Most bytes that a decoder may allocate.
+const MAX_DECODED_BYTES: u64 = 1 << 30;
+
+/// Why an image file is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct ImageFileError {
+    pub path: PathBuf,
+    pub problem: ImageProblem,
+}
+
+/// What is wrong with an image file.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageProblem {
+    #[error("no such file")]
+    Missing,
+    #[error("not a regular file")]
+    NotAFile,
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
+    #[error("the file is empty")]
+    Empty,
+    #[error("the file has {0} bytes; at most {MAX_FILE_BYTES} are read")]
+    FileTooLarge(u64),
+    #[error("not an image of a supported format (JPEG, PNG, GIF, BMP, WebP)")]
+    UnknownFormat,
+    #[error("{0} x {1} pixels are too many; at most {MAX_SIDE} a side and {MAX_PIXELS} in all are read")]
+    TooManyPixels(u32, u32),
+    #[error("the file is cut off")]
+    Truncated,
+    #[error("cannot be decoded: {0}")]
+    Broken(String),
+}
+
+/// Reads the whole image.
+pub fn read_rgb(path: &Path) -> Result<RgbImage, ImageFileError> {
+    let read = || {
+        let bytes = read_bytes(path)?;
+        contained(|| decode(&bytes))
+    };
+    read().map_err(|problem| named(path, problem))
+}
+
+/// Width and height in pixels, from the header; the file must also be there to its end. Decodes no pixel.
+pub fn inspect(path: &Path) -> Result<(u32, u32), ImageFileError> {
+    let inspect = || {
+        let bytes = read_bytes(path)?;
+        contained(|| Ok(open(&bytes)?.dimensions()))
+    };
+    inspect().map_err(|problem| named(path, problem))
+}
+
+/// Decodes an image that is already in memory, by the same rules as [`read_rgb`].
+pub fn decode_rgb(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
+    contained(|| decode(bytes))
+}
+
+/// The bytes of a regular file of bounded size.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImageProblem> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => ImageProblem::Missing,
+        _ => ImageProblem::Unreadable(error),
+    };
+    // The kind of file is looked at first: opening a named pipe would wait for ever.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ImageProblem::NotAFile);
+    }
+    match metadata.len() {
+        0 => Err(ImageProblem::Empty),
+        length if length > MAX_FILE_BYTES => Err(ImageProblem::FileTooLarge(length)),
+        _ => fs::read(path).map_err(unreadable),
+    }
+}
+
+fn named(path: &Path, problem: ImageProblem) -> ImageFileError {
+    ImageFileError { path: path.to_owned(), problem }
+}
+
+/// Runs a decoder; a panic in it is an error of the file.
+fn contained<T>(decode: impl FnOnce() -> Result<T, ImageProblem>) -> Result<T, ImageProblem> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(ImageProblem::Broken("the decoder gave up on its content".into())))
+}
+
+/// A decoder that has read the header of a complete file within limits.
+fn open(bytes: &[u8]) -> Result<impl ImageDecoder + '_, ImageProblem> {
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(ImageProblem::Unreadable)?;
+    let format = reader.format().ok_or(ImageProblem::UnknownFormat)?;
+    if !format.reading_enabled() {
+        return Err(ImageProblem::UnknownFormat);
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if width.max(height) > MAX_SIDE || pixels > MAX_PIXELS {
+        return Err(ImageProblem::TooManyPixels(width, height));
+    }
+    if pixels == 0 {
+        return Err(ImageProblem::Broken("it has no pixels".into()));
+    }
+    if decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(ImageProblem::TooManyPixels(width, height));
+    }
+    if !is_complete(format, bytes) {
+        return Err(ImageProblem::Truncated);
+    }
+    Ok(decoder)
+}
+
+fn decode(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
+    let decoder = open(bytes)?;
+    let clips = is_sixteen_bit_grey(bytes, decoder.color_type());
+    let picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    Ok(to_rgb(picture, clips))
+}
+
+fn broken(error: image::ImageError) -> ImageProblem {
+    ImageProblem::Broken(error.to_string())
+}
+
+/// True for 16-bit PNGs without colour and without an alpha channel of their own, which Pillow clips instead
+/// of scaling.
+fn is_sixteen_bit_grey(bytes: &[u8], color: ColorType) -> bool {
+    /// Where the header chunk of a PNG says its colour type; 0 is grey, with or without a transparent shade.
+    const COLOR_TYPE_OFFSET: usize = 25;
+    match color {
+        ColorType::L16 => true,
+        ColorType::La16 => {
+            image::guess_format(bytes).ok() == Some(ImageFormat::Png)
+                && bytes.get(COLOR_TYPE_OFFSET) == Some(&0)
+        }
+        _ => false,
+    }
+}
+
+/// Pillow's `convert("RGB")`.
+fn to_rgb(picture: DynamicImage, clips: bool) -> RgbImage {
+    let (width, height) = (picture.width(), picture.height());
+    let narrow = |value: u16| {
+        if clips { value.min(255) as u8 } else { (value >> 8) as u8 }
+    };
+    match picture {
+        DynamicImage::ImageLuma16(grey) => {
+            RgbImage::from_fn(width, height, |x, y| image::Rgb([narrow(grey.get_pixel(x, y).0[0]); 3]))
+        }
+        DynamicImage::ImageLumaA16(grey) => {
+            RgbImage::from_fn(width, height, |x, y| image::Rgb([narrow(grey.get_pixel(x, y).0[0]); 3]))
+        }
+        DynamicImage::ImageRgb16(colour) => {
+            RgbImage::from_fn(width, height, |x, y| image::Rgb(colour.get_pixel(x, y).0.map(narrow)))
+        }
+        DynamicImage::ImageRgba16(colour) => RgbImage::from_fn(width, height, |x, y| {
+            let [r, g, b, _] = colour.get_pixel(x, y).0;
+            image::Rgb([r, g, b].map(narrow))
+        }),
+        eight_bit => eight_bit.into_rgb8(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/processor");
+        folder.join(name)
+    }
+
+    /// What Pillow decoded differs from what this module decodes: share of samples, and the largest
+    /// difference.
+    fn difference(file: &str, pillow: &str) -> (f64, u8) {
+        let (ours, theirs) = (read_rgb(&fixture(file)).unwrap(), read_rgb(&fixture(pillow)).unwrap());
+        assert_eq!(ours.dimensions(), theirs.dimensions());
+        let differences: Vec<u8> = ours.iter().zip(theirs.iter()).map(|(a, b)| a.abs_diff(*b)).collect();
+        let differing = differences.iter().filter(|&&d| d > 0).count();
+        let largest = differences.iter().copied().max().unwrap_or(0);
+        (differing as f64 / differences.len() as f64, largest)
+    }
+
+    #[test]
+    fn jpegs_and_lossy_webp_differ_from_pillow_within_stated_bounds() {
+        // Share of samples that differ and largest difference, of 255. Chroma that is stored at half the
+        // resolution (4:2:0) is enlarged by other rules in libjpeg; saturated edges can differ by 30 there.
+        let bounds = [
+            ("lossy_444.jpg", "pillow_lossy_444.png", 0.03, 3),
+            ("lossy_420.jpg", "pillow_lossy_420.png", 0.3, 4),
+            ("lossy_progressive.jpg", "pillow_lossy_progressive.png", 0.3, 4),
+            ("lossy_grey.jpg", "pillow_lossy_grey.png", 0.02, 1),
+            ("lossy_cmyk.jpg", "pillow_lossy_cmyk.png", 0.01, 1),
+            ("lossy_webp.webp", "pillow_lossy_webp.png", 0.0, 0),
+        ];
+        for (file, pillow, share, most) in bounds {
+            let (differing, largest) = difference(file, pillow);
+            assert!(differing <= share && largest <= most, "{file}: {differing} differ, by {largest}");
+        }
+    }
+
+    /// A file that is refused, and how.
+    fn refused(name: &str, bytes: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let decoding = read_rgb(&path).unwrap_err().to_string();
+        let inspection = inspect(&path).map_or_else(|error| error.to_string(), |_| decoding.clone());
+        assert_eq!(inspection, decoding);
+        decoding.replace(&folder.path().display().to_string(), "DIR")
+    }
+
+    #[test]
+    fn files_that_are_no_images_are_refused_by_name() {
+        assert_eq!(refused("a.png", b""), "DIR/a.png: the file is empty");
+        let unknown = "not an image of a supported format (JPEG, PNG, GIF, BMP, WebP)";
+        assert_eq!(refused("b.jpg", b"<html>404</html>"), format!("DIR/b.jpg: {unknown}"));
+        assert_eq!(refused("c.tif", b"II*\0\x08\0\0\0"), format!("DIR/c.tif: {unknown}"));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = read_rgb(&folder.path().join("no.png")).unwrap_err();
+        assert!(missing.to_string().ends_with("no.png: no such file"));
+        assert!(matches!(read_rgb(folder.path()).unwrap_err().problem, ImageProblem::NotAFile));
+    }
+
+    #[test]
+    fn cut_off_files_are_refused_wherever_they_are_cut() {
+        let fixtures =
+            ["exact_same.png", "lossy_420.jpg", "exact_gif.gif", "exact_bitmap.bmp", "exact_webp.webp"];
+        for name in fixtures {
+            let whole = fs::read(fixture(name)).unwrap();
+            for kept in [4, 20, 60, whole.len() / 2, whole.len() - 13] {
+                let result = decode_rgb(&whole[..kept]);
+                assert!(result.is_err(), "{name} cut to {kept} of {}", whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_files_give_an_error_or_a_picture_but_no_panic() {
+        let fixtures = [
+            "exact_same.png",
+            "lossy_420.jpg",
+            "lossy_progressive.jpg",
+            "exact_gif.gif",
+            "exact_bitmap.bmp",
+            "exact_webp.webp",
+            "lossy_webp.webp",
+            "exact_palette.png",
+        ];
+        for name in fixtures {
+            let whole = fs::read(fixture(name)).unwrap();
+            for position in (0..whole.len()).step_by(7) {
+                let mut damaged = whole.clone();
+                damaged[position] ^= 0x55;
+                let _ = decode_rgb(&damaged);
+            }
+        }
+    }
+
+    #[test]
+    fn a_decoder_that_panics_is_an_error_of_the_file() {
+        let result: Result<(), ImageProblem> = contained(|| panic!("as a decoder might"));
+        assert!(matches!(result, Err(ImageProblem::Broken(_))));
+    }
+
+    #[test]
+    fn a_decompression_bomb_is_refused_from_its_header() {
+        // The header of a PNG of 60000 x 60000 pixels, put into a small one; its checksum is made to fit.
+        for (width, height) in [(60_000u32, 60_000u32), (20_001, 1), (19_000, 19_000)] {
+            let mut bytes = fs::read(fixture("exact_same.png")).unwrap();
+            bytes[16..20].copy_from_slice(&width.to_be_bytes());
+            bytes[20..24].copy_from_slice(&height.to_be_bytes());
+            let checksum = crc32(&bytes[12..29]);
+            bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+            let message = refused("bomb.png", &bytes);
+            let expected =
+                format!("DIR/bomb.png: {width} x {height} pixels are too many; at most 20000 a side");
+            assert!(message.starts_with(&expected), "{message}");
+        }
+    }
+
+    /// The checksum of PNG chunks, bit by bit.
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |state, &byte| {
+            (0..8).fold(state ^ u32::from(byte), |s, _| (s >> 1) ^ (0xedb8_8320 & (s & 1).wrapping_neg()))
+        })
+    }
+
+    #[test]
+    fn the_content_tells_the_format_and_the_extension_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("really_a_png.jpg");
+        fs::copy(fixture("exact_down.png"), &path).unwrap();
+        assert_eq!(inspect(&path).unwrap(), (97, 61));
+        assert_eq!(read_rgb(&path).unwrap(), read_rgb(&fixture("exact_down.png")).unwrap());
+    }
+}

@@ -1,0 +1,28 @@
+//! Images and captions from files to plain numbers; nothing here knows a tensor or a model.
+//!
+//! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`mt19937`]
+//! (the seeded split), [`problems`] (all faults in one error). Pictures: [`image_file`] and [`completeness`]
+//! (decoding), [`processor`], [`processor_config`] and [`resample`] (the model's input), [`pixels`] (many at
+//! once). Text: [`tokenizer`], [`batch`].
+
+pub mod batch;
+pub mod captions;
+pub mod completeness;
+pub mod dataset;
+pub mod digest;
+pub mod image_file;
+pub mod mt19937;
+pub mod pixels;
+pub mod problems;
+pub mod processor;
+pub mod processor_config;
+pub mod resample;
+pub mod tokenizer;
+
+pub use batch::{TokenBatch, collate};
+pub use dataset::{DataError, Dataset, Example};
+pub use digest::digest;
+pub use image_file::{ImageFileError, read_rgb};
+pub use pixels::load_pixels;
+pub use processor::ImageProcessor;
+pub use tokenizer::CaptionTokenizer;

@@ -1,0 +1,97 @@
+//! Decodes and processes the images of examples, in parallel.
+
+use rayon::prelude::*;
+
+use super::dataset::{DataError, Example};
+use super::image_file::read_rgb;
+use super::problems::{ProblemKind, Problems};
+use super::processor::ImageProcessor;
+
+/// Each example's image as the model takes it: `3 x height x width` values, channels first. In the order of
+/// the examples.
+///
+/// All of it is held in memory at once (1.8 MB an image at 384 x 384): hand in as many examples as fit.
+///
+/// # Errors
+/// Lists every image that cannot be decoded, and, where the processor does not resize, every image of another
+/// size.
+pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<Vec<Vec<f32>>, DataError> {
+    let loaded: Vec<Result<Vec<f32>, String>> =
+        examples.par_iter().map(|example| pixels_of(example, processor)).collect();
+    let mut problems = Problems::default();
+    let mut pixels = Vec::with_capacity(loaded.len());
+    for result in loaded {
+        match result {
+            Ok(values) => pixels.push(values),
+            Err(reason) => problems.add(ProblemKind::BrokenImage, reason),
+        }
+    }
+    if problems.is_empty() { Ok(pixels) } else { Err(DataError::Problems(problems)) }
+}
+
+fn pixels_of(example: &Example, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
+    let picture = read_rgb(&example.path).map_err(|error| error.to_string())?;
+    let (width, height) = picture.dimensions();
+    if !processor.do_resize && (width, height) != (processor.width, processor.height) {
+        let wanted = format!("{} x {}", processor.width, processor.height);
+        let path = example.path.display();
+        return Err(format!(
+            "{path}: {width} x {height} pixels, but the processor does not resize (`do_resize: false`) and the model takes {wanted}"
+        ));
+    }
+    Ok(processor.process(&picture))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn example(folder: &Path, name: &str) -> Example {
+        Example { image: name.to_owned(), path: folder.join(name), captions: vec!["x".to_owned()] }
+    }
+
+    fn picture(folder: &Path, name: &str, side: u32, shade: u8) -> Example {
+        let picture = image::RgbImage::from_pixel(side, side, image::Rgb([shade; 3]));
+        picture.save(folder.join(name)).unwrap();
+        example(folder, name)
+    }
+
+    #[test]
+    fn pixels_come_in_the_order_of_the_examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let examples: Vec<Example> = (0..40)
+            .map(|shade| picture(folder.path(), &format!("{shade}.png"), u32::from(shade) % 5 + 1, shade))
+            .collect();
+        let processor =
+            ImageProcessor { do_normalize: false, do_rescale: false, ..ImageProcessor::square(3) };
+        let pixels = load_pixels(&examples, &processor).unwrap();
+        assert_eq!(pixels.len(), 40);
+        for (shade, values) in pixels.into_iter().enumerate() {
+            assert_eq!(values, vec![shade as f32; 27]);
+        }
+    }
+
+    #[test]
+    fn all_images_that_cannot_be_used_are_listed_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("z.png"), b"nothing").unwrap();
+        let examples = [
+            example(folder.path(), "z.png"),
+            picture(folder.path(), "good.png", 3, 1),
+            picture(folder.path(), "other_size.png", 4, 1),
+            example(folder.path(), "a.png"),
+        ];
+        let processor = ImageProcessor { do_resize: false, ..ImageProcessor::square(3) };
+        let Err(DataError::Problems(problems)) = load_pixels(&examples, &processor) else {
+            panic!("three of the images are of no use");
+        };
+        let entries = problems.of_kind(ProblemKind::BrokenImage);
+        assert_eq!(entries.len(), 3);
+        assert!(entries[0].contains("z.png: not an image"), "{entries:?}");
+        assert!(entries[1].contains("other_size.png: 4 x 4 pixels, but"), "{entries:?}");
+        assert!(entries[2].ends_with("a.png: no such file"), "{entries:?}");
+    }
+}

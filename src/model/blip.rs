@@ -1,0 +1,70 @@
+//! The whole model: an image encoder, a caption decoder, and the loss between them.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+use super::config::Config;
+use super::ops::{Mask, Targets, cross_entropy};
+use super::text::TextDecoder;
+use super::vision::VisionModel;
+use super::weights::Weights;
+use crate::data::TokenBatch;
+
+/// `BlipForConditionalGeneration`.
+#[derive(Debug, Clone)]
+pub struct Blip {
+    pub config: Config,
+    pub vision_model: VisionModel,
+    pub text_decoder: TextDecoder,
+}
+
+impl Blip {
+    /// Builds the model over `weights`.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape than the configuration says.
+    pub fn new(config: &Config, weights: &Weights) -> Result<Self> {
+        Self::from_builder(config, weights.builder())
+    }
+
+    /// Builds the model over the tensors of `vb`.
+    pub fn from_builder(config: &Config, vb: VarBuilder) -> Result<Self> {
+        Ok(Self {
+            config: config.clone(),
+            vision_model: VisionModel::new(&config.vision, vb.pp("vision_model"))?,
+            text_decoder: TextDecoder::new(&config.text, vb.pp("text_decoder"))?,
+        })
+    }
+
+    /// Logits (captions x (tokens - 1), vocabulary) of each caption token from those before it.
+    ///
+    /// The last token of a row predicts nothing and, with a causal mask, nothing sees it: it is left out.
+    pub fn logits(&self, image_embeds: &Tensor, captions: &TokenBatch) -> Result<Tensor> {
+        let inputs = captions.columns.saturating_sub(1);
+        if inputs == 0 {
+            candle_core::bail!("a batch of captions with fewer than two tokens has nothing to predict");
+        }
+        let ids: Vec<u32> =
+            captions.ids.chunks_exact(captions.columns).flat_map(|row| &row[..inputs]).copied().collect();
+        let lengths = captions.lengths.iter().map(|length| (*length).min(inputs)).collect();
+        let mask = Mask { causal: true, key_lengths: Some(Arc::new(lengths)) };
+        self.text_decoder.logits(&ids, image_embeds, &mask)?.flatten(0, 1)
+    }
+}
+
+/// The tokens that the logits of [`Blip::logits`] should predict; padding only where `pads_count`.
+pub fn targets(captions: &TokenBatch, pads_count: bool) -> Targets {
+    let rows = captions.ids.chunks_exact(captions.columns.max(1)).zip(&captions.lengths);
+    let targets = rows.flat_map(|(row, length)| {
+        row.iter().enumerate().skip(1).map(move |(i, id)| (pads_count || i < *length).then_some(*id))
+    });
+    Arc::new(targets.collect())
+}
+
+/// The mean loss over the targets that count, a scalar.
+pub fn mean_loss(logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
+    let count = targets.iter().flatten().count().max(1);
+    cross_entropy(logits, targets, label_smoothing)?.sum_all()? / count as f64
+}

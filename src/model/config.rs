@@ -1,0 +1,199 @@
+//! The shape of a BLIP model, from a `config.json` as the hub has it.
+
+use std::path::Path;
+
+use candle_transformers::models::{blip, blip_text};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Sizes of both halves, and the tokens that captioning needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub vision: blip::VisionConfig,
+    pub text: blip_text::Config,
+    pub tokens: SpecialTokens,
+}
+
+/// Token ids with a meaning of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct SpecialTokens {
+    /// `[DEC]`: generation starts from it.
+    #[serde(rename = "bos_token_id")]
+    pub start: u32,
+    /// `[SEP]`: ends a caption.
+    #[serde(rename = "sep_token_id")]
+    pub end: u32,
+    #[serde(rename = "pad_token_id")]
+    pub pad: u32,
+}
+
+/// Why a `config.json` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path} is not a BLIP configuration: {reason}")]
+    Invalid { path: String, reason: String },
+}
+
+impl Config {
+    /// Reads `config.json` of a model folder.
+    pub fn load(folder: &Path) -> Result<Self, ConfigError> {
+        let path = folder.join("config.json");
+        let name = path.display().to_string();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text)
+                .and_then(|config| config.check().map(|()| config))
+                .map_err(|reason| ConfigError::Invalid { path: name, reason }),
+            Err(source) => Err(ConfigError::Read { path: name, source }),
+        }
+    }
+
+    /// Reads a configuration's JSON. Missing keys take the values that transformers gives them
+    /// (`BlipTextConfig` and `BlipVisionConfig`; `encoder_hidden_size` is the vision model's width).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let root: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let part = |name: &str, defaults: Value| -> Result<Value, String> {
+            let given = match root.get(name) {
+                None | Some(Value::Null) => Map::new(),
+                Some(Value::Object(given)) => given.clone(),
+                Some(other) => return Err(format!("`{name}` is {other}, not a mapping")),
+            };
+            let Value::Object(mut filled) = defaults else { unreachable!("defaults are mappings") };
+            filled.extend(given.into_iter().filter(|(_, value)| !value.is_null()));
+            Ok(Value::Object(filled))
+        };
+        let vision = part("vision_config", vision_defaults())?;
+        let mut text = part("text_config", text_defaults())?;
+        text["encoder_hidden_size"] = vision["hidden_size"].clone();
+        let read = |name: &str, error: serde_json::Error| format!("`{name}`: {error}");
+        Ok(Self {
+            tokens: serde_json::from_value(text.clone()).map_err(|error| read("text_config", error))?,
+            vision: serde_json::from_value(vision).map_err(|error| read("vision_config", error))?,
+            text: serde_json::from_value(text).map_err(|error| read("text_config", error))?,
+        })
+    }
+
+    /// Refuses sizes that no model can have.
+    pub fn check(&self) -> Result<(), String> {
+        let (vision, text, tokens) = (&self.vision, &self.text, &self.tokens);
+        let divides = |part: &str, whole: usize, n: usize, what: &str| match n {
+            0 => Err(format!("`{part}` has no {what}")),
+            n if !whole.is_multiple_of(n) || whole == 0 => {
+                Err(format!("`{part}`: {whole} is not divisible by {n} {what}"))
+            }
+            _ => Ok(()),
+        };
+        divides("vision_config", vision.hidden_size, vision.num_attention_heads, "attention heads")?;
+        divides("text_config", text.hidden_size, text.num_attention_heads, "attention heads")?;
+        divides("vision_config", vision.image_size, vision.patch_size, "pixels a patch")?;
+        for (name, id) in [("bos", tokens.start), ("sep", tokens.end), ("pad", tokens.pad)] {
+            if id as usize >= text.vocab_size {
+                return Err(format!(
+                    "`text_config.{name}_token_id` is {id}, beyond `vocab_size` {}",
+                    text.vocab_size
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Name and shape of every tensor, tied ones once, sorted by name.
+    pub fn tensor_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut shapes = Vec::new();
+        let mut add = |name: String, shape: &[usize]| shapes.push((name, shape.to_vec()));
+        let (vision, width) = (&self.vision, self.vision.hidden_size);
+        let root = "vision_model.embeddings";
+        add(format!("{root}.class_embedding"), &[1, 1, width]);
+        add(format!("{root}.position_embedding"), &[1, self.image_tokens(), width]);
+        add(format!("{root}.patch_embedding.weight"), &[width, 3, vision.patch_size, vision.patch_size]);
+        add(format!("{root}.patch_embedding.bias"), &[width]);
+        let mut linear = |name: String, outs: usize, ins: usize| {
+            add(format!("{name}.weight"), &[outs, ins]);
+            add(format!("{name}.bias"), &[outs]);
+        };
+        let mut norms = vec![("vision_model.post_layernorm".to_owned(), width)];
+        for i in 0..vision.num_hidden_layers {
+            let layer = format!("vision_model.encoder.layers.{i}");
+            linear(format!("{layer}.self_attn.qkv"), 3 * width, width);
+            linear(format!("{layer}.self_attn.projection"), width, width);
+            linear(format!("{layer}.mlp.fc1"), vision.intermediate_size, width);
+            linear(format!("{layer}.mlp.fc2"), width, vision.intermediate_size);
+            norms.extend([1, 2].map(|n| (format!("{layer}.layer_norm{n}"), width)));
+        }
+        let (text, width) = (&self.text, self.text.hidden_size);
+        norms.push(("text_decoder.bert.embeddings.LayerNorm".to_owned(), width));
+        for i in 0..text.num_hidden_layers {
+            let layer = format!("text_decoder.bert.encoder.layer.{i}");
+            for (name, source) in [("attention", width), ("crossattention", text.encoder_hidden_size)] {
+                linear(format!("{layer}.{name}.self.query"), width, width);
+                linear(format!("{layer}.{name}.self.key"), width, source);
+                linear(format!("{layer}.{name}.self.value"), width, source);
+                linear(format!("{layer}.{name}.output.dense"), width, width);
+                norms.push((format!("{layer}.{name}.output.LayerNorm"), width));
+            }
+            linear(format!("{layer}.intermediate.dense"), text.intermediate_size, width);
+            linear(format!("{layer}.output.dense"), width, text.intermediate_size);
+            norms.push((format!("{layer}.output.LayerNorm"), width));
+        }
+        linear("text_decoder.cls.predictions.transform.dense".to_owned(), width, width);
+        norms.push(("text_decoder.cls.predictions.transform.LayerNorm".to_owned(), width));
+        for (name, width) in norms {
+            add(format!("{name}.weight"), &[width]);
+            add(format!("{name}.bias"), &[width]);
+        }
+        let root = "text_decoder.bert.embeddings";
+        add(format!("{root}.word_embeddings.weight"), &[text.vocab_size, width]);
+        add(format!("{root}.position_embeddings.weight"), &[text.max_position_embeddings, width]);
+        add("text_decoder.cls.predictions.bias".to_owned(), &[text.vocab_size]);
+        shapes.sort();
+        shapes
+    }
+
+    /// Image patches and the class token.
+    pub fn image_tokens(&self) -> usize {
+        let side = self.vision.image_size / self.vision.patch_size;
+        side * side + 1
+    }
+}
+
+fn vision_defaults() -> Value {
+    json!({
+        "hidden_size": 768, "intermediate_size": 3072, "projection_dim": 512, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "image_size": 384, "patch_size": 16, "hidden_act": "gelu", "layer_norm_eps": 1e-5,
+    })
+}
+
+fn text_defaults() -> Value {
+    json!({
+        "vocab_size": 30524, "hidden_size": 768, "intermediate_size": 3072, "projection_dim": 768,
+        "num_hidden_layers": 12, "num_attention_heads": 8, "max_position_embeddings": 512, "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12, "is_decoder": true, "bos_token_id": 30522, "sep_token_id": 102, "pad_token_id": 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_keys_are_filled_as_transformers_does() {
+        let config =
+            Config::parse(r#"{"vision_config": {"hidden_size": 1024, "num_attention_heads": 16}}"#).unwrap();
+        assert_eq!(config.text.num_attention_heads, 8);
+        assert_eq!(config.text.encoder_hidden_size, 1024);
+        assert_eq!(config.vision.image_size, 384);
+        assert_eq!(config.image_tokens(), 577);
+        assert_eq!(config.tokens, SpecialTokens { start: 30522, end: 102, pad: 0 });
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_is_refused_by_name() {
+        let refused = |text| Config::parse(text).and_then(|config| config.check()).unwrap_err();
+        let error = refused(r#"{"text_config": {"num_attention_heads": 7}}"#);
+        assert_eq!(error, "`text_config`: 768 is not divisible by 7 attention heads");
+        assert!(refused(r#"{"text_config": {"bos_token_id": 30524}}"#).contains("bos_token_id"));
+        assert!(refused(r#"{"text_config": 3}"#).contains("not a mapping"));
+        assert!(Config::parse("[]").is_err());
+    }
+}

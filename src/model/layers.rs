@@ -1,0 +1,55 @@
+//! The two layers both halves are made of; field names equal checkpoint names.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Activation, Module, VarBuilder};
+
+use super::ops;
+
+/// `y = x W^T + b`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// Takes `weight` (out, in) and `bias` (out,) below `vb`.
+    pub fn new(ins: usize, outs: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self { weight: vb.get((outs, ins), "weight")?, bias: vb.get(outs, "bias")? })
+    }
+
+    /// A layer over tensors that live elsewhere, such as the tied output head.
+    pub fn tied(weight: Tensor, bias: Tensor) -> Self {
+        Self { weight, bias }
+    }
+
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        ops::linear(xs, &self.weight, &self.bias)
+    }
+}
+
+/// Layer normalisation over the last dimension.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f64,
+}
+
+impl LayerNorm {
+    pub fn new(width: usize, eps: f64, vb: VarBuilder) -> Result<Self> {
+        Ok(Self { weight: vb.get(width, "weight")?, bias: vb.get(width, "bias")?, eps })
+    }
+
+    pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        ops::layer_norm(xs, &self.weight, &self.bias, self.eps)
+    }
+}
+
+/// The configured activation; GELU, which every published BLIP has, by the fused operation.
+pub fn activate(activation: Activation, xs: &Tensor) -> Result<Tensor> {
+    match activation {
+        Activation::Gelu => ops::gelu(xs),
+        other => other.forward(xs),
+    }
+}

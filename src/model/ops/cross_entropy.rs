@@ -1,0 +1,117 @@
+//! Cross-entropy of each row's logits against its target, with label smoothing and ignored rows.
+//!
+//! `loss = (1 - e) * nll + e / V * sum_j(-log p_j)` per row, as `torch.nn.CrossEntropyLoss` with
+//! `label_smoothing = e` and `reduction="none"`; ignored rows give 0 and pass no gradient. The gradient of a
+//! row is `softmax(logits) - (1 - e) * onehot - e / V`.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::vector::{CHUNK_ROWS, exp, max, softmax, sum, vectorised};
+
+/// The wanted token of each row; `None` leaves the row out of the loss.
+pub type Targets = Arc<Vec<Option<u32>>>;
+
+/// Losses of the rows of `logits` (rows, vocabulary), in nats, of shape (rows,).
+///
+/// # Errors
+/// A target beyond the vocabulary, or as many targets as rows not given.
+pub fn cross_entropy(logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
+    let (rows, vocabulary) = logits.dims2()?;
+    if targets.len() != rows {
+        candle_core::bail!("{} targets for {rows} rows of logits", targets.len());
+    }
+    if let Some(id) = targets.iter().flatten().find(|id| **id as usize >= vocabulary) {
+        candle_core::bail!("target {id} is beyond the vocabulary of {vocabulary}");
+    }
+    if is_fused(logits) {
+        let op = CrossEntropy { targets: targets.clone(), label_smoothing: label_smoothing as f32 };
+        logits.contiguous()?.apply_op1(op)
+    } else {
+        composed(logits, targets, label_smoothing)
+    }
+}
+
+/// The same from candle's differentiable operations.
+pub fn composed(logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
+    let device = logits.device();
+    let log_p = candle_nn::ops::log_softmax(logits, D::Minus1)?;
+    let ids: Vec<u32> = targets.iter().map(|target| target.unwrap_or(0)).collect();
+    let kept: Vec<f32> = targets.iter().map(|target| f32::from(target.is_some())).collect();
+    let ids = Tensor::from_vec(ids, (targets.len(), 1), device)?;
+    let kept = Tensor::from_vec(kept, targets.len(), device)?.to_dtype(logits.dtype())?;
+    let nll = log_p.gather(&ids, 1)?.squeeze(1)?.neg()?;
+    let uniform = log_p.mean(D::Minus1)?.neg()?;
+    ((nll * (1.0 - label_smoothing))? + (uniform * label_smoothing)?)? * kept
+}
+
+struct CrossEntropy {
+    targets: Targets,
+    label_smoothing: f32,
+}
+
+impl CrossEntropy {
+    #[inline(always)]
+    fn row_loss(&self, logits: &[f32], target: u32) -> f32 {
+        let largest = max(logits);
+        let total = sum(logits.len(), |i| exp(logits[i] - largest));
+        let log_sum = largest + total.ln();
+        let nll = log_sum - logits[target as usize];
+        if self.label_smoothing == 0.0 {
+            return nll;
+        }
+        let uniform = log_sum - sum(logits.len(), |i| logits[i]) / logits.len() as f32;
+        (1.0 - self.label_smoothing) * nll + self.label_smoothing * uniform
+    }
+
+    #[inline(always)]
+    fn row_gradient(&self, logits: &[f32], target: u32, grad: f32, dlogits: &mut [f32]) {
+        dlogits.copy_from_slice(logits);
+        softmax(dlogits);
+        let uniform = self.label_smoothing / logits.len() as f32;
+        for value in dlogits.iter_mut() {
+            *value = grad * (*value - uniform);
+        }
+        dlogits[target as usize] -= grad * (1.0 - self.label_smoothing);
+    }
+}
+
+impl CustomOp1 for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
+    }
+
+    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, vocabulary) = layout.shape().dims2()?;
+        let logits = contiguous(logits, layout, self.name())?;
+        let mut losses = vec![0f32; rows];
+        let chunks = logits.par_chunks(CHUNK_ROWS * vocabulary).zip(losses.par_chunks_mut(CHUNK_ROWS));
+        chunks.zip(self.targets.par_chunks(CHUNK_ROWS)).for_each(|((logits, losses), targets)| {
+            vectorised(|| {
+                for ((row, loss), target) in logits.chunks_exact(vocabulary).zip(losses).zip(targets) {
+                    *loss = target.map_or(0.0, |target| self.row_loss(row, target));
+                }
+            });
+        });
+        output(losses, rows)
+    }
+
+    fn bwd(&self, logits: &Tensor, _losses: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let vocabulary = logits.dim(1)?;
+        let mut dlogits = vec![0f32; logits.elem_count()];
+        with_values([logits, grad], |[logits, grads]| {
+            let rows = logits.par_chunks(vocabulary).zip(dlogits.par_chunks_mut(vocabulary));
+            let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
+            rows.for_each(|((row, dlogits), (grad, target))| {
+                if let Some(target) = target {
+                    vectorised(|| self.row_gradient(row, *target, *grad, dlogits));
+                }
+            });
+            Ok(())
+        })?;
+        Ok(Some(gradient(dlogits, logits)?))
+    }
+}

@@ -1,0 +1,25 @@
+//! Differentiable operations with a hand-written backward.
+//!
+//! candle's own layer norm and softmax cut the gradient without an error, and its composed forms are slow on
+//! CPU. Each operation here has two forms that tests hold to agree: a fused one for `f32` on CPU, and one
+//! composed of candle's differentiable tensor operations for every other device and type. Reductions work in
+//! chunks of fixed size that are added in a fixed order, so results do not depend on the number of threads.
+
+pub mod attention;
+pub mod cross_entropy;
+pub mod embedding;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+pub mod slices;
+pub mod vector;
+
+#[cfg(test)]
+mod tests;
+
+pub use attention::{Mask, attention, packed_attention};
+pub use cross_entropy::{Targets, cross_entropy};
+pub use embedding::embedding;
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use linear::linear;

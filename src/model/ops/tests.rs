@@ -1,0 +1,112 @@
+//! Every fused operation against the one composed of candle's own: values and all gradients.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor, Var};
+
+use super::*;
+use crate::random::Random;
+
+fn random(shape: &[usize], purpose: &str) -> Var {
+    let mut random = Random::new(5, purpose, &[]);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.normal() as f32).collect();
+    Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
+}
+
+/// Largest difference between two tensors, relative to the largest value of the second.
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    let largest =
+        |xs: &Tensor| xs.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    (largest(&(a - b).unwrap()) / largest(b).max(1e-6)) as f64
+}
+
+/// Checks that two forms of an operation agree in value and in the gradient of every argument, under a loss
+/// whose gradient differs from element to element.
+fn check(args: &[Var], fused: impl Fn() -> Result<Tensor>, composed: impl Fn() -> Result<Tensor>) {
+    let (a, b) = (fused().unwrap(), composed().unwrap());
+    assert!(difference(&a, &b) < 2e-6, "values differ by {}", difference(&a, &b));
+    let weights = random(a.dims(), "loss");
+    let grads = |out: &Tensor| (out * weights.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+    let (grads_a, grads_b) = (grads(&a), grads(&b));
+    for (i, arg) in args.iter().enumerate() {
+        let a = grads_a.get(arg).unwrap_or_else(|| panic!("argument {i} has no gradient"));
+        let b = grads_b.get(arg).unwrap();
+        assert!(difference(a, b) < 5e-6, "gradient of argument {i} differs by {}", difference(a, b));
+    }
+}
+
+#[test]
+fn layer_norm_agrees_with_the_composed_one() {
+    let args = [random(&[3, 37, 19], "x"), random(&[19], "w"), random(&[19], "b")];
+    let [xs, w, b] = &args;
+    check(&args, || layer_norm(xs, w, b, 1e-5), || layer_norm::composed(xs, w, b, 1e-5));
+}
+
+#[test]
+fn linear_agrees_with_the_composed_one() {
+    let args = [random(&[3, 23, 10], "x"), random(&[7, 10], "w"), random(&[7], "b")];
+    let [xs, w, b] = &args;
+    check(&args, || linear(xs, w, b), || linear::composed(xs, w, b));
+}
+
+#[test]
+fn gelu_agrees_with_the_composed_one() {
+    let args = [random(&[5, 11], "x")];
+    check(&args, || gelu(&args[0]), || gelu::composed(&args[0]));
+}
+
+#[test]
+fn embedding_agrees_with_the_composed_one_and_drops_the_gradient_of_padding() {
+    let args = [random(&[9, 4], "table")];
+    let ids = [3, 0, 8, 3, 0, 1];
+    let fused = || embedding(&args[0], &ids, Some(0));
+    check(&args, fused, || embedding::composed(&args[0], &ids, Some(0)));
+    let grads = fused().unwrap().sum_all().unwrap().backward().unwrap();
+    let rows = grads.get(&args[0]).unwrap().sum(1).unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(rows, [0.0, 4.0, 0.0, 8.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
+}
+
+#[test]
+fn cross_entropy_agrees_with_the_composed_one() {
+    let args = [random(&[6, 21], "logits")];
+    let targets: Targets = Arc::new(vec![Some(3), None, Some(20), Some(0), None, Some(7)]);
+    for smoothing in [0.0, 0.1] {
+        let fused = || cross_entropy(&args[0], &targets, smoothing);
+        check(&args, fused, || cross_entropy::composed(&args[0], &targets, smoothing));
+    }
+}
+
+#[test]
+fn attention_agrees_with_the_composed_one_under_every_mask() {
+    let args = [random(&[3, 9, 12], "q"), random(&[3, 9, 12], "k"), random(&[3, 9, 12], "v")];
+    let [q, k, v] = &args;
+    for causal in [false, true] {
+        for key_lengths in [None, Some(Arc::new(vec![9, 4, 1]))] {
+            let mask = Mask { causal, key_lengths };
+            check(&args, || attention(q, k, v, 3, &mask), || attention::composed(q, k, v, 3, &mask));
+        }
+    }
+    let args = [random(&[2, 4, 12], "q"), random(&[2, 11, 12], "k"), random(&[2, 11, 12], "v")];
+    let [q, k, v] = &args;
+    let mask = Mask::default();
+    check(&args, || attention(q, k, v, 4, &mask), || attention::composed(q, k, v, 4, &mask));
+}
+
+#[test]
+fn packed_attention_agrees_with_the_composed_one() {
+    let args = [random(&[2, 10, 36], "qkv")];
+    let composed = || {
+        let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
+        attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default())
+    };
+    check(&args, || packed_attention(&args[0], 3), composed);
+}
+
+#[test]
+fn an_untracked_argument_gets_no_gradient_and_breaks_nothing() {
+    let (xs, w, b) = (random(&[4, 6], "x"), random(&[3, 6], "w"), random(&[3], "b"));
+    let frozen = (w.as_tensor().detach(), b.as_tensor().detach());
+    let grads = linear(&xs, &frozen.0, &frozen.1).unwrap().sum_all().unwrap().backward().unwrap();
+    assert!(grads.get(&xs).is_some());
+    assert!(grads.get(&frozen.0).is_none());
+}

@@ -1,0 +1,165 @@
+//! Scalar functions that the compiler vectorises, and loops run with the widest instructions there are.
+//!
+//! None of them fuses a multiplication with an addition, and sums use a fixed number of lanes, so results are
+//! the same bits whatever instruction set is found at run time.
+
+use pulp::Arch;
+
+/// Rows that one task works on; fixed, so that sums over chunks do not depend on the number of threads.
+pub const CHUNK_ROWS: usize = 32;
+
+const LANES: usize = 16;
+
+/// Runs a loop compiled for the widest vector instructions of this processor.
+#[inline(always)]
+pub fn vectorised<T>(f: impl FnOnce() -> T) -> T {
+    struct Once<F>(F);
+    impl<T, F: FnOnce() -> T> pulp::NullaryFnOnce for Once<F> {
+        type Output = T;
+        #[inline(always)]
+        fn call(self) -> T {
+            (self.0)()
+        }
+    }
+    Arch::new().dispatch(Once(f))
+}
+
+/// `e^x` with a relative error below 2e-7; inputs below -87 give the smallest normal number, not 0.
+///
+/// Cody and Waite's reduction to `[-ln 2 / 2, ln 2 / 2]` and the polynomial of Cephes' `expf`.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number.
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = x - n * 0.693_359_4;
+    let r = r - n * -2.121_944_4e-4;
+    let mut p = 1.987_569_1e-4;
+    p = p * r + 1.398_199_9e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 5.000_000_1e-1;
+    let y = p * r * r + r + 1.0;
+    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    y * power
+}
+
+/// The error function with an absolute error below 4e-7: the rational approximation of Eigen's `erf` for
+/// `f32` (`MathFunctionsImpl.h`).
+#[inline(always)]
+pub fn erf(x: f32) -> f32 {
+    let x = x.clamp(-4.0, 4.0);
+    let x2 = x * x;
+    let mut p = -2.726_142_3e-10;
+    p = p * x2 + 2.770_681_4e-8;
+    p = p * x2 + -2.101_024e-6;
+    p = p * x2 + -5.692_506_4e-5;
+    p = p * x2 + -7.349_906_3e-4;
+    p = p * x2 + -2.954_6e-3;
+    p = p * x2 + -1.609_603_3e-2;
+    let mut q = -1.456_607_2e-5;
+    q = q * x2 + -2.133_740_6e-4;
+    q = q * x2 + -1.682_827e-3;
+    q = q * x2 + -7.373_329_2e-3;
+    q = q * x2 + -1.426_473_9e-2;
+    x * p / q
+}
+
+/// Sum of `f(i)` for `i` in `0..n`, in [`LANES`] partial sums.
+#[inline(always)]
+pub fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let whole = n - n % LANES;
+    let mut i = 0;
+    while i < whole {
+        for (lane, partial) in lanes.iter_mut().enumerate() {
+            *partial += f(i + lane);
+        }
+        i += LANES;
+    }
+    for i in whole..n {
+        lanes[i % LANES] += f(i);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// The largest value; negative infinity for no values.
+#[inline(always)]
+pub fn max(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+    }
+    rest.iter().chain(&lanes).fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a })
+}
+
+/// Turns scores into their softmax, in place; returns the logarithm of the sum of exponentials.
+#[inline(always)]
+pub fn softmax(scores: &mut [f32]) -> f32 {
+    let largest = max(scores);
+    for score in scores.iter_mut() {
+        *score = exp(*score - largest);
+    }
+    let total = sum(scores.len(), |i| scores[i]);
+    let scale = 1.0 / total;
+    for score in scores.iter_mut() {
+        *score *= scale;
+    }
+    largest + total.ln()
+}
+
+/// Adds `partials` (each `width` long) in order.
+pub fn add_in_order(partials: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
+    let mut total = vec![0f32; width];
+    for partial in partials {
+        for (sum, value) in total.iter_mut().zip(partial) {
+            *sum += value;
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_agrees_with_the_standard_library() {
+        for i in -8_000..8_000 {
+            let x = i as f32 * 0.01;
+            let want = (x as f64).exp();
+            assert!(((exp(x) as f64 - want) / want).abs() < 2e-7, "exp({x}) = {}", exp(x));
+        }
+        assert!(exp(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    #[test]
+    fn erf_agrees_with_a_double_precision_one() {
+        for i in -6_000..6_000 {
+            let x = i as f32 * 0.001;
+            let want = candle_core::cpu::erf::erf_f64(x as f64);
+            assert!((erf(x) as f64 - want).abs() < 4e-7, "erf({x}) = {}, not {want}", erf(x));
+        }
+    }
+
+    #[test]
+    fn softmax_sums_to_one_and_returns_the_log_of_the_sum() {
+        let mut scores: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7).sin() * 5.0).collect();
+        let want: f64 = scores.iter().map(|&s| (s as f64).exp()).sum::<f64>().ln();
+        let log_sum = softmax(&mut scores);
+        assert!((log_sum as f64 - want).abs() < 1e-6);
+        assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+}

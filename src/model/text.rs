@@ -1,0 +1,265 @@
+//! The caption decoder: BERT with causal self-attention, cross-attention to the image and a tied output head.
+//!
+//! Training runs whole captions at once ([`TextDecoder::logits`]); generation goes token by token with cached
+//! keys and values ([`TextDecoder::begin`], [`TextDecoder::step`]).
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Activation, VarBuilder};
+use candle_transformers::models::blip_text::Config;
+
+use super::layers::{LayerNorm, Linear, activate};
+use super::ops::{Mask, attention, embedding};
+
+/// `BlipTextLMHeadModel`.
+#[derive(Debug, Clone)]
+pub struct TextDecoder {
+    embeddings: TextEmbeddings,
+    layers: Vec<TextLayer>,
+    predictions: Predictions,
+}
+
+/// Keys and values of what has been said and of the images, for generation.
+///
+/// Rows are captions, the same number for every image and grouped by image.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// Tokens said so far.
+    length: usize,
+    /// Images, of which each has as many rows as the others.
+    images: usize,
+    layers: Vec<LayerCache>,
+}
+
+#[derive(Debug, Clone)]
+struct LayerCache {
+    /// Keys and values of the tokens, (rows, tokens, width); absent before the first token.
+    said: Option<(Tensor, Tensor)>,
+    /// Keys and values of the images, (images, image tokens, width): shared by all rows of an image.
+    seen: (Tensor, Tensor),
+}
+
+impl Cache {
+    /// Continues with the captions at `rows`, in that order; `images` keeps the images they belong to.
+    pub fn select(&mut self, rows: &[u32], images: Option<&[u32]>) -> Result<()> {
+        for layer in &mut self.layers {
+            if let Some((k, v)) = &mut layer.said {
+                let rows = Tensor::new(rows, k.device())?;
+                *k = k.index_select(&rows, 0)?;
+                *v = v.index_select(&rows, 0)?;
+            }
+            if let Some(images) = images {
+                let images = Tensor::new(images, layer.seen.0.device())?;
+                layer.seen = (layer.seen.0.index_select(&images, 0)?, layer.seen.1.index_select(&images, 0)?);
+            }
+        }
+        self.images = images.map_or(self.images, <[u32]>::len);
+        Ok(())
+    }
+}
+
+impl TextDecoder {
+    pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+        let layers = vb.pp("bert.encoder.layer");
+        let embeddings = TextEmbeddings::new(config, vb.pp("bert.embeddings"))?;
+        Ok(Self {
+            predictions: Predictions::new(
+                config,
+                embeddings.word_embeddings.clone(),
+                vb.pp("cls.predictions"),
+            )?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| TextLayer::new(config, layers.pp(i)))
+                .collect::<Result<_>>()?,
+            embeddings,
+        })
+    }
+
+    /// Logits (captions, tokens, vocabulary) of what follows each token, from `ids` (captions x tokens) and
+    /// image embeddings (captions, image tokens, width). `mask` hides padding and must be causal.
+    pub fn logits(&self, ids: &[u32], image_embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let captions = image_embeds.dim(0)?;
+        let hidden = self.embeddings.forward(ids, captions, 0)?;
+        let hidden =
+            self.layers.iter().try_fold(hidden, |xs, layer| layer.forward(&xs, image_embeds, mask))?;
+        self.predictions.forward(&hidden)
+    }
+
+    /// An empty cache for one caption an image.
+    pub fn begin(&self, image_embeds: &Tensor) -> Result<Cache> {
+        let layers = self.layers.iter().map(|layer| {
+            let seen = layer.crossattention.keys_and_values(image_embeds)?;
+            Ok(LayerCache { said: None, seen })
+        });
+        Ok(Cache { length: 0, images: image_embeds.dim(0)?, layers: layers.collect::<Result<_>>()? })
+    }
+
+    /// Logits (rows, vocabulary) of what follows when `ids` says the next token of each row.
+    pub fn step(&self, ids: &[u32], cache: &mut Cache) -> Result<Tensor> {
+        let mut hidden = self.embeddings.forward(ids, ids.len(), cache.length)?;
+        for (layer, state) in self.layers.iter().zip(&mut cache.layers) {
+            hidden = layer.step(&hidden, state, cache.images)?;
+        }
+        cache.length += 1;
+        self.predictions.forward(&hidden)?.squeeze(1)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct TextEmbeddings {
+    word_embeddings: Tensor,
+    position_embeddings: Tensor,
+    layer_norm: LayerNorm,
+    /// `padding_idx` of the lookup: always 0 in `BlipTextEmbeddings` of the published models.
+    padding_id: Option<u32>,
+}
+
+impl TextEmbeddings {
+    fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+        let width = config.hidden_size;
+        Ok(Self {
+            word_embeddings: vb.get((config.vocab_size, width), "word_embeddings.weight")?,
+            position_embeddings: vb
+                .get((config.max_position_embeddings, width), "position_embeddings.weight")?,
+            layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("LayerNorm"))?,
+            padding_id: Some(0),
+        })
+    }
+
+    /// Embeds `ids` (captions x tokens), the first of which stands at position `past`.
+    fn forward(&self, ids: &[u32], captions: usize, past: usize) -> Result<Tensor> {
+        let tokens = ids.len() / captions;
+        let positions: Vec<u32> = (0..ids.len()).map(|i| (past + i % tokens) as u32).collect();
+        let words = embedding(&self.word_embeddings, ids, self.padding_id)?;
+        let positions = embedding(&self.position_embeddings, &positions, None)?;
+        self.layer_norm.forward(&(words + positions)?.reshape((captions, tokens, ()))?)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct TextLayer {
+    attention: Attention,
+    crossattention: Attention,
+    intermediate: Linear,
+    output: Output,
+    activation: Activation,
+}
+
+impl TextLayer {
+    fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            attention: Attention::new(config, width, vb.pp("attention"))?,
+            crossattention: Attention::new(config, config.encoder_hidden_size, vb.pp("crossattention"))?,
+            intermediate: Linear::new(width, inner, vb.pp("intermediate.dense"))?,
+            output: Output::new(config, inner, vb.pp("output"))?,
+            activation: config.hidden_act,
+        })
+    }
+
+    fn forward(&self, xs: &Tensor, image_embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let (k, v) = self.attention.keys_and_values(xs)?;
+        let xs = self.attention.forward(xs, &k, &v, mask)?;
+        let (k, v) = self.crossattention.keys_and_values(image_embeds)?;
+        self.feed_forward(&self.crossattention.forward(&xs, &k, &v, &Mask::default())?)
+    }
+
+    /// One token a row: (rows, 1, width).
+    fn step(&self, xs: &Tensor, cache: &mut LayerCache, images: usize) -> Result<Tensor> {
+        let (rows, _, width) = xs.dims3()?;
+        let (k, v) = self.attention.keys_and_values(xs)?;
+        let (k, v) = match cache.said.take() {
+            Some((past_k, past_v)) => (Tensor::cat(&[past_k, k], 1)?, Tensor::cat(&[past_v, v], 1)?),
+            None => (k, v),
+        };
+        let xs = self.attention.forward(xs, &k, &v, &Mask::default())?;
+        cache.said = Some((k, v));
+        // All rows of an image query its keys at once, as if they were positions of one caption.
+        let xs = xs.reshape((images, rows / images, width))?;
+        let (k, v) = &cache.seen;
+        let xs = self.crossattention.forward(&xs, k, v, &Mask::default())?.reshape((rows, 1, width))?;
+        self.feed_forward(&xs)
+    }
+
+    fn feed_forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let inner = activate(self.activation, &self.intermediate.forward(xs)?)?;
+        self.output.forward(&inner, xs)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Output,
+    heads: usize,
+}
+
+impl Attention {
+    /// Attention whose keys and values come from states of width `source`.
+    fn new(config: &Config, source: usize, vb: VarBuilder) -> Result<Self> {
+        let width = config.hidden_size;
+        Ok(Self {
+            query: Linear::new(width, width, vb.pp("self.query"))?,
+            key: Linear::new(source, width, vb.pp("self.key"))?,
+            value: Linear::new(source, width, vb.pp("self.value"))?,
+            output: Output::new(config, width, vb.pp("output"))?,
+            heads: config.num_attention_heads,
+        })
+    }
+
+    fn keys_and_values(&self, source: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((self.key.forward(source)?, self.value.forward(source)?))
+    }
+
+    fn forward(&self, xs: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask)?;
+        self.output.forward(&context, xs)
+    }
+}
+
+/// `BlipTextSelfOutput` and `BlipTextOutput`: a projection, the residual and a layer norm.
+#[derive(Debug, Clone)]
+struct Output {
+    dense: Linear,
+    layer_norm: LayerNorm,
+}
+
+impl Output {
+    fn new(config: &Config, ins: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self {
+            dense: Linear::new(ins, config.hidden_size, vb.pp("dense"))?,
+            layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp("LayerNorm"))?,
+        })
+    }
+
+    fn forward(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.layer_norm.forward(&(self.dense.forward(xs)? + residual)?)
+    }
+}
+
+/// `BlipTextOnlyMLMHead`; the decoder's weight is the word embeddings'.
+#[derive(Debug, Clone)]
+struct Predictions {
+    transform: Linear,
+    layer_norm: LayerNorm,
+    decoder: Linear,
+    activation: Activation,
+}
+
+impl Predictions {
+    fn new(config: &Config, word_embeddings: Tensor, vb: VarBuilder) -> Result<Self> {
+        let width = config.hidden_size;
+        Ok(Self {
+            transform: Linear::new(width, width, vb.pp("transform.dense"))?,
+            layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("transform.LayerNorm"))?,
+            decoder: Linear::tied(word_embeddings, vb.get(config.vocab_size, "bias")?),
+            activation: config.hidden_act,
+        })
+    }
+
+    fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
+        let hidden = activate(self.activation, &self.transform.forward(hidden)?)?;
+        self.decoder.forward(&self.layer_norm.forward(&hidden)?)
+    }
+}

@@ -1,0 +1,158 @@
+//! The image encoder: a vision transformer with pre-normalised layers.
+//!
+//! A forward pass is `encode` up to a boundary between layers and `finish` from there. What lies below the
+//! boundary may be frozen, and is then a constant of the image.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Activation, VarBuilder};
+use candle_transformers::models::blip::VisionConfig;
+
+use super::layers::{LayerNorm, Linear, activate};
+use super::ops::packed_attention;
+
+/// `BlipVisionModel`.
+#[derive(Debug, Clone)]
+pub struct VisionModel {
+    embeddings: VisionEmbeddings,
+    layers: Vec<EncoderLayer>,
+    post_layernorm: LayerNorm,
+}
+
+impl VisionModel {
+    pub fn new(config: &VisionConfig, vb: VarBuilder) -> Result<Self> {
+        let layers = vb.pp("encoder.layers");
+        Ok(Self {
+            embeddings: VisionEmbeddings::new(config, vb.pp("embeddings"))?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| EncoderLayer::new(config, layers.pp(i)))
+                .collect::<Result<_>>()?,
+            post_layernorm: LayerNorm::new(
+                config.hidden_size,
+                config.layer_norm_eps,
+                vb.pp("post_layernorm"),
+            )?,
+        })
+    }
+
+    /// The hidden state (images, tokens, width) below layer `boundary`, from pixels (images, 3, side, side).
+    pub fn encode(&self, pixels: &Tensor, boundary: usize) -> Result<Tensor> {
+        let xs = self.embeddings.forward(pixels)?;
+        self.layers[..boundary].iter().try_fold(xs, |xs, layer| layer.forward(&xs))
+    }
+
+    /// The image embeddings (images, tokens, width) from the hidden state below layer `boundary`.
+    pub fn finish(&self, hidden: &Tensor, boundary: usize) -> Result<Tensor> {
+        let xs = self.layers[boundary..].iter().try_fold(hidden.clone(), |xs, layer| layer.forward(&xs))?;
+        self.post_layernorm.forward(&xs)
+    }
+
+    /// Layers of the encoder.
+    pub fn depth(&self) -> usize {
+        self.layers.len()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct VisionEmbeddings {
+    class_embedding: Tensor,
+    patch_embedding: Linear,
+    position_embedding: Tensor,
+    patch_size: usize,
+}
+
+impl VisionEmbeddings {
+    fn new(config: &VisionConfig, vb: VarBuilder) -> Result<Self> {
+        let (width, patch) = (config.hidden_size, config.patch_size);
+        let side = config.image_size / patch;
+        let weight = vb.get((width, 3, patch, patch), "patch_embedding.weight")?.reshape((width, ()))?;
+        Ok(Self {
+            class_embedding: vb.get((1, 1, width), "class_embedding")?,
+            patch_embedding: Linear::tied(weight, vb.get(width, "patch_embedding.bias")?),
+            position_embedding: vb.get((1, side * side + 1, width), "position_embedding")?,
+            patch_size: patch,
+        })
+    }
+
+    /// A convolution whose stride is its size is a linear layer over the patches.
+    fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+        let (images, channels, height, width) = pixels.dims4()?;
+        let patch = self.patch_size;
+        let (rows, columns) = (height / patch, width / patch);
+        let patches = pixels
+            .reshape(&[images, channels, rows, patch, columns, patch][..])?
+            .permute(vec![0, 2, 4, 1, 3, 5])?
+            .reshape((images, rows * columns, channels * patch * patch))?;
+        let patches = self.patch_embedding.forward(&patches)?;
+        let class = self.class_embedding.broadcast_as((images, 1, self.class_embedding.dim(2)?))?;
+        Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.position_embedding)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct EncoderLayer {
+    layer_norm1: LayerNorm,
+    self_attn: SelfAttention,
+    layer_norm2: LayerNorm,
+    mlp: Mlp,
+}
+
+impl EncoderLayer {
+    fn new(config: &VisionConfig, vb: VarBuilder) -> Result<Self> {
+        let norm = |name| LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp(name));
+        Ok(Self {
+            layer_norm1: norm("layer_norm1")?,
+            self_attn: SelfAttention::new(config, vb.pp("self_attn"))?,
+            layer_norm2: norm("layer_norm2")?,
+            mlp: Mlp::new(config, vb.pp("mlp"))?,
+        })
+    }
+
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let xs = (xs + self.self_attn.forward(&self.layer_norm1.forward(xs)?)?)?;
+        &xs + self.mlp.forward(&self.layer_norm2.forward(&xs)?)?
+    }
+}
+
+#[derive(Debug, Clone)]
+struct SelfAttention {
+    qkv: Linear,
+    projection: Linear,
+    heads: usize,
+}
+
+impl SelfAttention {
+    fn new(config: &VisionConfig, vb: VarBuilder) -> Result<Self> {
+        let width = config.hidden_size;
+        Ok(Self {
+            qkv: Linear::new(width, 3 * width, vb.pp("qkv"))?,
+            projection: Linear::new(width, width, vb.pp("projection"))?,
+            heads: config.num_attention_heads,
+        })
+    }
+
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        self.projection.forward(&packed_attention(&self.qkv.forward(xs)?, self.heads)?)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+}
+
+impl Mlp {
+    fn new(config: &VisionConfig, vb: VarBuilder) -> Result<Self> {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            fc1: Linear::new(width, inner, vb.pp("fc1"))?,
+            fc2: Linear::new(inner, width, vb.pp("fc2"))?,
+            activation: config.hidden_act,
+        })
+    }
+
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        self.fc2.forward(&activate(self.activation, &self.fc1.forward(xs)?)?)
+    }
+}

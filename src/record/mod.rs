@@ -1,0 +1,18 @@
+//! Plain values that the stages hand to each other, and the only code that knows the files they live in.
+//!
+//! [`Recipe`] -> [`RunSpec`] (planned) -> [`Event`]s (while it runs) -> [`RunRecord`] (the fold).
+
+pub mod config;
+pub mod event;
+mod files;
+mod fold;
+pub mod journal;
+pub mod recipe;
+pub mod run;
+pub mod store;
+
+pub use event::{Event, Line, Status};
+pub use journal::Journal;
+pub use recipe::Recipe;
+pub use run::{RunRecord, RunSpec};
+pub use store::{ReportDir, RunDir, Store, SweepDir};

@@ -1,0 +1,23 @@
+//! Scores of captions against references: METEOR, ROUGE-L, CIDEr-D and BLEU. Pure functions of strings.
+//!
+//! [`score`] is the way in. Two conventions are offered, for published numbers differ by their preparation
+//! of text as much as by their models; each is checked against the Python packages it is named after.
+
+mod bleu;
+mod cider;
+mod corpus;
+mod lcs;
+mod medoid;
+mod meteor;
+mod ngrams;
+mod porter;
+#[cfg(test)]
+mod reference_test;
+mod rouge;
+mod scores;
+mod tokenize;
+mod wordnet;
+
+pub use medoid::medoid;
+pub use meteor::meteor_variant;
+pub use scores::{ImageScores, Item, Scores, VERSION, mean_score, score};

@@ -1,0 +1,116 @@
+//! Does what a run says: loads, dispatches by kind, evaluates on the test split.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::evaluate::{self, Split};
+use super::fine_tune::fine_tune;
+use super::material::{Material, Pretrained};
+use super::references;
+use super::{Emit, Session};
+use crate::data;
+use crate::model::{Blip, Part, Weights};
+use crate::record::event::{Ended, Started, Trainable};
+use crate::record::recipe::Kind;
+
+/// Everything a run reads, in memory and checked.
+pub struct Loaded {
+    pub pretrained: Pretrained,
+    pub material: Material,
+}
+
+impl Loaded {
+    /// Loads the model folder and the data of a run.
+    pub fn new(session: &Session) -> Result<Self> {
+        let pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
+        let material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
+        Ok(Self { pretrained, material })
+    }
+}
+
+/// Executes a run. Emits all its events but the last, whose content it returns.
+///
+/// # Errors
+/// Whatever keeps the run from its result: unreadable input, a full disk, an error from `emit`.
+pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
+    let loaded = Loaded::new(session)?;
+    match session.spec.recipe.kind {
+        Kind::FineTuned => fine_tune(session, loaded, emit),
+        Kind::ZeroShot => references::zero_shot(session, loaded, emit),
+        Kind::ConstantCaption => references::constant_caption(session, loaded, emit),
+        Kind::NearestImage => references::nearest_image(session, loaded, emit),
+    }
+}
+
+/// What the run found when it began.
+pub fn started(
+    session: &Session,
+    pretrained: &Pretrained,
+    material: &Material,
+    model_digest: &str,
+    frozen_digest: &str,
+    total_steps: usize,
+    resumed_from_epoch: usize,
+) -> Result<Started> {
+    let dataset = &material.dataset;
+    let batch_size = session.spec.recipe.training.batch_size.max(1);
+    Ok(Started {
+        run: session.spec.id.clone(),
+        sweep: session.spec.sweep.clone(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        device: session.device_name.clone(),
+        threads: session.threads,
+        model_digest: model_digest.to_owned(),
+        data_digest: data::digest(dataset)?,
+        train_examples: dataset.train.len(),
+        validation_examples: dataset.validation.len(),
+        test_examples: dataset.test.len(),
+        steps_per_epoch: dataset.train.len().div_ceil(batch_size),
+        total_steps,
+        trainable: trainable(&pretrained.weights),
+        frozen_digest: frozen_digest.to_owned(),
+        resumed_from_epoch,
+    })
+}
+
+fn trainable(weights: &Weights) -> Trainable {
+    let mut trainable = Trainable { tensors: weights.trainable().len(), ..Trainable::default() };
+    for (name, tensor) in weights.tensors() {
+        let part = match Part::of(name) {
+            _ if !weights.trainable().contains_key(name) => &mut trainable.frozen,
+            Part::VisionLayer(_) => &mut trainable.vision_layers,
+            Part::VisionOther => &mut trainable.vision_other,
+            Part::Text => &mut trainable.text,
+        };
+        *part += tensor.elem_count();
+    }
+    trainable
+}
+
+/// Captions and scores the test split with the model of `epoch`, and adds its rows to the run's files.
+/// `None` where there is no test split.
+pub fn test(
+    session: &Session,
+    model: &Blip,
+    split: &mut Split,
+    material: &Material,
+    pretrained: &Pretrained,
+    epoch: usize,
+) -> Result<Option<BTreeMap<String, f64>>> {
+    if split.examples.is_empty() {
+        return Ok(None);
+    }
+    let recipe = &session.spec.recipe;
+    let losses = evaluate::losses(session, model, split, material)?;
+    let count = recipe.evaluation.test_samples;
+    let tested = evaluate::captions(session, model, split, &pretrained.tokenizer, count)?;
+    let scores = evaluate::scores(recipe, &tested);
+    let directory = session.directory;
+    directory.append_per_image(&evaluate::per_image(epoch, split, Some(&losses), &scores))?;
+    let (mut predictions, _) = directory.read_predictions();
+    predictions.retain(|prediction| prediction.split != split.name);
+    predictions.extend(tested);
+    directory.write_predictions(&predictions)?;
+    Ok(Some(evaluate::summary_of(recipe, Some(&losses), &scores)))
+}

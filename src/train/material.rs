@@ -1,0 +1,175 @@
+//! What a run works on, loaded and checked: model, weights, tokenizer, processor, examples and their tokens.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+
+use super::Inputs;
+use crate::data::{CaptionTokenizer, Dataset, Example, ImageProcessor, TokenBatch, collate};
+use crate::model::beam::{BeamSettings, EarlyStopping};
+use crate::model::{Config, Weights};
+use crate::random::Random;
+use crate::record::recipe::{Generation, Recipe, StartToken};
+
+/// A model folder's parts, before a model is built.
+pub struct Pretrained {
+    pub config: Config,
+    pub weights: Weights,
+    pub tokenizer: CaptionTokenizer,
+    pub processor: ImageProcessor,
+}
+
+impl Pretrained {
+    /// Loads a folder in the Hugging Face layout.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        let config = Config::load(folder)?;
+        let tokenizer = CaptionTokenizer::load(folder)?;
+        let processor = ImageProcessor::load(folder)?;
+        let path = folder.display();
+        let (side, patch) = (config.vision.image_size, config.vision.patch_size);
+        ensure!(
+            processor.width as usize == side && processor.height as usize == side,
+            "{path}: the processor makes images of {} x {}, but the model takes {side} x {side} (patches of {patch})",
+            processor.width,
+            processor.height,
+        );
+        ensure!(
+            tokenizer.sep == config.tokens.end && tokenizer.pad == config.tokens.pad,
+            "{path}: tokenizer.json and config.json disagree: [SEP] is {} and {}, [PAD] is {} and {}",
+            tokenizer.sep,
+            config.tokens.end,
+            tokenizer.pad,
+            config.tokens.pad,
+        );
+        ensure!(
+            tokenizer.vocabulary_size <= config.text.vocab_size,
+            "{path}: the tokenizer has {} tokens, but the model only {} embeddings",
+            tokenizer.vocabulary_size,
+            config.text.vocab_size,
+        );
+        let weights = Weights::load(folder, device)?;
+        Ok(Self { config, weights, tokenizer, processor })
+    }
+}
+
+/// A data set with its captions as tokens.
+pub struct Material {
+    pub dataset: Dataset,
+    pub train: Vec<Tokens>,
+    pub validation: Vec<Tokens>,
+    pub test: Vec<Tokens>,
+    pad: u32,
+}
+
+/// The captions of an example as token ids, cut to the recipe's length and with its start token.
+pub type Tokens = Vec<Vec<u32>>;
+
+impl Material {
+    /// Reads the data and encodes its captions for `recipe`.
+    pub fn load(inputs: &Inputs, recipe: &Recipe, pretrained: &Pretrained) -> Result<Self> {
+        let dataset = Dataset::load(&inputs.data)?;
+        let limit = pretrained.config.text.max_position_embeddings;
+        for (key, length) in [
+            ("training.max_length", recipe.training.max_length),
+            ("generation.max_length", recipe.generation.max_length),
+        ] {
+            if length > limit || length < 2 {
+                bail!("{key} is {length}, but the model takes 2 to {limit} tokens");
+            }
+        }
+        let encode = |examples: &[Example]| encode(examples, recipe, pretrained);
+        Ok(Self {
+            train: encode(&dataset.train)?,
+            validation: encode(&dataset.validation)?,
+            test: encode(&dataset.test)?,
+            dataset,
+            pad: pretrained.config.tokens.pad,
+        })
+    }
+
+    /// The first captions of the examples at `indices`, as one batch.
+    pub fn batch(&self, tokens: &[Tokens], indices: &[usize]) -> TokenBatch {
+        let rows: Vec<&[u32]> =
+            indices.iter().filter_map(|i| tokens[*i].first()).map(Vec::as_slice).collect();
+        collate(&rows, self.pad)
+    }
+
+    /// A training batch; of several captions of an image, each epoch takes one at random.
+    pub fn training_batch(&self, indices: &[usize], seed: u64, epoch: usize) -> TokenBatch {
+        let rows: Vec<&[u32]> = indices
+            .iter()
+            .map(|i| {
+                Random::new(seed, "caption", &[epoch as u64, *i as u64]).pick(&self.train[*i]).as_slice()
+            })
+            .collect();
+        collate(&rows, self.pad)
+    }
+}
+
+fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Result<Vec<Tokens>> {
+    let encode_one = |caption: &String| -> Result<Vec<u32>> {
+        let mut ids = pretrained.tokenizer.encode(caption, recipe.training.max_length)?;
+        if let (StartToken::Dec, Some(first)) = (recipe.training.start_token, ids.first_mut()) {
+            *first = pretrained.config.tokens.start;
+        }
+        Ok(ids)
+    };
+    examples
+        .iter()
+        .map(|example| {
+            let tokens: Result<Tokens> = example.captions.iter().map(encode_one).collect();
+            let tokens = tokens.with_context(|| format!("cannot encode a caption of `{}`", example.image))?;
+            ensure!(!tokens.is_empty(), "`{}` has no caption", example.image);
+            Ok(tokens)
+        })
+        .collect()
+}
+
+/// The order in which an epoch goes through the training examples, in batches.
+pub fn epoch_batches(
+    examples: usize,
+    batch_size: usize,
+    shuffle: bool,
+    seed: u64,
+    epoch: usize,
+) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..examples).collect();
+    if shuffle {
+        Random::new(seed, "order", &[epoch as u64]).shuffle(&mut order);
+    }
+    order.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
+}
+
+/// The recipe's generation settings for a model.
+pub fn beam_settings(generation: &Generation, config: &Config) -> BeamSettings {
+    BeamSettings {
+        max_length: generation.max_length,
+        min_length: generation.min_length,
+        num_beams: generation.num_beams,
+        no_repeat_ngram_size: generation.no_repeat_ngram_size,
+        length_penalty: generation.length_penalty,
+        early_stopping: if generation.early_stopping { EarlyStopping::Yes } else { EarlyStopping::No },
+        repetition_penalty: generation.repetition_penalty,
+        start: config.tokens.start,
+        end: config.tokens.end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_epoch_sees_every_example_once_in_an_order_of_its_own() {
+        let batches = epoch_batches(10, 4, true, 1, 1);
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
+        let mut seen: Vec<usize> = batches.concat();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..10).collect::<Vec<_>>());
+        assert_eq!(batches, epoch_batches(10, 4, true, 1, 1));
+        assert_ne!(batches, epoch_batches(10, 4, true, 1, 2));
+        assert_ne!(batches, epoch_batches(10, 4, true, 2, 1));
+        assert_eq!(epoch_batches(5, 2, false, 1, 7).concat(), [0, 1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Trains and evaluates one run; knows nothing of sweeps.
+//!
+//! [`execute`] does what a [`RunSpec`] says, from files to files, and tells what happens as [`Event`]s.
+//! Reading order: [`execute`], [`fine_tune`] (the recipe), [`evaluate`], [`references`].
+
+pub mod caption;
+pub mod checkpoint;
+pub mod device;
+pub mod early_stopping;
+pub mod evaluate;
+pub mod execute;
+pub mod features;
+pub mod fine_tune;
+pub mod material;
+pub mod optimizer;
+pub mod preflight;
+pub mod references;
+pub mod schedule;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::record::recipe::DataFiles;
+use crate::record::store::RunDir;
+use crate::record::{Event, RunSpec};
+
+pub use device::open_device;
+pub use execute::execute;
+pub use preflight::{Preflight, preflight};
+
+/// Where a run's names lead: absolute paths.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inputs {
+    /// A model folder in the Hugging Face layout.
+    pub model: PathBuf,
+    pub data: DataFiles,
+}
+
+/// A run and what it may use.
+pub struct Session<'a> {
+    pub spec: &'a RunSpec,
+    pub inputs: &'a Inputs,
+    pub directory: &'a RunDir,
+    pub device: candle_core::Device,
+    pub device_name: String,
+    pub threads: usize,
+    /// Set from outside to make the run save a checkpoint and end as interrupted.
+    pub stop: &'a AtomicBool,
+}
+
+/// Receives what a run tells; an error from it ends the run.
+pub type Emit<'a> = dyn FnMut(Event) -> anyhow::Result<()> + 'a;
+
+/// The run was asked to stop; not a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped on request")]
+pub struct Stopped;
+
+impl Session<'_> {
+    /// Fails with [`Stopped`] once the run was asked to stop.
+    pub fn go_on(&self) -> Result<(), Stopped> {
+        if self.stop.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+    }
+}

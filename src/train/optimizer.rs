@@ -1,0 +1,247 @@
+//! AdamW with a learning rate of its own for each group, updated in place in one pass.
+//!
+//! Loshchilov and Hutter, 2019, in the form of `torch.optim.AdamW` (betas 0.9 and 0.999, eps 1e-8):
+//! `p -= lr * decay * p`, `m += (1 - b1) (g - m)`, `v = b2 v + (1 - b2) g^2`,
+//! `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Every tensor decays, biases and layer norms too.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor, Var};
+use rayon::prelude::*;
+
+use crate::model::ops::slices::{contiguous, is_fused, with_values};
+use crate::model::ops::vector::{sum, vectorised};
+use crate::model::{Part, Weights};
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPS: f64 = 1e-8;
+/// Values that one task updates.
+const CHUNK: usize = 64 * 1024;
+
+/// The parts of the model that have a learning rate of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    Text,
+    VisionLayers,
+    /// Trainable tensors of the vision model outside its layers; empty unless everything trains.
+    Other,
+}
+
+impl Group {
+    fn of(name: &str) -> Self {
+        match Part::of(name) {
+            Part::Text => Self::Text,
+            Part::VisionLayer(_) => Self::VisionLayers,
+            Part::VisionOther => Self::Other,
+        }
+    }
+}
+
+/// Learning rates of the groups as multiples of the base rate.
+#[derive(Debug, Clone, Copy)]
+pub struct Multipliers {
+    pub text: f64,
+    pub vision: f64,
+    pub other: f64,
+}
+
+/// The optimizer and its state. Each trainable tensor is in exactly one group.
+pub struct AdamW {
+    slots: Vec<Slot>,
+    weight_decay: f64,
+    multipliers: Multipliers,
+    /// Updates done.
+    pub steps: usize,
+}
+
+struct Slot {
+    name: String,
+    group: Group,
+    var: Var,
+    moments: Mutex<Moments>,
+}
+
+/// Running means of the gradient and of its square.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    pub first: Vec<f32>,
+    pub second: Vec<f32>,
+}
+
+impl AdamW {
+    /// An optimizer over all trainable tensors of `weights`.
+    pub fn new(weights: &Weights, weight_decay: f64, multipliers: Multipliers) -> Self {
+        let slots = weights.trainable().iter().map(|(name, var)| {
+            let zeros = vec![0f32; var.elem_count()];
+            let moments = Mutex::new(Moments { first: zeros.clone(), second: zeros });
+            Slot { name: name.clone(), group: Group::of(name), var: var.clone(), moments }
+        });
+        Self { slots: slots.collect(), weight_decay, multipliers, steps: 0 }
+    }
+
+    /// Names of the tensors in a group, sorted.
+    pub fn names(&self, group: Group) -> Vec<&str> {
+        self.slots.iter().filter(|slot| slot.group == group).map(|slot| slot.name.as_str()).collect()
+    }
+
+    /// The Euclidean norm of all gradients together, added up in the order of names.
+    ///
+    /// # Errors
+    /// A trainable tensor without a gradient: the graph was cut somewhere.
+    pub fn gradient_norm(&self, grads: &GradStore) -> Result<f64> {
+        let mut total = 0.0;
+        for slot in &self.slots {
+            total += sum_of_squares(slot.gradient(grads)?)?;
+        }
+        Ok(total.sqrt())
+    }
+
+    /// One update at base rate `rate`, with gradients scaled by `scale` (for clipping).
+    pub fn step(&mut self, grads: &GradStore, rate: f64, scale: f64) -> Result<()> {
+        self.steps += 1;
+        for slot in &self.slots {
+            let multiplier = match slot.group {
+                Group::Text => self.multipliers.text,
+                Group::VisionLayers => self.multipliers.vision,
+                Group::Other => self.multipliers.other,
+            };
+            let update = Update::new(rate * multiplier, self.weight_decay, self.steps, scale);
+            let gradient = slot.gradient(grads)?.detach();
+            if is_fused(&gradient) {
+                let op = InPlace { update, moments: &slot.moments };
+                slot.var.inplace_op2(&gradient.contiguous()?, &op)?;
+            } else {
+                composed(slot, &gradient, &update)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The moments by tensor name, to be saved.
+    pub fn moments(&self) -> BTreeMap<String, Moments> {
+        let copy = |slot: &Slot| slot.moments.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.slots.iter().map(|slot| (slot.name.clone(), copy(slot))).collect()
+    }
+
+    /// Takes saved moments over; false if they are not those of the same tensors.
+    pub fn restore(&mut self, steps: usize, mut saved: BTreeMap<String, Moments>) -> bool {
+        for slot in &self.slots {
+            match saved.remove(&slot.name) {
+                Some(moments) if moments.first.len() == slot.var.elem_count() => {
+                    *slot.moments.lock().unwrap_or_else(PoisonError::into_inner) = moments;
+                }
+                _ => return false,
+            }
+        }
+        self.steps = steps;
+        saved.is_empty()
+    }
+}
+
+impl Slot {
+    fn gradient<'a>(&self, grads: &'a GradStore) -> Result<&'a Tensor> {
+        match grads.get(&self.var) {
+            Some(gradient) => Ok(gradient),
+            None => candle_core::bail!("no gradient reached the trainable tensor `{}`", self.name),
+        }
+    }
+}
+
+/// The factor that scales gradients of norm `norm` down to `max_norm`, as `torch.nn.utils.clip_grad_norm_`.
+pub fn clip_scale(norm: f64, max_norm: f64) -> f64 {
+    (max_norm / (norm + 1e-6)).min(1.0)
+}
+
+fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
+    if !is_fused(gradient) {
+        return Ok(gradient.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()? as f64);
+    }
+    with_values([gradient], |[values]| {
+        let square = |values: &[f32]| vectorised(|| sum(values.len(), |i| values[i] * values[i])) as f64;
+        let partials: Vec<f64> = values.par_chunks(CHUNK).map(square).collect();
+        Ok(partials.iter().sum())
+    })
+}
+
+/// The numbers of one update, as PyTorch rounds them.
+struct Update {
+    keep: f32,
+    scale: f32,
+    step_size: f32,
+    root_correction: f32,
+}
+
+impl Update {
+    fn new(rate: f64, weight_decay: f64, step: usize, scale: f64) -> Self {
+        let step = step as i32;
+        Self {
+            keep: (1.0 - rate * weight_decay) as f32,
+            scale: scale as f32,
+            step_size: (rate / (1.0 - BETA1.powi(step))) as f32,
+            root_correction: (1.0 - BETA2.powi(step)).sqrt() as f32,
+        }
+    }
+
+    #[inline(always)]
+    fn apply(&self, values: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
+        let (one_less_beta1, beta2, one_less_beta2) =
+            ((1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
+        for i in 0..values.len() {
+            let gradient = gradients[i] * self.scale;
+            first[i] += one_less_beta1 * (gradient - first[i]);
+            second[i] = second[i] * beta2 + one_less_beta2 * gradient * gradient;
+            let denominator = second[i].sqrt() / self.root_correction + EPS as f32;
+            values[i] = values[i] * self.keep - self.step_size * (first[i] / denominator);
+        }
+    }
+}
+
+struct InPlace<'a> {
+    update: Update,
+    moments: &'a Mutex<Moments>,
+}
+
+impl InplaceOp2 for InPlace<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn cpu_fwd(
+        &self,
+        values: &mut CpuStorage,
+        layout: &Layout,
+        gradients: &CpuStorage,
+        gradients_layout: &Layout,
+    ) -> Result<()> {
+        let gradients = contiguous(gradients, gradients_layout, "adamw")?;
+        let (CpuStorage::F32(values), Some((start, end))) = (values, layout.contiguous_offsets()) else {
+            candle_core::bail!("adamw needs contiguous f32 values");
+        };
+        let values = &mut values[start..end];
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        let Moments { first, second } = &mut *moments;
+        let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK));
+        chunks.zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK))).for_each(
+            |((values, gradients), (first, second))| {
+                // Slices of one known length let the compiler drop bounds checks.
+                let n = values.len();
+                let (gradients, first, second) = (&gradients[..n], &mut first[..n], &mut second[..n]);
+                vectorised(|| self.update.apply(values, gradients, first, second));
+            },
+        );
+        Ok(())
+    }
+}
+
+/// The same update from tensor operations, for other devices; moments stay in main memory.
+fn composed(slot: &Slot, gradient: &Tensor, update: &Update) -> Result<()> {
+    let mut moments = slot.moments.lock().unwrap_or_else(PoisonError::into_inner);
+    let Moments { first, second } = &mut *moments;
+    let mut values = slot.var.flatten_all()?.to_vec1::<f32>()?;
+    let gradients = gradient.flatten_all()?.to_vec1::<f32>()?;
+    update.apply(&mut values, &gradients, first, second);
+    slot.var.set(&Tensor::from_vec(values, slot.var.shape(), slot.var.device())?)
+}

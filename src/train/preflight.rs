@@ -1,0 +1,67 @@
+//! One step before the first long run: does it work, how long does it take, how much memory does it need?
+
+use std::time::Instant;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::Session;
+use super::execute::Loaded;
+use super::features::Features;
+use crate::model::blip::{mean_loss, targets};
+use crate::model::{Blip, Unfrozen};
+use crate::record::recipe::Kind;
+
+/// What one forward and backward step took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Preflight {
+    pub step_seconds: f64,
+    /// Of this process so far, in bytes; 0 where the system does not tell.
+    pub peak_memory_bytes: u64,
+    /// Of one checkpoint with the state to resume from.
+    pub checkpoint_bytes: u64,
+}
+
+/// Runs one step on the longest captions, without changing anything.
+pub fn preflight(session: &Session) -> Result<Preflight> {
+    let Loaded { mut pretrained, material } = Loaded::new(session)?;
+    let training = &session.spec.recipe.training;
+    let depth = pretrained.config.vision.num_hidden_layers;
+    let unfrozen = training.unfrozen_vision_layers.min(depth);
+    if session.spec.recipe.kind == Kind::FineTuned {
+        let text = training.train_text_decoder;
+        pretrained.weights.unfreeze(Unfrozen::Last { vision_layers: unfrozen, text }, depth)?;
+    }
+    let model = Blip::new(&pretrained.config, &pretrained.weights)?;
+    let (train, config) = (&material.dataset.train, &pretrained.config);
+    let mut features =
+        Features::new(train, &pretrained.processor, config, &session.device, depth - unfrozen, 0);
+
+    let mut longest: Vec<usize> = (0..train.len()).collect();
+    longest.sort_by_key(|i| std::cmp::Reverse(material.train[*i].iter().map(Vec::len).max()));
+    longest.truncate(training.batch_size.max(1));
+    let began = Instant::now();
+    let captions = material.batch(&material.train, &longest);
+    let image_embeds = features.embeddings(&model, &longest)?;
+    let wanted = targets(&captions, !training.mask_padding);
+    let loss = mean_loss(&model.logits(&image_embeds, &captions)?, &wanted, training.label_smoothing)?;
+    let grads = loss.backward()?;
+    for (name, var) in pretrained.weights.trainable() {
+        anyhow::ensure!(grads.get(var).is_some(), "no gradient reached the trainable tensor `{name}`");
+    }
+    let values = |tensors: &mut dyn Iterator<Item = usize>| tensors.sum::<usize>() as u64 * 4;
+    let all = values(&mut pretrained.weights.tensors().values().map(|tensor| tensor.elem_count()));
+    let trained = values(&mut pretrained.weights.trainable().values().map(|var| var.elem_count()));
+    Ok(Preflight {
+        step_seconds: began.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
+        checkpoint_bytes: all + 2 * trained,
+    })
+}
+
+/// The most memory this process ever held, in bytes. Linux tells it in `/proc/self/status`.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}

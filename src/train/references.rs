@@ -1,0 +1,163 @@
+//! Runs that train nothing: the pretrained model as it is, and two floors that no model should stay below.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{D, Tensor};
+
+use super::evaluate::{self, Split};
+use super::execute::{Loaded, started, test};
+use super::features::{BUDGET_BYTES, Features};
+use super::{Emit, Session};
+use crate::data::Example;
+use crate::model::Blip;
+use crate::record::event::{Ended, Evaluated, Event, Status, Summary};
+use crate::record::run::Prediction;
+use crate::score::medoid;
+
+/// Evaluates the pretrained model with the run's settings.
+pub fn zero_shot(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
+    let began = Instant::now();
+    begin(session, &loaded, emit)?;
+    let Loaded { pretrained, material } = &loaded;
+    let model = Blip::new(&pretrained.config, &pretrained.weights)?;
+    let [mut validation, mut test_split] = splits(session, &loaded);
+    let losses = evaluate::losses(session, &model, &mut validation, material)?;
+    let samples = session.spec.recipe.evaluation.samples;
+    let said = evaluate::captions(session, &model, &mut validation, &pretrained.tokenizer, samples)?;
+    let scores = evaluate::scores(&session.spec.recipe, &said);
+    let directory = session.directory;
+    directory.append_per_image(&evaluate::per_image(0, &validation, Some(&losses), &scores))?;
+    directory.write_predictions(&said)?;
+    let evaluated = evaluate::evaluated(&session.spec.recipe, Some(&losses), &scores);
+    let evaluated = Evaluated { seconds: began.elapsed().as_secs_f64(), ..evaluated };
+    emit(Event::Evaluated(Box::new(evaluated.clone())))?;
+    let test = test(session, &model, &mut test_split, material, pretrained, 0)?;
+    let images_encoded = validation.features.encoded + test_split.features.encoded;
+    Ok(finished(evaluated, test, images_encoded, began))
+}
+
+/// Says one caption for every image: the training caption most like the others.
+pub fn constant_caption(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
+    begin(session, &loaded, emit)?;
+    let captions: Vec<&str> = first_captions(&loaded.material.dataset.train).collect();
+    let chosen = medoid(&captions).and_then(|index| captions.get(index));
+    let chosen = chosen.context("there is no training caption to choose from")?;
+    without_model(session, &loaded, emit, |split, count| {
+        Ok(evaluate::given(split, count, |_| (*chosen).to_owned()))
+    })
+}
+
+/// Says of every image what was said of the training image whose frozen features are nearest: the mean of the
+/// final image embeddings over the patches, by cosine similarity.
+pub fn nearest_image(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
+    begin(session, &loaded, emit)?;
+    let pretrained = &loaded.pretrained;
+    let model = Blip::new(&pretrained.config, &pretrained.weights)?;
+    let train = &loaded.material.dataset.train;
+    let captions: Vec<&str> = first_captions(train).collect();
+    let depth = pretrained.config.vision.num_hidden_layers;
+    let features = |examples| {
+        Features::new(
+            examples,
+            &pretrained.processor,
+            &pretrained.config,
+            &session.device,
+            depth,
+            BUDGET_BYTES / 3,
+        )
+    };
+    let known = directions(session, &model, &mut features(train), train.len())?;
+    without_model(session, &loaded, emit, |split, count| {
+        let wanted = directions(session, &model, &mut split.features, split.examples.len())?;
+        let nearest = wanted.matmul(&known.t()?)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
+        Ok(evaluate::given(split, count, |i| {
+            nearest.get(i).and_then(|n| captions.get(*n as usize)).map_or(String::new(), |c| (*c).to_owned())
+        }))
+    })
+}
+
+fn first_captions(examples: &[Example]) -> impl Iterator<Item = &str> {
+    examples.iter().filter_map(|example| example.captions.first()).map(String::as_str)
+}
+
+/// Unit vectors (images, width): where the features of the first `count` images point.
+fn directions(session: &Session, model: &Blip, features: &mut Features, count: usize) -> Result<Tensor> {
+    let indices: Vec<usize> = (0..count).collect();
+    let mut rows = Vec::new();
+    for indices in indices.chunks(16) {
+        session.go_on()?;
+        let embeddings = features.embeddings(model, indices)?;
+        let patches = embeddings.narrow(1, 1, embeddings.dim(1)? - 1)?;
+        rows.push(patches.mean(1)?);
+    }
+    ensure!(!rows.is_empty(), "there is no image to compare with");
+    let rows = Tensor::cat(&rows, 0)?;
+    Ok(rows.broadcast_div(&(rows.sqr()?.sum_keepdim(1)?.sqrt()? + 1e-12)?)?)
+}
+
+fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<()> {
+    let digest = loaded.pretrained.weights.digest()?;
+    let Loaded { pretrained, material } = loaded;
+    emit(Event::Started(Box::new(started(session, pretrained, material, &digest, &digest, 0, 0)?)))
+}
+
+fn splits<'a>(session: &Session, loaded: &'a Loaded) -> [Split<'a>; 2] {
+    let Loaded { pretrained, material } = loaded;
+    let depth = pretrained.config.vision.num_hidden_layers;
+    let dataset = &material.dataset;
+    let parts =
+        [("validation", &dataset.validation, &material.validation), ("test", &dataset.test, &material.test)];
+    parts.map(|(name, examples, tokens)| {
+        let (processor, config) = (&pretrained.processor, &pretrained.config);
+        let features = Features::new(examples, processor, config, &session.device, depth, BUDGET_BYTES / 3);
+        Split { name, examples, tokens, features }
+    })
+}
+
+/// Scores captions that need no decoder on both splits.
+fn without_model(
+    session: &Session,
+    loaded: &Loaded,
+    emit: &mut Emit,
+    mut say: impl FnMut(&mut Split, usize) -> Result<Vec<Prediction>>,
+) -> Result<Ended> {
+    let began = Instant::now();
+    let recipe = &session.spec.recipe;
+    let [mut validation, mut test] = splits(session, loaded);
+    let mut predictions = say(&mut validation, recipe.evaluation.samples)?;
+    let scores = evaluate::scores(recipe, &predictions);
+    session.directory.append_per_image(&evaluate::per_image(0, &validation, None, &scores))?;
+    let evaluated = evaluate::evaluated(recipe, None, &scores);
+    let evaluated = Evaluated { seconds: began.elapsed().as_secs_f64(), ..evaluated };
+    emit(Event::Evaluated(Box::new(evaluated.clone())))?;
+    let mut summary = None;
+    if !test.examples.is_empty() {
+        let tested = say(&mut test, recipe.evaluation.test_samples)?;
+        let scores = evaluate::scores(recipe, &tested);
+        session.directory.append_per_image(&evaluate::per_image(0, &test, None, &scores))?;
+        summary = Some(evaluate::summary_of(recipe, None, &scores));
+        predictions.extend(tested);
+    }
+    session.directory.write_predictions(&predictions)?;
+    Ok(finished(evaluated, summary, validation.features.encoded + test.features.encoded, began))
+}
+
+fn finished(
+    evaluated: Evaluated,
+    test: Option<BTreeMap<String, f64>>,
+    images_encoded: usize,
+    began: Instant,
+) -> Ended {
+    let summary = Summary {
+        seconds: began.elapsed().as_secs_f64(),
+        initial: Some(evaluated.clone()),
+        best: Some(evaluated.clone()),
+        last: Some(evaluated),
+        test,
+        images_encoded,
+        ..Summary::default()
+    };
+    Ended { status: Status::Finished, reason: None, summary }
+}

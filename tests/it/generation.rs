@@ -1,0 +1,85 @@
+//! Captions token for token against `generate()` of transformers (fixtures: `tests/reference/model.py`).
+
+use candle_core::Device;
+use serde::Deserialize;
+use serde_json::Value;
+use sweep::model::beam::{BeamSettings, EarlyStopping};
+use sweep::model::{GeneratedCaption, Unfrozen, generate};
+
+use crate::gradients::{fixtures, read_json, tiny};
+
+#[derive(Deserialize)]
+struct Fixture {
+    model: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    settings: Settings,
+    token_ids: Vec<Vec<u32>>,
+    sequences_scores: Option<Vec<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    num_beams: usize,
+    max_length: usize,
+    min_length: usize,
+    no_repeat_ngram_size: usize,
+    length_penalty: f64,
+    early_stopping: Value,
+    repetition_penalty: f64,
+}
+
+fn beam_settings(settings: &Settings, start: u32, end: u32) -> BeamSettings {
+    BeamSettings {
+        max_length: settings.max_length,
+        min_length: settings.min_length,
+        num_beams: settings.num_beams,
+        no_repeat_ngram_size: settings.no_repeat_ngram_size,
+        length_penalty: settings.length_penalty,
+        early_stopping: match &settings.early_stopping {
+            Value::Bool(true) => EarlyStopping::Yes,
+            Value::Bool(false) => EarlyStopping::No,
+            _ => EarlyStopping::Never,
+        },
+        repetition_penalty: settings.repetition_penalty,
+        start,
+        end,
+    }
+}
+
+#[test]
+fn captions_equal_those_of_transformers_in_batches_and_one_by_one() {
+    let fixture: Fixture = read_json("tiny_generate.json");
+    let pixels =
+        candle_core::safetensors::load(fixtures().join("tiny_generate.safetensors"), &Device::Cpu).unwrap();
+    let (config, _, model) = tiny(&fixture.model, Unfrozen::Last { vision_layers: 0, text: false });
+    let depth = model.vision_model.depth();
+    let hidden = model.vision_model.encode(&pixels["pixel_values"], depth).unwrap();
+    let image_embeds = model.vision_model.finish(&hidden, depth).unwrap();
+    assert!(fixture.cases.len() >= 8);
+    for case in &fixture.cases {
+        let settings = beam_settings(&case.settings, config.tokens.start, config.tokens.end);
+        let together = generate(&model.text_decoder, &image_embeds, &settings).unwrap();
+        let alone: Vec<GeneratedCaption> = (0..together.len())
+            .map(|i| {
+                generate(&model.text_decoder, &image_embeds.narrow(0, i, 1).unwrap(), &settings)
+                    .unwrap()
+                    .remove(0)
+            })
+            .collect();
+        for (image, wanted) in case.token_ids.iter().enumerate() {
+            assert_eq!(&together[image].ids, wanted, "image {image}, {:?}", case.settings);
+            assert_eq!(&alone[image].ids, wanted, "image {image} alone, {:?}", case.settings);
+            if let Some(scores) = &case.sequences_scores {
+                let (ours, theirs) = (together[image].score as f64, scores[image]);
+                assert!(
+                    (ours - theirs).abs() <= 1e-5 * theirs.abs(),
+                    "image {image}: score {ours}, not {theirs}"
+                );
+            }
+        }
+    }
+}

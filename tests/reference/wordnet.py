@@ -1,0 +1,90 @@
+"""Makes assets/wordnet/synonyms.gz: what METEOR's synonym stage needs of WordNet 3.0, and no more.
+
+    apt-get install wordnet-base        (1:3.0-37; the files of WordNet 3.0)
+    python tests/reference/wordnet.py /usr/share/wordnet
+
+The file is text, one line a record, compressed with gzip:
+
+    # ...                   a remark, the copyright notice among them
+    n dog domestic ^Rex     the one-word members of synsets of a part of speech: n, v, a or r
+    N geese goose           an irregular form and its base forms, for the part of speech in lower case
+
+NLTK compares a word in lower case with the names of the synsets that it finds for another word. So names with
+upper-case letters or several words never match and are left out, but a word may be looked up by one: `^`
+marks a word (here in lower case) that leads to the synset and is not among its names. A synset is left out
+where it tells nothing: no names, the same members as another, or a single member that another synset of the
+same part of speech has. Words of several parts, such as `ice_cream`, can be looked up only as the base of an
+irregular form.
+"""
+
+import gzip
+import sys
+from pathlib import Path
+
+TARGET = Path(__file__).resolve().parents[2] / "assets" / "wordnet" / "synonyms.gz"
+PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+NOTICE = """\
+# Derived from WordNet 3.0 by tests/reference/wordnet.py. The licence is in the file LICENSE.
+# WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved.
+"""
+
+
+def records(path):
+    with open(path, encoding="utf-8") as lines:
+        return [line for line in lines if not line.startswith(" ")]
+
+
+def synsets(folder, part):
+    """The members of every synset, spelled as NLTK names them, without (a), (p) and (ip)."""
+    for line in records(folder / f"data.{part}"):
+        fields = line.split(" ")
+        names = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
+        yield [name.split("(")[0] for name in names]
+
+
+def check_index(folder, part, members):
+    """NLTK finds synsets by the index file; the members of the data file must say the same."""
+    listed = {line.split(" ")[0] for line in records(folder / f"index.{part}")}
+    assert listed == {name.lower() for names in members for name in names}, part
+
+
+def irregular_forms(folder, part):
+    """One-word forms and their base forms. Where a form is listed twice NLTK keeps the last."""
+    forms = {}
+    for line in records(folder / f"{part}.exc"):
+        form, *bases = line.split()
+        forms[form] = bases
+    return {form: bases for form, bases in sorted(forms.items()) if "_" not in form}
+
+
+def useful_lines(members, irregular):
+    """The members of each synset that tells something, sorted."""
+    bases = {base for bases in irregular.values() for base in bases}
+    lines = set()
+    for names in members:
+        plain = {name for name in names if "_" not in name and name == name.lower()}
+        leading = {name.lower() for name in names if "_" not in name or name.lower() in bases}
+        if plain:
+            lines.add(tuple(sorted(plain) + sorted("^" + word for word in leading - plain)))
+    told = {word for line in lines if len(line) > 1 for word in line}
+    return sorted(line for line in lines if len(line) > 1 or line[0] not in told)
+
+
+def main():
+    folder = Path(sys.argv[1])
+    text = NOTICE
+    for letter, part in PARTS.items():
+        members = list(synsets(folder, part))
+        check_index(folder, part, members)
+        irregular = irregular_forms(folder, part)
+        for line in useful_lines(members, irregular):
+            text += " ".join((letter, *line)) + "\n"
+        for form, bases in irregular.items():
+            text += " ".join((letter.upper(), form, *bases)) + "\n"
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{len(text)} bytes of text, {TARGET.stat().st_size} compressed, {text.count(chr(10))} lines")
+
+
+if __name__ == "__main__":
+    main()
