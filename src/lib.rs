@@ -1,9 +1,18 @@
 //! Plans, runs and reports experiment sweeps that fine-tune BLIP image captioners.
+//!
+//! planner ([`spec`], [`plan`]) -> executor ([`run`], [`train`]) -> reporter ([`analysis`], [`report`]), joined by the plain
+//! values and files of [`record`]. Modules are listed in reading order; a module uses only those below it.
 
+pub mod cli;
+pub mod report;
+pub mod analysis;
+pub mod run;
 pub mod lab;
 pub mod train;
 pub mod model;
 pub mod data;
 pub mod score;
+pub mod plan;
+pub mod spec;
 pub mod record;
 pub mod random;

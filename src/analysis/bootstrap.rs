@@ -1,0 +1,146 @@
+//! Percentile bootstrap of means over images (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, ch. 13).
+//!
+//! A paired comparison is the bootstrap of the differences: rows hold, for each image, one system's value minus
+//! the other's. Every row is resampled as a whole, so that what an image makes easy for both stays paired.
+
+use rayon::prelude::*;
+
+use crate::random::Random;
+
+/// Resamples behind every interval.
+pub const RESAMPLES: usize = 10_000;
+
+/// Share of resamples left out below and above a 95 % interval.
+const TAIL: f64 = 0.025;
+
+/// A mean with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    pub estimate: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Interval {
+    /// Zero lies outside: a difference counts as one.
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+/// Means of the `K` columns of `rows` with 95 % percentile intervals from `resamples` resamples of the rows.
+///
+/// Nothing where there are fewer than two rows: one image says nothing about another. The same `seed` and
+/// number of rows give the same resamples, whatever the values.
+pub fn mean_intervals<const K: usize>(
+    rows: &[[f64; K]],
+    resamples: usize,
+    seed: u64,
+) -> Option<[Interval; K]> {
+    if rows.len() < 2 || resamples == 0 {
+        return None;
+    }
+    let means: Vec<[f64; K]> =
+        (0..resamples as u64).into_par_iter().map(|resample| resampled_mean(rows, seed, resample)).collect();
+    let estimates = mean(rows.iter(), rows.len());
+    Some(std::array::from_fn(|column| {
+        let mut column_means: Vec<f64> = means.iter().map(|row| row[column]).collect();
+        column_means.sort_by(f64::total_cmp);
+        Interval {
+            estimate: estimates[column],
+            low: quantile(&column_means, TAIL),
+            high: quantile(&column_means, 1.0 - TAIL),
+        }
+    }))
+}
+
+fn resampled_mean<const K: usize>(rows: &[[f64; K]], seed: u64, resample: u64) -> [f64; K] {
+    let mut random = Random::new(seed, "bootstrap", &[resample]);
+    mean((0..rows.len()).map(|_| &rows[random.below(rows.len())]), rows.len())
+}
+
+fn mean<'a, const K: usize>(rows: impl Iterator<Item = &'a [f64; K]>, count: usize) -> [f64; K] {
+    let mut sums = [0.0; K];
+    for row in rows {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+    sums.map(|sum| sum / count as f64)
+}
+
+/// The quantile of sorted values, interpolated linearly (type 7 of Hyndman and Fan, 1996, as in NumPy).
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample of a normal distribution with this mean and standard deviation 1.
+    fn sample(seed: u64, size: usize, mean: f64) -> Vec<[f64; 1]> {
+        let mut random = Random::new(seed, "sample", &[]);
+        (0..size).map(|_| [mean + random.normal()]).collect()
+    }
+
+    #[test]
+    fn quantiles_are_those_of_numpy() {
+        let sorted = [1.0, 2.0, 4.0, 8.0];
+        let quantiles = [0.0, 0.25, 0.5, 0.9, 1.0].map(|share| quantile(&sorted, share));
+        for (found, expected) in quantiles.iter().zip([1.0, 1.75, 3.0, 6.8, 8.0]) {
+            assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_near_the_one_of_normal_theory() {
+        let rows = sample(1, 400, 5.0);
+        let [interval] = mean_intervals(&rows, RESAMPLES, 0).unwrap();
+        let variance = rows.iter().map(|[x]| (x - interval.estimate).powi(2)).sum::<f64>() / 399.0;
+        let half_width = 1.96 * (variance / 400.0).sqrt();
+        assert!((interval.estimate - interval.low - half_width).abs() < 0.05 * half_width, "{interval:?}");
+        assert!((interval.high - interval.estimate - half_width).abs() < 0.05 * half_width, "{interval:?}");
+    }
+
+    #[test]
+    fn intervals_cover_the_true_mean_in_about_95_of_100_samples() {
+        let trials = 400;
+        let covers = |seed: &u64| {
+            let [interval] = mean_intervals(&sample(*seed, 80, 1.0), 500, *seed).unwrap();
+            interval.low <= 1.0 && 1.0 <= interval.high
+        };
+        let covered = (0..trials).filter(covers).count() as f64 / trials as f64;
+        assert!((0.92..=0.98).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn pairing_finds_a_small_difference_that_two_separate_intervals_would_hide() {
+        let difficulty = sample(3, 100, 0.0);
+        let noise = sample(4, 100, 0.0);
+        let differences: Vec<[f64; 1]> =
+            difficulty.iter().zip(&noise).map(|([d], [e])| [(d + 0.05 + 0.1 * e) - d]).collect();
+        let [paired] = mean_intervals(&differences, RESAMPLES, 0).unwrap();
+        let [alone] = mean_intervals(&difficulty, RESAMPLES, 0).unwrap();
+        assert!(paired.excludes_zero(), "{paired:?}");
+        assert!(alone.high - alone.low > 0.3, "{alone:?}");
+    }
+
+    #[test]
+    fn no_difference_includes_zero_and_the_same_seed_repeats_the_interval() {
+        let rows = vec![[0.0, 1.0], [0.0, 2.0], [0.0, 4.0]];
+        let [nothing, something] = mean_intervals(&rows, RESAMPLES, 7).unwrap();
+        assert_eq!(nothing, Interval { estimate: 0.0, low: 0.0, high: 0.0 });
+        assert!(!nothing.excludes_zero() && something.excludes_zero());
+        assert_eq!(mean_intervals(&rows, RESAMPLES, 7).unwrap()[1], something);
+    }
+
+    #[test]
+    fn fewer_than_two_images_have_no_interval() {
+        assert_eq!(mean_intervals::<1>(&[], RESAMPLES, 0), None);
+        assert_eq!(mean_intervals(&[[1.0]], RESAMPLES, 0), None);
+    }
+}

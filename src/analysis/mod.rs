@@ -1,0 +1,12 @@
+//! Statistics of a sweep: pure functions from plain numbers to plain numbers.
+//!
+//! Nothing here knows files, tables or words, and all randomness is counter-based, so that the same numbers
+//! give the same result everywhere.
+
+pub mod bootstrap;
+pub mod cases;
+pub mod overfitting;
+
+pub use bootstrap::{Interval, RESAMPLES, mean_intervals};
+pub use cases::{Case, CaseRule, choose_cases};
+pub use overfitting::{LossPoint, OVERFIT_RISE, Overfitting, overfitting};

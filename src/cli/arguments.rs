@@ -1,0 +1,76 @@
+//! Arguments that several subcommands share.
+
+use std::path::{Path, PathBuf};
+
+/// A sweep file and what overrides it.
+#[derive(Debug, clap::Args)]
+pub struct SweepFile {
+    /// The sweep file, such as sweeps/unfreeze.yaml
+    #[arg(value_name = "SPEC")]
+    pub spec: PathBuf,
+    /// Settings in place of the file's: learning_rate=1e-5 for all runs, learning_rate=1e-5,3e-5 for
+    /// an axis. A name that occurs in several groups needs its path: generation.max_length=96
+    #[arg(value_name = "KEY=VALUE[,VALUE]")]
+    pub overrides: Vec<String>,
+}
+
+/// A device by name, if there may be such a one.
+pub fn device(name: &str) -> Result<String, String> {
+    let is_cuda = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    match name {
+        "auto" | "cpu" | "metal" => Ok(name.to_owned()),
+        _ if name.strip_prefix("cuda:").is_some_and(is_cuda) => Ok(name.to_owned()),
+        _ => Err("there are `auto`, `cpu`, `cuda:N` (such as `cuda:0`) and `metal`".to_owned()),
+    }
+}
+
+/// A number of things of which there must be one.
+pub fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("it must be a whole number from 1".to_owned()),
+    }
+}
+
+/// A path as the user would type it behind a command, quoted where a shell would take it apart.
+pub fn typed(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// A word as it is typed in a shell.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=,:@+%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_known_by_their_names() {
+        for name in ["auto", "cpu", "metal", "cuda:0", "cuda:12"] {
+            assert_eq!(device(name).as_deref(), Ok(name));
+        }
+        for name in ["", "gpu", "cuda", "cuda:", "cuda:x", "CPU"] {
+            assert!(device(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_things_begin_at_one() {
+        assert_eq!(positive("3"), Ok(3));
+        assert!(["0", "-1", "two", ""].iter().all(|text| positive(text).is_err()));
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("a=1e-5,3e-5"), "a=1e-5,3e-5");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,86 @@
+//! What planning needs to know beyond the sweep file: how many training examples there are, and how large the models
+//! in folders are. Neither weights nor images are read; what cannot be learned is left open.
+
+use std::fs;
+use std::path::Path;
+
+use crate::data::captions::read_captions;
+use crate::lab::study;
+use crate::plan::Facts;
+use crate::record::RunSpec;
+use crate::record::recipe::{DataFiles, DataSource};
+use crate::spec::Architecture;
+
+/// A `config.json` is far smaller.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// The facts about a plan's runs.
+pub fn gather(runs: &[RunSpec]) -> Facts {
+    // Data is no setting, so all runs of a sweep share theirs.
+    let data = runs.first().map(|run| &run.recipe.data);
+    let mut facts = Facts { train_examples: data.and_then(train_examples), ..Facts::default() };
+    for run in runs {
+        let model = &run.recipe.model;
+        if facts.architecture(model).is_none()
+            && let Some(architecture) = architecture(model)
+        {
+            facts.architectures.insert(model.clone(), architecture);
+        }
+    }
+    facts
+}
+
+fn train_examples(data: &DataSource) -> Option<usize> {
+    match data {
+        DataSource::BuiltIn(_) => usize::try_from(study::TRAIN).ok(),
+        DataSource::Files(files) => examples_in(files),
+    }
+}
+
+/// The captions of the training file less those that are split off for validation.
+fn examples_in(files: &DataFiles) -> Option<usize> {
+    let all = read_captions(Path::new(&files.train.captions)).ok()?.entries.len();
+    let split_off = files.validation.fraction.map_or(0, |fraction| (all as f64 * fraction) as usize);
+    Some(all.saturating_sub(split_off))
+}
+
+fn architecture(model: &str) -> Option<Architecture> {
+    let config = Path::new(model).join("config.json");
+    let is_small = fs::metadata(&config).is_ok_and(|metadata| metadata.len() <= MAX_CONFIG_BYTES);
+    Architecture::from_config(&is_small.then(|| fs::read_to_string(&config).ok())??).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::recipe::{Split, Validation};
+    use crate::run::dispatch::tests::planned;
+
+    #[test]
+    fn examples_split_off_for_validation_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let captions = folder.path().join("train.json").to_string_lossy().into_owned();
+        fs::write(&captions, r#"{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}"#).unwrap();
+        let train = Split { captions, images: String::new() };
+        let validation = Validation { fraction: Some(0.3), ..Validation::default() };
+        let mut run = planned("r1");
+        run.recipe.data =
+            DataSource::Files(Box::new(DataFiles { train, validation, test: None, source: None }));
+        assert_eq!(gather(&[run.clone()]).train_examples, Some(4));
+        fs::write(folder.path().join("train.json"), "[").unwrap();
+        assert_eq!(gather(&[run]).train_examples, None);
+        assert_eq!(gather(&[planned("r1")]).train_examples, Some(320));
+    }
+
+    #[test]
+    fn a_models_folder_tells_its_sizes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = planned("r1");
+        run.recipe.model = folder.path().to_string_lossy().into_owned();
+        assert!(gather(&[run.clone()]).architecture(&run.recipe.model).is_none());
+        fs::write(folder.path().join("config.json"), r#"{"vision_config": {"num_hidden_layers": 3}}"#)
+            .unwrap();
+        let facts = gather(&[run.clone()]);
+        assert_eq!(facts.architecture(&run.recipe.model).unwrap().vision.layers, 3);
+    }
+}

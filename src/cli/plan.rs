@@ -1,0 +1,39 @@
+//! `sweep plan`: what a sweep would run.
+
+use std::process::ExitCode;
+
+use super::arguments::SweepFile;
+use super::facts;
+use super::output::{self, Format};
+use crate::plan::{expand, table};
+use crate::spec;
+
+/// Show what a sweep would run: its runs, the duplicates merged, what they train.
+///
+/// Every run is shown with its id and the settings that vary. Reads the sweep file and the captions, neither images nor weights, and writes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    file: SweepFile,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sweep plan sweeps/unfreeze.yaml
+  sweep plan sweeps/unfreeze.yaml learning_rate=1e-5,3e-5 seeds=0,1,2
+  sweep plan sweeps/unfreeze.yaml --format json";
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let spec = spec::load(&args.file.spec, &args.file.overrides)?;
+    let plan = expand(&spec)?;
+    let facts = facts::gather(&plan.runs);
+    match args.format {
+        Format::Text => output::print(&table::draw(&plan, &facts))?,
+        Format::Json => output::print_json(&table::view(&plan, &facts))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,147 @@
+//! `sweep run`: runs what is missing of a sweep.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::arguments::{SweepFile, device, positive, quoted, typed};
+use super::table::{Align, Table, number};
+use super::{exit, output};
+use crate::plan;
+use crate::record::recipe::MetricName;
+use crate::run::leaderboard::leaderboard;
+use crate::run::share::Wish;
+use crate::run::{Options, Outcome, execute, progress};
+use crate::spec;
+
+/// Run what is missing of a sweep; again to resume, Ctrl-C is safe.
+///
+/// Every run is a process of its own and records what it does as it goes. Run the same command again and it
+/// does what is missing: complete runs are left alone, interrupted ones go on from their last checkpoint,
+/// failed ones are tried again. Ctrl-C lets the runs save a checkpoint; a second one ends them at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    file: SweepFile,
+    /// Folder of the results
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+    /// Runs at a time [default: by cores, memory and size of the model]
+    #[arg(long, short, value_name = "N", value_parser = positive)]
+    jobs: Option<usize>,
+    /// Threads of each run [default: the cores shared out among the runs at work]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    /// Where to compute: auto, cpu, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
+    device: String,
+    /// Start without trying one step of the heaviest run and without estimating memory and disk
+    #[arg(long)]
+    no_preflight: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sweep run sweeps/unfreeze.yaml
+  sweep run sweeps/unfreeze.yaml learning_rate=1e-4,3e-4 epochs=5 --jobs 2
+  sweep run sweeps/unfreeze.yaml --runs /data/runs --device cuda:0";
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let spec = spec::load(&args.file.spec, &args.file.overrides)?;
+    let plan = plan::expand(&spec)?;
+    let options = Options {
+        runs: args.runs.clone(),
+        wish: Wish { jobs: args.jobs, threads: args.threads },
+        device: args.device.clone(),
+        preflight: !args.no_preflight,
+    };
+    let outcome = {
+        let mut progress = progress::for_standard_error();
+        execute(&spec.name, &plan.runs, &options, progress.as_mut())?
+    };
+    output::print(&results(&outcome, spec.metric))?;
+    if !outcome.failures.is_empty() {
+        output::tell(&failures(&outcome));
+    }
+    if outcome.interrupted {
+        output::tell(&format!("interrupted; go on with: {}", same_command(&args)));
+        return Ok(ExitCode::from(exit::INTERRUPTED));
+    }
+    output::tell(&format!("next: sweep report {}", typed(&args.runs)));
+    let all_well = outcome.failures.is_empty();
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::from(exit::SOME_RUNS_FAILED) })
+}
+
+/// The leaderboard.
+fn results(outcome: &Outcome, metric: MetricName) -> String {
+    let rows = leaderboard(&outcome.records, metric);
+    if rows.is_empty() {
+        return "no run is complete\n".to_owned();
+    }
+    let metric_column = match metric {
+        MetricName::Score => "score",
+        MetricName::Meteor => "val METEOR",
+        MetricName::RougeL => "val ROUGE-L",
+        MetricName::CiderD => "val CIDEr-D",
+        MetricName::ValLoss => "val loss",
+        MetricName::ValNll => "val NLL",
+    };
+    let mut table = Table::new(&[
+        ("run", Align::Left),
+        ("what", Align::Left),
+        ("best epoch", Align::Right),
+        (metric_column, Align::Right),
+        ("test METEOR", Align::Right),
+        ("ROUGE-L", Align::Right),
+        ("CIDEr-D", Align::Right),
+    ]);
+    for row in rows {
+        table.row([
+            row.id,
+            row.label,
+            row.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
+            number(row.metric, 4),
+            number(row.meteor, 3),
+            number(row.rouge_l, 3),
+            number(row.cider_d, 3),
+        ]);
+    }
+    table.to_string()
+}
+
+/// A table of the runs that failed, and the end of what each had to say.
+fn failures(outcome: &Outcome) -> String {
+    let count = outcome.failures.len();
+    let mut table = Table::new(&[
+        ("run", Align::Left),
+        ("what", Align::Left),
+        ("status", Align::Left),
+        ("why", Align::Left),
+    ]);
+    let mut logs = String::new();
+    for failure in &outcome.failures {
+        let reason = failure.reason.lines().next().unwrap_or_default().to_owned();
+        table.row([failure.id.clone(), failure.label.clone(), failure.status.name().to_owned(), reason]);
+        if !failure.last_lines.is_empty() {
+            logs.push_str(&format!("\n{}:\n", failure.log.display()));
+            logs.extend(failure.last_lines.iter().map(|line| format!("  {line}\n")));
+        }
+    }
+    let runs = if count == 1 { "run" } else { "runs" };
+    format!("\n{count} {runs} failed\n{table}{logs}")
+}
+
+/// What to type to go on.
+fn same_command(args: &Args) -> String {
+    let mut words = vec!["sweep run".to_owned(), typed(&args.file.spec)];
+    words.extend(args.file.overrides.iter().map(|text| quoted(text)));
+    if args.runs.as_os_str() != "runs" {
+        words.extend(["--runs".to_owned(), typed(&args.runs)]);
+    }
+    words.extend(args.jobs.map(|jobs| format!("--jobs {jobs}")));
+    words.extend(args.threads.map(|threads| format!("--threads {threads}")));
+    if args.device != "auto" {
+        words.push(format!("--device {}", args.device));
+    }
+    words.join(" ")
+}

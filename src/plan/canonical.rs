@@ -1,0 +1,202 @@
+//! Which settings can matter to a run, and a fixed value for those that cannot.
+//!
+//! Two combinations that differ only in what cannot matter are one run. To make that plain, a setting
+//! without effect is set to a neutral value in the recipe: equal ids have equal recipes (but for
+//! `evaluation.batch_size`, see [`id`](super::id)).
+
+use crate::record::Recipe;
+use crate::record::recipe::{
+    Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, StartToken, Training,
+};
+use crate::spec::setting::SETTINGS;
+
+/// A setting that has no effect in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inactive {
+    /// Its dotted path.
+    pub path: &'static str,
+    pub why: &'static str,
+}
+
+/// The rules for fine-tuned runs.
+const VISION_MULTIPLIER: Inactive =
+    Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
+const TEXT_MULTIPLIER: Inactive =
+    Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+
+/// Whether a setting can matter to a run of this kind at all.
+///
+/// The zero-shot model is evaluated: its losses see captions as training would cut and begin them. The floors
+/// say captions that people wrote; the nearest image is found by the pretrained model's features.
+pub fn matters(kind: Kind, path: &str) -> bool {
+    let group = path.split('.').next().unwrap_or(path);
+    match kind {
+        Kind::FineTuned => true,
+        Kind::ZeroShot => {
+            matches!(group, "model" | "evaluation" | "generation")
+                || matches!(
+                    path,
+                    "training.max_length"
+                        | "training.start_token"
+                        | "training.mask_padding"
+                        | "training.label_smoothing"
+                )
+        }
+        Kind::ConstantCaption => group == "evaluation",
+        Kind::NearestImage => matches!(group, "model" | "evaluation"),
+    }
+}
+
+/// Sets what cannot matter to its neutral value. Returns the settings that this run's other settings make
+/// inactive; what its kind never uses goes without saying.
+pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
+    let neutral = neutral();
+    if recipe.kind != Kind::FineTuned {
+        let kind = recipe.kind;
+        for setting in SETTINGS.iter().filter(|setting| !matters(kind, setting.path)) {
+            setting.write(recipe, &setting.read(&neutral))?;
+        }
+        return Ok(Vec::new());
+    }
+    let mut inactive = Vec::new();
+    if recipe.training.unfrozen_vision_layers == 0 {
+        recipe.training.vision_lr_multiplier = neutral.training.vision_lr_multiplier;
+        inactive.push(VISION_MULTIPLIER);
+    }
+    if !recipe.training.train_text_decoder {
+        recipe.training.text_lr_multiplier = neutral.training.text_lr_multiplier;
+        inactive.push(TEXT_MULTIPLIER);
+    }
+    Ok(inactive)
+}
+
+/// Whether anything trains at all.
+pub fn trains(recipe: &Recipe) -> bool {
+    recipe.training.train_text_decoder || recipe.training.unfrozen_vision_layers > 0
+}
+
+/// The neutral values. They are part of the ids of runs, so they never change.
+fn neutral() -> Recipe {
+    Recipe {
+        kind: Kind::FineTuned,
+        model: "none".to_owned(),
+        data: DataSource::BuiltIn("none".to_owned()),
+        training: Training {
+            unfrozen_vision_layers: 0,
+            learning_rate: 0.0,
+            vision_lr_multiplier: 1.0,
+            text_lr_multiplier: 1.0,
+            weight_decay: 0.0,
+            train_text_decoder: false,
+            batch_size: 1,
+            epochs: 0,
+            warmup_steps: 0,
+            max_grad_norm: 1.0,
+            max_length: 128,
+            start_token: StartToken::Dec,
+            mask_padding: true,
+            label_smoothing: 0.0,
+            shuffle: false,
+        },
+        evaluation: Evaluation { samples: 0, test_samples: 0, convention: Convention::Coco, batch_size: 1 },
+        early_stopping: EarlyStopping { patience: 0, min_delta: 0.0, metric: MetricName::Score },
+        generation: Generation {
+            max_length: 128,
+            min_length: 0,
+            num_beams: 1,
+            no_repeat_ngram_size: 0,
+            length_penalty: 1.0,
+            early_stopping: true,
+            repetition_penalty: 1.0,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Preset;
+
+    fn canonical(change: impl Fn(&mut Recipe)) -> (Recipe, Vec<Inactive>) {
+        let mut recipe = Preset::AsOriginal.recipe();
+        change(&mut recipe);
+        let inactive = canonicalise(&mut recipe).unwrap();
+        (recipe, inactive)
+    }
+
+    #[test]
+    fn a_fine_tuned_run_keeps_every_setting_that_can_matter() {
+        let (recipe, inactive) = canonical(|_| {});
+        assert_eq!((recipe, inactive), (Preset::AsOriginal.recipe(), vec![]));
+    }
+
+    #[test]
+    fn the_vision_multiplier_is_inactive_without_unfrozen_layers() {
+        let with = |multiplier| {
+            canonical(|recipe| {
+                recipe.training.unfrozen_vision_layers = 0;
+                recipe.training.vision_lr_multiplier = multiplier;
+            })
+        };
+        assert_eq!(with(0.1), with(0.5));
+        assert_eq!(with(0.1).1, [VISION_MULTIPLIER]);
+    }
+
+    #[test]
+    fn the_text_multiplier_is_inactive_with_a_frozen_decoder() {
+        let with = |multiplier| {
+            canonical(|recipe| {
+                recipe.training.train_text_decoder = false;
+                recipe.training.text_lr_multiplier = multiplier;
+            })
+        };
+        assert_eq!(with(0.1), with(0.5));
+        assert_eq!(with(0.1).1, [TEXT_MULTIPLIER]);
+    }
+
+    #[test]
+    fn zero_shot_keeps_how_it_is_evaluated_and_what_its_losses_see() {
+        let original = Preset::AsOriginal.recipe();
+        let (recipe, _) = canonical(|recipe| recipe.kind = Kind::ZeroShot);
+        assert_eq!((&recipe.evaluation, &recipe.generation), (&original.evaluation, &original.generation));
+        assert_eq!(recipe.model, "lab");
+        let training = Training {
+            max_length: 60,
+            start_token: StartToken::Cls,
+            mask_padding: false,
+            label_smoothing: 0.0,
+            ..neutral().training
+        };
+        assert_eq!((recipe.training, recipe.early_stopping), (training, neutral().early_stopping));
+    }
+
+    #[test]
+    fn floors_do_not_depend_on_training_or_generation_and_the_constant_one_on_no_model() {
+        let floor = |kind, preset: Preset, model: &str| {
+            let mut recipe = preset.recipe();
+            recipe.kind = kind;
+            recipe.model = model.to_owned();
+            recipe.evaluation = Preset::Corrected.recipe().evaluation;
+            canonicalise(&mut recipe).unwrap();
+            recipe
+        };
+        for kind in [Kind::ConstantCaption, Kind::NearestImage] {
+            assert_eq!(floor(kind, Preset::AsOriginal, "lab"), floor(kind, Preset::Corrected, "lab"));
+        }
+        let of_model = |kind, model| floor(kind, Preset::Corrected, model);
+        assert_eq!(of_model(Kind::ConstantCaption, "lab"), of_model(Kind::ConstantCaption, "other"));
+        assert_ne!(of_model(Kind::NearestImage, "lab"), of_model(Kind::NearestImage, "other"));
+    }
+
+    #[test]
+    fn data_matter_to_every_kind() {
+        for kind in [Kind::FineTuned, Kind::ZeroShot, Kind::ConstantCaption, Kind::NearestImage] {
+            let data = DataSource::BuiltIn("other".to_owned());
+            let (recipe, _) = canonical(|recipe| {
+                recipe.kind = kind;
+                recipe.data = data.clone();
+            });
+            assert_eq!(recipe.data, data);
+        }
+    }
+}

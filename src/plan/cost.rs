@@ -1,0 +1,286 @@
+//! What a run will need, from sizes alone: trainable parameters, optimizer steps, memory and disk.
+//!
+//! Parameters and steps are exact; memory and disk are estimates for planning, by the formulas at
+//! [`memory_bytes`] and [`disk_bytes`].
+
+use std::collections::BTreeMap;
+
+use crate::record::RunSpec;
+use crate::record::event::Trainable;
+use crate::record::recipe::{Kind, Recipe};
+use crate::spec::Architecture;
+
+/// Bytes of a number: everything is held as f32.
+const BYTES: usize = 4;
+
+/// What is known beyond the sweep file. Empty facts are enough for built-in and hub models.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Training examples, those split off for validation not among them.
+    pub train_examples: Option<usize>,
+    /// Sizes of models that are folders, by name as in the sweep.
+    pub architectures: BTreeMap<String, Architecture>,
+}
+
+impl Facts {
+    /// The sizes of a model, if they are known.
+    pub fn architecture(&self, model: &str) -> Option<Architecture> {
+        self.architectures.get(model).copied().or_else(|| Architecture::of(model))
+    }
+}
+
+/// What a run needs; `None` where the model's sizes or the number of examples are not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cost {
+    pub trainable: Option<Trainable>,
+    /// Optimizer steps of all epochs; 0 for a run that does not train.
+    pub steps: Option<usize>,
+    /// Peak memory, by and large.
+    pub memory_bytes: Option<usize>,
+    /// Disk that the run fills while it works.
+    pub disk_bytes: Option<usize>,
+}
+
+/// What a run needs.
+pub fn of(run: &RunSpec, facts: &Facts) -> Cost {
+    let recipe = &run.recipe;
+    if recipe.kind == Kind::ConstantCaption {
+        return Cost {
+            trainable: Some(Trainable::default()),
+            steps: Some(0),
+            memory_bytes: Some(0),
+            disk_bytes: Some(0),
+        };
+    }
+    let trainable = facts.architecture(&recipe.model).map(|sizes| (sizes, trainable(&sizes, recipe)));
+    Cost {
+        steps: steps(recipe, facts.train_examples),
+        memory_bytes: trainable.as_ref().map(|(sizes, trainable)| memory_bytes(sizes, trainable, recipe)),
+        disk_bytes: trainable.as_ref().map(|(_, trainable)| disk_bytes(trainable)),
+        trainable: trainable.map(|(_, trainable)| trainable),
+    }
+}
+
+/// Optimizer steps of all epochs; the last batch of an epoch may be smaller.
+pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
+    match recipe.kind {
+        Kind::FineTuned => {
+            let per_epoch = train_examples?.div_ceil(recipe.training.batch_size.max(1));
+            Some(per_epoch.saturating_mul(recipe.training.epochs))
+        }
+        Kind::ZeroShot | Kind::ConstantCaption | Kind::NearestImage => Some(0),
+    }
+}
+
+/// Parameters and tensors by part. The head's weight is that of the word embedding, its bias that of the
+/// predictions; both count once.
+pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
+    let is_trained = recipe.kind == Kind::FineTuned;
+    let unfrozen =
+        if is_trained { recipe.training.unfrozen_vision_layers.min(sizes.vision.layers) } else { 0 };
+    let trains_text = is_trained && recipe.training.train_text_decoder;
+    let vision_layers = unfrozen * vision_layer_parameters(sizes);
+    let text = if trains_text { text_parameters(sizes) } else { 0 };
+    Trainable {
+        vision_layers,
+        // Embeddings and final norm of the vision model stay frozen whatever is unfrozen.
+        vision_other: 0,
+        text,
+        frozen: vision_parameters(sizes) + text_parameters(sizes) - vision_layers - text,
+        tensors: unfrozen * VISION_LAYER_TENSORS + if trains_text { text_tensors(sizes) } else { 0 },
+    }
+}
+
+/// Weights and biases of a vision layer's two norms, qkv, projection, fc1 and fc2.
+const VISION_LAYER_TENSORS: usize = 12;
+
+/// Weight and bias of a linear layer.
+const fn linear(inputs: usize, outputs: usize) -> usize {
+    inputs * outputs + outputs
+}
+
+/// Weight and bias of a layer norm.
+const fn norm(width: usize) -> usize {
+    2 * width
+}
+
+/// Parameters of one layer of the vision model.
+pub fn vision_layer_parameters(sizes: &Architecture) -> usize {
+    let (width, intermediate) = (sizes.vision.width, sizes.vision.intermediate);
+    2 * norm(width)
+        + linear(width, 3 * width)
+        + linear(width, width)
+        + linear(width, intermediate)
+        + linear(intermediate, width)
+}
+
+/// Parameters of the vision model.
+pub fn vision_parameters(sizes: &Architecture) -> usize {
+    let vision = &sizes.vision;
+    let class_and_positions = vision.width + vision.tokens() * vision.width;
+    let patches = linear(3 * vision.patch * vision.patch, vision.width);
+    class_and_positions + patches + vision.layers * vision_layer_parameters(sizes) + norm(vision.width)
+}
+
+/// Parameters of the text decoder, the tied head counted once.
+pub fn text_parameters(sizes: &Architecture) -> usize {
+    let (text, encoder) = (&sizes.text, sizes.vision.width);
+    let width = text.width;
+    let embeddings = (text.vocabulary + text.positions) * width + norm(width);
+    let self_attention = 4 * linear(width, width) + norm(width);
+    let cross_attention = 2 * linear(width, width) + 2 * linear(encoder, width) + norm(width);
+    let feed_forward = linear(width, text.intermediate) + linear(text.intermediate, width) + norm(width);
+    let head = linear(width, width) + norm(width) + text.vocabulary;
+    embeddings + text.layers * (self_attention + cross_attention + feed_forward) + head
+}
+
+/// Tensors of the text decoder: embeddings and their norm (4); in a layer two attentions of four linear
+/// layers and a norm each, and a feed-forward part of two and a norm (26); the head's transform, norm and
+/// bias (5).
+fn text_tensors(sizes: &Architecture) -> usize {
+    4 + sizes.text.layers * 26 + 5
+}
+
+/// Peak memory of a run, by and large: weights; gradients and AdamW's two moments of what trains; and the
+/// larger of what one training batch and one generation batch keep.
+///
+/// A training batch keeps about 10 widths and 2 feed-forward widths a token in an unfrozen vision layer,
+/// 18 widths and 2 feed-forward widths a token in a text layer, its keys and values for the image, and three
+/// copies of the logits. Generation keeps every text layer's keys and values of the image once an image and
+/// of the caption once a beam. Below the unfrozen layers only one layer's output is alive at a time.
+pub fn memory_bytes(sizes: &Architecture, trainable: &Trainable, recipe: &Recipe) -> usize {
+    // In floating point, where impossible settings give an impossible number and not an overflow.
+    let [vision_width, vision_intermediate, image_tokens] =
+        [sizes.vision.width, sizes.vision.intermediate, sizes.vision.tokens()].map(|size| size as f64);
+    let [width, intermediate, layers, vocabulary] =
+        [sizes.text.width, sizes.text.intermediate, sizes.text.layers, sizes.text.vocabulary]
+            .map(|size| size as f64);
+    let trained = trainable.total() as f64;
+    let model = trained + trainable.frozen as f64 + 3.0 * trained;
+    let cross_keys = layers * image_tokens * 2.0 * width;
+    let frozen_vision = image_tokens * (6.0 * vision_width + vision_intermediate);
+
+    let unfrozen = (trainable.vision_layers / vision_layer_parameters(sizes).max(1)) as f64;
+    let vision_kept = unfrozen * image_tokens * (10.0 * vision_width + 2.0 * vision_intermediate);
+    let token_kept = layers * (18.0 * width + 2.0 * intermediate) + 3.0 * vocabulary;
+    let training_image =
+        frozen_vision + vision_kept + cross_keys + recipe.training.max_length as f64 * token_kept;
+    let training = if trained > 0.0 { recipe.training.batch_size as f64 * training_image } else { 0.0 };
+
+    let beam = recipe.generation.max_length as f64 * layers * 2.0 * width + 3.0 * vocabulary;
+    let generation_image = frozen_vision + cross_keys + recipe.generation.num_beams as f64 * beam;
+    let generation = recipe.evaluation.batch_size as f64 * generation_image;
+
+    (BYTES as f64 * (model + training.max(generation))) as usize
+}
+
+/// Disk that a run fills while it works: the weights of `best/` and `last/`, and AdamW's two moments beside
+/// the latter. A run that does not train writes none.
+pub fn disk_bytes(trainable: &Trainable) -> usize {
+    match trainable.total() {
+        0 => 0,
+        total => BYTES * (2 * (total + trainable.frozen) + 2 * total),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Preset;
+    use crate::spec::architecture::{BLIP_BASE, BLIP_LARGE};
+
+    fn recipe(unfrozen: usize, train_text_decoder: bool) -> Recipe {
+        let mut recipe = Preset::AsOriginal.recipe();
+        recipe.model = "Salesforce/blip-image-captioning-base".to_owned();
+        recipe.training.unfrozen_vision_layers = unfrozen;
+        recipe.training.train_text_decoder = train_text_decoder;
+        recipe
+    }
+
+    fn run(recipe: Recipe) -> RunSpec {
+        RunSpec { id: "r1".into(), sweep: "x".into(), point: BTreeMap::new(), seed: 0, recipe }
+    }
+
+    /// The numbers of the published checkpoints, tied weights once.
+    #[test]
+    fn blip_has_the_parameters_of_the_published_models() {
+        assert_eq!(vision_layer_parameters(&BLIP_BASE), 7_087_872);
+        assert_eq!(vision_parameters(&BLIP_BASE), 86_090_496);
+        assert_eq!(text_parameters(&BLIP_BASE), 137_881_148);
+        assert_eq!(vision_layer_parameters(&BLIP_LARGE), 12_596_224);
+        assert_eq!(vision_parameters(&BLIP_LARGE), 303_690_752);
+        assert_eq!(text_parameters(&BLIP_LARGE), 142_599_740);
+    }
+
+    #[test]
+    fn parts_add_up_and_only_unfrozen_ones_train() {
+        let three = trainable(&BLIP_BASE, &recipe(3, true));
+        let expected = Trainable {
+            vision_layers: 3 * 7_087_872,
+            vision_other: 0,
+            text: 137_881_148,
+            frozen: 86_090_496 - 3 * 7_087_872,
+            tensors: 3 * 12 + 321,
+        };
+        assert_eq!(three, expected);
+        let vision_only = trainable(&BLIP_BASE, &recipe(1, false));
+        assert_eq!((vision_only.total(), vision_only.tensors), (7_087_872, 12));
+        let mut zero_shot = recipe(3, true);
+        zero_shot.kind = Kind::ZeroShot;
+        let nothing = trainable(&BLIP_BASE, &zero_shot);
+        assert_eq!((nothing.total(), nothing.tensors, nothing.frozen), (0, 0, 223_971_644));
+    }
+
+    #[test]
+    fn the_last_batch_of_an_epoch_may_be_smaller() {
+        let recipe = recipe(0, true);
+        assert_eq!(steps(&recipe, Some(9140)), Some(22_860), "the original study's number");
+        assert_eq!(steps(&recipe, Some(9138)), Some(22_845));
+        assert_eq!(steps(&recipe, None), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_guessed() {
+        let mut unknown = recipe(3, true);
+        unknown.model = "models/mine".to_owned();
+        assert_eq!(of(&run(unknown.clone()), &Facts::default()), Cost::default());
+        let architectures = [("models/mine".to_owned(), BLIP_BASE)].into();
+        let cost = of(&run(unknown), &Facts { train_examples: Some(60), architectures });
+        assert_eq!((cost.trainable.unwrap().text, cost.steps), (137_881_148, Some(150)));
+    }
+
+    #[test]
+    fn the_constant_caption_needs_nothing() {
+        let mut floor = recipe(3, true);
+        floor.kind = Kind::ConstantCaption;
+        floor.model = "none".to_owned();
+        let cost = of(&run(floor), &Facts::default());
+        assert_eq!((cost.trainable.unwrap().total(), cost.steps, cost.disk_bytes), (0, Some(0), Some(0)));
+    }
+
+    /// Measured with PyTorch at the original settings and three layers: 2.8 GB for weights, gradients and
+    /// moments, 5.9 GB in all.
+    #[test]
+    fn memory_is_estimated_within_reason() {
+        let recipe = recipe(3, true);
+        let three = trainable(&BLIP_BASE, &recipe);
+        let bytes = memory_bytes(&BLIP_BASE, &three, &recipe);
+        assert!((4_000_000_000..8_000_000_000).contains(&bytes), "{bytes}");
+        assert_eq!(disk_bytes(&three), 3_064_931_264);
+    }
+
+    #[test]
+    fn impossible_sizes_do_not_overflow() {
+        let text = |size| {
+            format!(
+                r#"{{"vision_config": {{"hidden_size": {size}, "intermediate_size": {size}, "num_hidden_layers": {size}, "image_size": {size}, "patch_size": 1}},
+                "text_config": {{"hidden_size": {size}, "intermediate_size": {size}, "num_hidden_layers": {size}, "vocab_size": {size}}}}}"#
+            )
+        };
+        let sizes = Architecture::from_config(&text(300_000)).unwrap();
+        let mut recipe = recipe(1000, true);
+        recipe.training.batch_size = 65_536;
+        let trainable = trainable(&sizes, &recipe);
+        assert!(memory_bytes(&sizes, &trainable, &recipe) > disk_bytes(&trainable));
+    }
+}

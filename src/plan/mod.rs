@@ -1,0 +1,14 @@
+//! From a [`SweepSpec`](crate::spec::SweepSpec) to the runs it means. Pure: no files, no clock, no randomness.
+//!
+//! [`expand`] makes the combinations, [`canonical`] drops settings that cannot matter, [`id`] names what is
+//! left; two combinations with the same id are one run. [`cost`] says what the runs will need and [`table`]
+//! shows the plan.
+
+pub mod canonical;
+pub mod cost;
+pub mod expand;
+pub mod id;
+pub mod table;
+
+pub use cost::Facts;
+pub use expand::{Merged, Plan, PlanError, expand};

@@ -1,0 +1,343 @@
+//! The plan as people and programs read it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::cost::{self, Cost, Facts};
+use super::expand::Plan;
+use crate::record::RunSpec;
+use crate::record::event::Trainable;
+use crate::record::recipe::Kind;
+use crate::spec::Setting;
+use crate::spec::setting::shown;
+
+/// Merged combinations that are listed one by one; of more, only the number and the reasons are.
+const MAX_MERGED_SHOWN: usize = 10;
+
+/// The plan as `sweep plan --format json` prints it.
+#[derive(Debug, Serialize)]
+pub struct PlanView {
+    pub sweep: String,
+    pub runs: Vec<RunView>,
+    pub merged: Vec<MergedView>,
+    /// Combinations left out because nothing would train.
+    pub excluded: usize,
+}
+
+/// A run of the plan. Numbers are `null` where the model's sizes or the number of examples are not known.
+#[derive(Debug, Serialize)]
+pub struct RunView {
+    pub id: String,
+    pub kind: Kind,
+    pub point: BTreeMap<String, Value>,
+    pub seed: u64,
+    pub trainable: Option<usize>,
+    pub trainable_by_part: Option<Trainable>,
+    pub steps: Option<usize>,
+    pub memory_bytes: Option<usize>,
+    pub disk_bytes: Option<usize>,
+}
+
+/// A combination that is the same run as `kept`.
+#[derive(Debug, Serialize)]
+pub struct MergedView {
+    pub kept: String,
+    pub point: BTreeMap<String, Value>,
+    pub seed: u64,
+    pub why: String,
+}
+
+/// The plan for programs.
+pub fn view(plan: &Plan, facts: &Facts) -> PlanView {
+    let run = |run: &RunSpec| {
+        let Cost { trainable, steps, memory_bytes, disk_bytes } = cost::of(run, facts);
+        RunView {
+            id: run.id.clone(),
+            kind: run.recipe.kind,
+            point: run.point.clone(),
+            seed: run.seed,
+            trainable: trainable.as_ref().map(Trainable::total),
+            trainable_by_part: trainable,
+            steps,
+            memory_bytes,
+            disk_bytes,
+        }
+    };
+    let merged = plan.merged.iter().map(|merged| MergedView {
+        kept: merged.kept.clone(),
+        point: merged.point.iter().map(|(setting, value)| (setting.path.to_owned(), value.clone())).collect(),
+        seed: merged.seed,
+        why: merged.why.clone(),
+    });
+    PlanView {
+        sweep: plan.sweep.clone(),
+        runs: plan.runs.iter().map(run).collect(),
+        merged: merged.collect(),
+        excluded: plan.excluded,
+    }
+}
+
+/// The plan for people: a heading, the runs with the settings that vary, and notes on what was left out and
+/// what the sweep will need.
+pub fn draw(plan: &Plan, facts: &Facts) -> String {
+    let costs: Vec<Cost> = plan.runs.iter().map(|run| cost::of(run, facts)).collect();
+    let sections = [heading(plan), run_table(plan, &costs), notes(plan, &costs)];
+    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn heading(plan: &Plan) -> String {
+    let fine_tuned = plan.runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned).count();
+    let references = plan.runs.len() - fine_tuned;
+    format!(
+        "{}: {}, {}\n",
+        plan.sweep,
+        count(fine_tuned, "fine-tuned run"),
+        count(references, "reference run")
+    )
+}
+
+fn run_table(plan: &Plan, costs: &[Cost]) -> String {
+    let mut header = vec!["id".to_owned(), "kind".to_owned()];
+    header.extend(plan.varying.iter().map(|setting| setting.short_name().to_owned()));
+    header.extend(["seed", "trainable", "steps"].map(str::to_owned));
+    let mut rows = vec![header];
+    for (run, cost) in plan.runs.iter().zip(costs) {
+        let mut row = vec![run.id.clone(), run.recipe.kind.label().to_owned()];
+        row.extend(
+            plan.varying.iter().map(|setting| run.point.get(setting.path).map_or("-".to_owned(), shown)),
+        );
+        row.push(run.seed.to_string());
+        row.push(known(cost.trainable.as_ref().map(Trainable::total), short_count));
+        row.push(known(cost.steps, |steps| steps.to_string()));
+        rows.push(row);
+    }
+    aligned(&rows, 2)
+}
+
+/// Nothing to say and not known look the same: a dash.
+fn known(number: Option<usize>, show: impl Fn(usize) -> String) -> String {
+    number.filter(|&number| number > 0).map_or("-".to_owned(), show)
+}
+
+fn notes(plan: &Plan, costs: &[Cost]) -> String {
+    let mut lines = Vec::new();
+    if !plan.merged.is_empty() {
+        lines.push(format!("merged: {} already in the plan", count(plan.merged.len(), "combination")));
+        if plan.merged.len() <= MAX_MERGED_SHOWN {
+            for merged in &plan.merged {
+                let point = assignments(&merged.point);
+                lines.push(format!("  {}: {point}, seed {} ({})", merged.kept, merged.seed, merged.why));
+            }
+        } else {
+            let mut number_of = BTreeMap::new();
+            plan.merged.iter().for_each(|merged| *number_of.entry(&merged.why).or_insert(0_usize) += 1);
+            lines.extend(number_of.into_iter().map(|(why, number)| format!("  {number}: {why}")));
+        }
+    }
+    if plan.excluded > 0 {
+        lines.push(format!("excluded: {} in which nothing trains", count(plan.excluded, "combination")));
+    }
+    let memory = costs.iter().filter_map(|cost| cost.memory_bytes).max();
+    let disk = costs.iter().filter_map(|cost| cost.disk_bytes).sum::<usize>();
+    if let Some(memory) = memory.filter(|&memory| memory > 0) {
+        let (memory, disk) = (short_bytes(memory), short_bytes(disk));
+        lines.push(format!("needs: about {memory} of memory for the largest run, {disk} of disk for all"));
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+fn assignments(point: &[(&'static Setting, Value)]) -> String {
+    let assignment =
+        |(setting, value): &(&'static Setting, Value)| format!("{}={}", setting.short_name(), shown(value));
+    point.iter().map(assignment).collect::<Vec<_>>().join(" ")
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// Columns two spaces apart, the first `left` ones to the left, numbers to the right.
+fn aligned(rows: &[Vec<String>], left: usize) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `7.1 M`: parameters, to two or three digits.
+pub fn short_count(number: usize) -> String {
+    short(number as f64, &["", " k", " M", " G"], 0)
+}
+
+/// `2.8 GB`, in powers of ten.
+pub fn short_bytes(bytes: usize) -> String {
+    short(bytes as f64, &[" B", " kB", " MB", " GB", " TB"], 0)
+}
+
+fn short(number: f64, units: &[&str], rank: usize) -> String {
+    match units.get(rank) {
+        // 999.95 and more would be rounded to four digits.
+        Some(_) if number >= 999.95 && rank + 1 < units.len() => short(number / 1000.0, units, rank + 1),
+        Some(unit) if rank == 0 => format!("{number:.0}{unit}"),
+        Some(unit) => format!("{number:.1}{unit}"),
+        None => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::expand;
+    use crate::spec::parse;
+
+    fn plan(text: &str) -> Plan {
+        expand(&parse(text, "study.yaml", &[]).unwrap()).unwrap()
+    }
+
+    const FACTS: Facts = Facts { train_examples: Some(100), architectures: BTreeMap::new() };
+
+    #[test]
+    fn the_table_shows_what_varies_what_was_merged_and_what_is_needed() {
+        let plan = plan(
+            "model: lab\nname: unfreeze\nseeds: [0, 1]\nparameters:\n  unfrozen_vision_layers: [0, 2]\n  \
+             vision_lr_multiplier: [0.1, 1.0]\n  learning_rate: [5.0e-4]\n  train_text_decoder: [true, false]\n",
+        );
+        insta::assert_snapshot!(draw(&plan, &FACTS), @"
+        unfreeze: 10 fine-tuned runs, 3 reference runs
+
+        id           kind              unfrozen_vision_layers  vision_lr_multiplier  train_text_decoder  seed  trainable  steps
+        rf53cef8680  zero-shot                              -                     -                   -     0          -      -
+        r4acb2cc49f  constant caption                       -                     -                   -     0          -      -
+        r52a9fd9dda  nearest image                          -                     -                   -     0          -      -
+        rd4e4d91883  fine-tuned                             0                     -                true     0    904.8 k    170
+        r2747d343ab  fine-tuned                             0                     -                true     1    904.8 k    170
+        rd1662cd61a  fine-tuned                             2                   0.1                true     0      1.3 M    170
+        rcddc0a6200  fine-tuned                             2                   0.1                true     1      1.3 M    170
+        r90dd2949cf  fine-tuned                             2                   0.1               false     0    396.5 k    170
+        r1781a7d95e  fine-tuned                             2                   0.1               false     1    396.5 k    170
+        ra246e154d6  fine-tuned                             2                     1                true     0      1.3 M    170
+        r1171044e0c  fine-tuned                             2                     1                true     1      1.3 M    170
+        r4d954b1022  fine-tuned                             2                     1               false     0    396.5 k    170
+        r996cafc85c  fine-tuned                             2                     1               false     1    396.5 k    170
+
+        merged: 2 combinations already in the plan
+          rd4e4d91883: unfrozen_vision_layers=0 vision_lr_multiplier=1 train_text_decoder=true, seed 0 (vision_lr_multiplier has no effect where no vision layer is unfrozen)
+          r2747d343ab: unfrozen_vision_layers=0 vision_lr_multiplier=1 train_text_decoder=true, seed 1 (vision_lr_multiplier has no effect where no vision layer is unfrozen)
+        excluded: 4 combinations in which nothing trains
+        needs: about 70.7 MB of memory for the largest run, 239.0 MB of disk for all
+        ");
+    }
+
+    #[test]
+    fn a_model_and_data_that_are_not_known_leave_dashes() {
+        let plan = plan(
+            "model: models/mine\ndata: {train: {captions: c.json, images: i}}\nreferences: {nearest_image: false}\n\
+             parameters:\n  generation.max_length: [60, 96]\n",
+        );
+        insta::assert_snapshot!(draw(&plan, &Facts::default()), @"
+        study: 2 fine-tuned runs, 3 reference runs
+
+        id           kind              generation.max_length  seed  trainable  steps
+        r6cd1701481  zero-shot                            60     0          -      -
+        r3413aedf37  zero-shot                            96     0          -      -
+        r988e1c1791  constant caption                      -     0          -      -
+        r6a0464592d  fine-tuned                           60     0          -      -
+        rc76b6098ff  fine-tuned                           96     0          -      -
+        ");
+    }
+
+    #[test]
+    fn many_merged_combinations_are_summed_up() {
+        let seeds: Vec<u64> = (0..20).collect();
+        let plan = plan(&format!(
+            "model: lab\nseeds: {seeds:?}\nparameters: {{unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 1.0]}}"
+        ));
+        let text = draw(&plan, &FACTS);
+        let (_, notes) = text.split_once("\nmerged").unwrap();
+        insta::assert_snapshot!(notes, @"
+        : 20 combinations already in the plan
+          20: vision_lr_multiplier has no effect where no vision layer is unfrozen
+        needs: about 59.9 MB of memory for the largest run, 485.2 MB of disk for all
+        ");
+    }
+
+    #[test]
+    fn programs_read_the_plan_with_numbers_by_part() {
+        let plan = plan(
+            "model: lab\nreferences: {zero_shot: false, nearest_image: false}\nparameters: {unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 0.2]}",
+        );
+        insta::assert_snapshot!(serde_json::to_string_pretty(&view(&plan, &FACTS)).unwrap(), @r#"
+        {
+          "sweep": "study",
+          "runs": [
+            {
+              "id": "r4acb2cc49f",
+              "kind": "constant_caption",
+              "point": {},
+              "seed": 0,
+              "trainable": 0,
+              "trainable_by_part": {
+                "vision_layers": 0,
+                "vision_other": 0,
+                "text": 0,
+                "frozen": 0,
+                "tensors": 0
+              },
+              "steps": 0,
+              "memory_bytes": 0,
+              "disk_bytes": 0
+            },
+            {
+              "id": "r7fba204a37",
+              "kind": "fine_tuned",
+              "point": {},
+              "seed": 0,
+              "trainable": 904794,
+              "trainable_by_part": {
+                "vision_layers": 0,
+                "vision_other": 0,
+                "text": 904794,
+                "frozen": 1223040,
+                "tensors": 87
+              },
+              "steps": 170,
+              "memory_bytes": 59923744,
+              "disk_bytes": 24261024
+            }
+          ],
+          "merged": [
+            {
+              "kept": "r7fba204a37",
+              "point": {
+                "training.vision_lr_multiplier": 0.2
+              },
+              "seed": 0,
+              "why": "vision_lr_multiplier has no effect where no vision layer is unfrozen"
+            }
+          ],
+          "excluded": 0
+        }
+        "#);
+    }
+
+    #[test]
+    fn numbers_are_shown_short() {
+        let counts = [0, 7, 999, 1000, 12_345, 999_949, 999_950, 7_087_872, 223_971_644, 1_500_000_000];
+        let expected = ["0", "7", "999", "1.0 k", "12.3 k", "999.9 k", "1.0 M", "7.1 M", "224.0 M", "1.5 G"];
+        assert_eq!(counts.map(short_count), expected);
+        assert_eq!(short_bytes(2_800_000_000), "2.8 GB");
+    }
+}

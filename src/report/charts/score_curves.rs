@@ -1,0 +1,173 @@
+//! The score of every run over its epochs, with the reference runs as levels.
+
+use plotters::element::{Circle, EmptyElement, PathElement, Text};
+use plotters::prelude::DrawingBackend;
+use plotters::series::{DashedLineSeries, LineSeries};
+use plotters::style::Color;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::axes::{Frame, Grid, Plot, Scale, line, plot, spread};
+use super::font::{anchored, bold, text};
+use super::theme::Ink;
+use super::{Area, Chart, Drawn, units};
+
+/// How a run's line is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Best,
+    Median,
+    Worst,
+    /// Context for the others; has no label.
+    Other,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    pub label: String,
+    pub role: Role,
+    /// Epoch and value.
+    pub points: Vec<(usize, f64)>,
+    pub best_epoch: Option<usize>,
+}
+
+/// A reference run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    pub label: String,
+    pub value: f64,
+    pub is_floor: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreCurves {
+    pub y_title: String,
+    pub curves: Vec<Curve>,
+    pub levels: Vec<Level>,
+}
+
+const SIZE: (u32, u32) = (720, 400);
+const LABEL_SPACE: f64 = 150.0;
+const LABEL_SIZE: f64 = 12.0;
+
+impl Chart for ScoreCurves {
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let last = self.curves.iter().flat_map(|curve| &curve.points).map(|(epoch, _)| *epoch).max();
+        let x = Scale::epochs(last.unwrap_or(1), 8);
+        let values = self.curves.iter().flat_map(|curve| &curve.points).map(|(_, value)| *value);
+        let y = Scale::round(values.chain(self.levels.iter().map(|level| level.value)), 5);
+        let mut plot = plot(
+            area,
+            &Frame {
+                x: &x,
+                y: &y,
+                x_label: &|epoch| format!("{epoch:.0}"),
+                y_label: &|value| y.label(value),
+                x_title: "epoch (0 is the model before training)",
+                y_title: &self.y_title,
+                space: [26.0, LABEL_SPACE, 42.0, 46.0],
+                grid: Grid::Horizontal,
+            },
+        )?;
+        for level in &self.levels {
+            draw_level(&mut plot, level, x.range.end)?;
+        }
+        let mut curves: Vec<&Curve> = self.curves.iter().collect();
+        curves.sort_by_key(|curve| curve.role == Role::Best);
+        curves.sort_by_key(|curve| curve.role != Role::Other);
+        for curve in curves {
+            draw_curve(&mut plot, curve)?;
+        }
+        self.draw_labels(&mut plot, &x, &y)
+    }
+}
+
+impl ScoreCurves {
+    /// Names at the right of the plot, beside where each line ends.
+    fn draw_labels<B: DrawingBackend>(&self, plot: &mut Plot<B>, x: &Scale, y: &Scale) -> Drawn<B> {
+        let levels =
+            self.levels.iter().map(|level| (level.value, level.label.clone(), level_ink(level), false));
+        let named = self.curves.iter().filter(|curve| curve.role != Role::Other);
+        let curves = named.filter_map(|curve| {
+            let (_, value) = curve.points.last()?;
+            Some((*value, curve.label.clone(), ink_of(curve.role), curve.role == Role::Best))
+        });
+        let labels: Vec<(f64, String, Ink, bool)> = levels.chain(curves).collect();
+        let (_, heights) = plot.plotting_area().get_pixel_range();
+        let value_of_unit = (y.range.end - y.range.start) / f64::from(heights.end - heights.start);
+        let wanted: Vec<f64> = labels.iter().map(|label| label.0).collect();
+        let gap = f64::from(units(LABEL_SIZE * 1.35)) * value_of_unit;
+        let placed = spread(&wanted, gap, y.range.start, y.range.end);
+        for ((value, label, ink, is_bold), place) in labels.into_iter().zip(placed) {
+            let style = if is_bold { bold(LABEL_SIZE, ink) } else { text(LABEL_SIZE, ink) };
+            let style = anchored(style, HPos::Left, VPos::Center);
+            plot.draw_series(std::iter::once(
+                EmptyElement::at((x.range.end, place)) + Text::new(label, (units(16.0), 0), style),
+            ))?;
+            let shift = ((value - place) / value_of_unit).round() as i32;
+            plot.draw_series(std::iter::once(
+                EmptyElement::at((x.range.end, place))
+                    + PathElement::new(vec![(units(4.0), -shift), (units(13.0), 0)], line(ink, 1.0)),
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn draw_level<B: DrawingBackend>(plot: &mut Plot<B>, level: &Level, end: f64) -> Drawn<B> {
+    let style = line(level_ink(level), 1.5);
+    let (dash, gap) = if level.is_floor { (3.0, 4.0) } else { (9.0, 5.0) };
+    plot.draw_series(DashedLineSeries::new(
+        [(0.0, level.value), (end, level.value)],
+        units(dash) as u32,
+        units(gap) as u32,
+        style,
+    ))?;
+    Ok(())
+}
+
+fn draw_curve<B: DrawingBackend>(plot: &mut Plot<B>, curve: &Curve) -> Drawn<B> {
+    let points: Vec<(f64, f64)> = curve.points.iter().map(|(epoch, value)| (*epoch as f64, *value)).collect();
+    let width = match curve.role {
+        Role::Best => 2.75,
+        Role::Median | Role::Worst => 2.0,
+        Role::Other => 1.25,
+    };
+    let ink = ink_of(curve.role);
+    let style = line(ink, width);
+    match curve.role {
+        Role::Median => {
+            plot.draw_series(DashedLineSeries::new(points, units(10.0) as u32, units(3.0) as u32, style))?;
+        }
+        Role::Worst => {
+            plot.draw_series(DashedLineSeries::new(points, units(3.0) as u32, units(3.0) as u32, style))?;
+        }
+        Role::Best | Role::Other => {
+            plot.draw_series(LineSeries::new(points, style))?;
+        }
+    }
+    let is_best = |(epoch, _): &&(usize, f64)| Some(*epoch) == curve.best_epoch;
+    if let Some((epoch, value)) = curve.points.iter().find(is_best).filter(|_| curve.role != Role::Other) {
+        let at = (*epoch as f64, *value);
+        plot.draw_series(std::iter::once(Circle::new(at, units(5.5), Ink::Paper.rgb().filled())))?;
+        plot.draw_series(std::iter::once(Circle::new(at, units(4.0), ink.rgb().filled())))?;
+    }
+    Ok(())
+}
+
+fn ink_of(role: Role) -> Ink {
+    match role {
+        Role::Best => Ink::Blue,
+        Role::Median => Ink::Green,
+        Role::Worst => Ink::Orange,
+        Role::Other => Ink::Faint,
+    }
+}
+
+fn level_ink(level: &Level) -> Ink {
+    if level.is_floor { Ink::Slate } else { Ink::Purple }
+}

@@ -1,0 +1,378 @@
+//! A made-up sweep on disk, as real runs write it, for tests and for looking at the page.
+//!
+//! Curves follow formulas with seeded noise: runs that learn, overfit, diverge, fail, stop half-way or never
+//! start, and the three reference runs.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::example_pictures::{caption_of, draw_images, file_name};
+use crate::random::Random;
+use crate::record::config::write_config;
+use crate::record::event::{Ended, Evaluated, Event, Line, Started, Status, Step, Summary, Trainable};
+use crate::record::journal::encode;
+use crate::record::recipe::*;
+use crate::record::run::{PerImage, Prediction};
+use crate::record::{RunDir, RunSpec, Store};
+
+const VALIDATION: usize = 48;
+const TEST: usize = 128;
+/// Numbers of the test images; those of validation come before them.
+const TEST_IMAGES: Range<usize> = 1000..1000 + TEST;
+const STEPS_PER_EPOCH: usize = 24;
+
+/// How a made-up run goes.
+struct Fate {
+    spec: RunSpec,
+    /// Epochs evaluated after epoch 0.
+    epochs: usize,
+    status: Option<Status>,
+    reason: Option<&'static str>,
+    started: bool,
+}
+
+/// Writes the sweep `unfreeze` with its pictures under `root/runs`.
+pub fn write_example_runs(root: &Path) -> anyhow::Result<()> {
+    let images = root.join("images");
+    draw_images(&images, TEST_IMAGES)?;
+    let sweep = Store::new(&root.join("runs")).sweep("unfreeze");
+    let fates = fates(&images);
+    sweep.write_plan(&fates.iter().map(|fate| fate.spec.clone()).collect::<Vec<_>>())?;
+    for fate in &fates {
+        if fate.started {
+            write_run(&sweep.run(&fate.spec.id), fate)?;
+        }
+    }
+    Ok(())
+}
+
+fn fates(images: &Path) -> Vec<Fate> {
+    let mut fates = Vec::new();
+    for kind in [Kind::ZeroShot, Kind::ConstantCaption, Kind::NearestImage] {
+        fates.push(fate(fates.len(), spec(kind, images, [0.0; 4]), 0, Some(Status::Finished), None));
+    }
+    for layers in [0.0, 2.0, 6.0] {
+        for rate in [2e-4, 5e-4, 1e-3, 4e-3] {
+            for multiplier in if layers == 0.0 { vec![0.1] } else { vec![0.1, 1.0] } {
+                let decay = if layers == 6.0 && rate == 5e-4 { 0.05 } else { 0.01 };
+                if layers == 6.0 && rate == 2e-4 {
+                    continue;
+                }
+                let spec = spec(Kind::FineTuned, images, [layers, rate, multiplier, decay]);
+                fates.push(match (layers, rate, multiplier) {
+                    (6.0, 4e-3, 1.0) => {
+                        let reason = "the loss was not a number at step 51";
+                        fate(fates.len(), spec, 2, Some(Status::Diverged), Some(reason))
+                    }
+                    (6.0, 1e-3, 1.0) => {
+                        fate(fates.len(), spec, 0, Some(Status::OutOfMemory), Some("killed by the kernel"))
+                    }
+                    (6.0, 4e-3, 0.1) => fate(fates.len(), spec, 7, None, None),
+                    (2.0, 4e-3, 1.0) => Fate { started: false, ..fate(fates.len(), spec, 0, None, None) },
+                    _ => fate(
+                        fates.len(),
+                        spec,
+                        if rate > 6e-4 { 16 } else { 20 },
+                        Some(Status::Finished),
+                        None,
+                    ),
+                });
+            }
+        }
+    }
+    fates
+}
+
+fn fate(
+    index: usize,
+    mut spec: RunSpec,
+    epochs: usize,
+    status: Option<Status>,
+    reason: Option<&'static str>,
+) -> Fate {
+    spec.id = format!("r{:010x}", 0x3a91_55c2_u64.wrapping_mul(index as u64 + 7) & 0xff_ffff_ffff);
+    let status = match status {
+        Some(Status::Finished) if (1..20).contains(&epochs) => Some(Status::EarlyStopped),
+        other => other,
+    };
+    Fate { spec, epochs, status, reason, started: true }
+}
+
+fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) -> RunSpec {
+    let images = images.to_string_lossy().into_owned();
+    let split = |name: &str| Split { captions: format!("{images}/{name}.json"), images: images.clone() };
+    let data = DataFiles {
+        train: split("train"),
+        validation: Validation { fraction: Some(0.1), seed: Some(42), ..Validation::default() },
+        test: Some(split("test")),
+        source: None,
+    };
+    let recipe = Recipe {
+        kind,
+        model: "lab".to_owned(),
+        data: DataSource::Files(Box::new(data)),
+        training: Training {
+            unfrozen_vision_layers: layers as usize,
+            learning_rate: rate,
+            vision_lr_multiplier: multiplier,
+            text_lr_multiplier: 1.0,
+            weight_decay: decay,
+            train_text_decoder: true,
+            batch_size: 8,
+            epochs: 20,
+            warmup_steps: 20,
+            max_grad_norm: 2.0,
+            max_length: 60,
+            start_token: StartToken::Dec,
+            mask_padding: true,
+            label_smoothing: 0.0,
+            shuffle: true,
+        },
+        evaluation: Evaluation { samples: 0, test_samples: 0, convention: Convention::Coco, batch_size: 16 },
+        early_stopping: EarlyStopping { patience: 5, min_delta: 0.0, metric: MetricName::Score },
+        generation: Generation {
+            max_length: 60,
+            min_length: 0,
+            num_beams: 5,
+            no_repeat_ngram_size: 0,
+            length_penalty: 1.0,
+            early_stopping: true,
+            repetition_penalty: 1.0,
+        },
+    };
+    let point = match kind {
+        Kind::FineTuned => [
+            ("training.learning_rate".to_owned(), Value::from(rate)),
+            ("training.unfrozen_vision_layers".to_owned(), Value::from(layers as usize)),
+        ]
+        .into(),
+        _ => Default::default(),
+    };
+    RunSpec { id: String::new(), sweep: "unfreeze".to_owned(), point, seed: 0, recipe }
+}
+
+/// How good a run is at an epoch, from 0 (zero-shot) to about 1.
+fn skill(spec: &RunSpec, epoch: usize) -> f64 {
+    let training = &spec.recipe.training;
+    match spec.recipe.kind {
+        Kind::ZeroShot => 0.0,
+        Kind::ConstantCaption => 0.80,
+        Kind::NearestImage => 0.83,
+        Kind::FineTuned => {
+            let speed = (training.learning_rate / 1e-3).powf(0.7);
+            let reach = 0.95
+                + 0.012 * training.unfrozen_vision_layers as f64 * training.vision_lr_multiplier.powf(0.3)
+                - 0.05 * (training.learning_rate / 1.5e-3).ln().max(0.0);
+            let learnt = reach * (1.0 - (-(epoch as f64) * 0.6 * speed).exp());
+            let late = (epoch as f64 - 8.0 / speed).max(0.0);
+            learnt - 0.004 * speed * late
+        }
+    }
+}
+
+/// The scores of one image's caption: METEOR, ROUGE-L, CIDEr-D.
+fn image_scores(spec: &RunSpec, epoch: usize, image: usize) -> [f64; 3] {
+    let difficulty = Random::new(1, "difficulty", &[image as u64]).normal();
+    let seed = u64::from_str_radix(spec.id.get(3..).unwrap_or("0"), 16).unwrap_or(0);
+    let noise = Random::new(seed, "noise", &[image as u64, epoch as u64]).normal();
+    let good = (skill(spec, epoch) - 0.06 * difficulty + 0.05 * noise).clamp(0.0, 1.2);
+    [0.05 + 0.62 * good, 0.14 + 0.47 * good, 2.1 * good * good].map(|score: f64| score.max(0.0))
+}
+
+fn evaluated(spec: &RunSpec, epoch: usize) -> Evaluated {
+    let scores: Vec<[f64; 3]> = (0..VALIDATION).map(|image| image_scores(spec, epoch, image)).collect();
+    let [meteor, rouge_l, cider_d] = means(&scores);
+    let trains = spec.recipe.kind == Kind::FineTuned;
+    let (train_loss, val_loss) = losses(spec, epoch);
+    let has_loss = matches!(spec.recipe.kind, Kind::FineTuned | Kind::ZeroShot);
+    Evaluated {
+        epoch,
+        step: epoch * STEPS_PER_EPOCH,
+        train_loss: (trains && epoch > 0).then_some(train_loss),
+        val_loss: has_loss.then_some(val_loss),
+        val_nll: has_loss.then_some(val_loss),
+        meteor: Some(meteor),
+        rouge_l: Some(rouge_l),
+        cider_d: Some(cider_d),
+        bleu_4: Some(0.4 * meteor),
+        score: Some(crate::score::mean_score(Convention::Coco, meteor, rouge_l, cider_d)),
+        seconds: 1.1 + 0.2 * spec.recipe.training.unfrozen_vision_layers as f64,
+    }
+}
+
+fn losses(spec: &RunSpec, epoch: usize) -> (f64, f64) {
+    let training = &spec.recipe.training;
+    let speed =
+        (training.learning_rate / 1e-3).powf(0.6) * (1.0 + 0.05 * training.unfrozen_vision_layers as f64);
+    let time = epoch as f64 * speed;
+    let train = 0.08 + 3.2 * (-time * 0.55).exp() + 0.5 * (-time * 0.09).exp();
+    let rise = 0.011 * (time - 6.0).max(0.0).powf(1.3);
+    (train, 0.40 + 3.4 * (-time * 0.6).exp() + rise)
+}
+
+fn means(rows: &[[f64; 3]]) -> [f64; 3] {
+    std::array::from_fn(|column| rows.iter().map(|row| row[column]).sum::<f64>() / rows.len() as f64)
+}
+
+fn write_run(dir: &RunDir, fate: &Fate) -> anyhow::Result<()> {
+    let spec = &fate.spec;
+    write_config(dir, spec)?;
+    let curve: Vec<Evaluated> = (0..=fate.epochs).map(|epoch| evaluated(spec, epoch)).collect();
+    let curve = if fate.status == Some(Status::OutOfMemory) { Vec::new() } else { curve };
+    let best = best_of(spec, &curve);
+    let mut events = vec![Event::Started(Box::new(started(spec)))];
+    for evaluated in &curve {
+        if evaluated.epoch > 0 {
+            events.push(Event::Step(step(spec, evaluated)));
+        }
+        events.push(Event::Evaluated(Box::new(evaluated.clone())));
+    }
+    let best_epoch = best.as_ref().map_or(0, |best| best.epoch);
+    if let Some(status) = fate.status {
+        let test: Vec<[f64; 3]> = TEST_IMAGES.map(|image| image_scores(spec, best_epoch, image)).collect();
+        let summary = summary(spec, &curve, best, status.is_complete().then(|| means(&test)));
+        events.push(Event::Ended(Box::new(Ended {
+            status,
+            reason: fate.reason.map(str::to_owned),
+            summary,
+        })));
+    }
+    let mut log = String::new();
+    for event in events {
+        let at = "2026-01-09T12:00:00.000Z".to_owned();
+        log.push_str(&encode(&Line { at, attempt: 1, event })?);
+        log.push('\n');
+    }
+    fs::write(dir.events(), log)?;
+    write_rows(dir, fate, best_epoch, curve.len())
+}
+
+fn best_of(spec: &RunSpec, curve: &[Evaluated]) -> Option<Evaluated> {
+    let first = usize::from(spec.recipe.kind == Kind::FineTuned);
+    let score = |evaluated: &&Evaluated| evaluated.score.unwrap_or(0.0);
+    curve
+        .iter()
+        .filter(|evaluated| evaluated.epoch >= first)
+        .max_by(|a, b| score(a).total_cmp(&score(b)))
+        .cloned()
+}
+
+fn started(spec: &RunSpec) -> Started {
+    let layers = spec.recipe.training.unfrozen_vision_layers;
+    let trains = spec.recipe.kind == Kind::FineTuned;
+    Started {
+        run: spec.id.clone(),
+        sweep: spec.sweep.clone(),
+        program: "0.1.0".to_owned(),
+        device: "cpu".to_owned(),
+        threads: 1,
+        model_digest: "9f2c71d0a4be5512".repeat(4),
+        data_digest: "51aa0e37c9d8640f".repeat(4),
+        train_examples: 192,
+        validation_examples: VALIDATION,
+        test_examples: TEST,
+        steps_per_epoch: STEPS_PER_EPOCH,
+        total_steps: STEPS_PER_EPOCH * 20,
+        trainable: Trainable {
+            vision_layers: layers * 198_272,
+            vision_other: 0,
+            text: if trains { 895_320 } else { 0 },
+            frozen: (6 - layers) * 198_272 + 33_408,
+            tensors: if trains { 91 + 16 * layers } else { 0 },
+        },
+        frozen_digest: format!("{:016x}", 0x77ab_3310_u64 + layers as u64).repeat(4),
+        resumed_from_epoch: 0,
+    }
+}
+
+fn step(spec: &RunSpec, evaluated: &Evaluated) -> Step {
+    Step {
+        epoch: evaluated.epoch,
+        step: evaluated.step,
+        loss: evaluated.train_loss.unwrap_or_default(),
+        learning_rate: spec.recipe.training.learning_rate,
+        gradient_norm: 1.5,
+        images_per_second: 140.0,
+    }
+}
+
+fn summary(spec: &RunSpec, curve: &[Evaluated], best: Option<Evaluated>, test: Option<[f64; 3]>) -> Summary {
+    let test = test.map(|[meteor, rouge_l, cider_d]| {
+        let score = crate::score::mean_score(Convention::Coco, meteor, rouge_l, cider_d);
+        let scores = [
+            ("score", score),
+            ("meteor", meteor),
+            ("rouge_l", rouge_l),
+            ("cider_d", cider_d),
+            ("bleu_4", 0.39 * meteor),
+        ];
+        scores.map(|(name, value)| (name.to_owned(), value)).into()
+    });
+    Summary {
+        epochs: curve.len().saturating_sub(1),
+        steps: curve.last().map_or(0, |last| last.step),
+        seconds: curve.iter().map(|evaluated| evaluated.seconds).sum(),
+        initial: curve.first().cloned(),
+        best,
+        last: curve.last().cloned(),
+        test,
+        frozen_digest: Some(started(spec).frozen_digest),
+        peak_memory_bytes: Some(312_000_000),
+        images_encoded: 368,
+    }
+}
+
+fn write_rows(dir: &RunDir, fate: &Fate, best_epoch: usize, epochs: usize) -> anyhow::Result<()> {
+    let spec = &fate.spec;
+    let mut rows = Vec::new();
+    for epoch in 0..epochs {
+        let (_, loss) = losses(spec, epoch);
+        rows.extend((0..VALIDATION).map(|image| row(spec, epoch, "validation", image, loss)));
+    }
+    dir.append_per_image(&rows)?;
+    if fate.status.is_none_or(|status| !status.is_complete()) {
+        return Ok(());
+    }
+    let (_, loss) = losses(spec, best_epoch);
+    let rows: Vec<PerImage> = TEST_IMAGES.map(|image| row(spec, best_epoch, "test", image, loss)).collect();
+    dir.append_per_image(&rows)?;
+    let predictions: Vec<Prediction> = TEST_IMAGES.map(|image| prediction(spec, image)).collect();
+    dir.write_predictions(&predictions)?;
+    Ok(())
+}
+
+fn row(spec: &RunSpec, epoch: usize, split: &str, image: usize, loss: f64) -> PerImage {
+    let [meteor, rouge_l, cider_d] = image_scores(spec, epoch, image);
+    let noise = Random::new(2, "loss", &[image as u64]).normal();
+    PerImage {
+        epoch,
+        image: file_name(image),
+        split: split.to_owned(),
+        loss: Some(loss + 0.05 * noise),
+        meteor: Some(meteor),
+        rouge_l: Some(rouge_l),
+        cider_d: Some(cider_d),
+    }
+}
+
+fn prediction(spec: &RunSpec, image: usize) -> Prediction {
+    let reference = caption_of(image);
+    let caption = match spec.recipe.kind {
+        Kind::ZeroShot => "a brown car and a black tree on the snow".to_owned(),
+        Kind::ConstantCaption => caption_of(3),
+        Kind::NearestImage => caption_of(image + 6),
+        Kind::FineTuned if image.is_multiple_of(3) => caption_of(image + 1),
+        Kind::FineTuned => reference.clone(),
+    };
+    Prediction {
+        image: file_name(image),
+        split: "test".to_owned(),
+        caption,
+        references: vec![reference],
+        token_ids: vec![],
+        score: None,
+    }
+}

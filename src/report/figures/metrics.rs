@@ -1,0 +1,117 @@
+//! Figure: the best fine-tuned run against zero-shot and the floors, on every metric.
+
+use super::{Figure, Words, panelled};
+use crate::analysis::Interval;
+use crate::record::recipe::Kind;
+use crate::report::charts::metric_bars::{Bar, MetricPanel, System};
+use crate::report::comparison::{Images, PAIRED, mean_scores};
+use crate::report::findings::{Findings, Study};
+use crate::report::format::decimals;
+use crate::report::metrics::Metric;
+use crate::report::tables::RunRow;
+use crate::report::text_table::Table;
+
+const PANEL_COLUMNS: usize = 2;
+
+/// The score comes last: it is made of the others.
+const SHOWN: [Metric; 5] = [Metric::Meteor, Metric::RougeL, Metric::CiderD, Metric::Bleu4, Metric::Score];
+
+/// A run with its means over images.
+struct Compared<'a> {
+    row: &'a RunRow,
+    label: String,
+    system: System,
+    means: Option<[Interval; 4]>,
+}
+
+pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figure>> {
+    let Some(best) = findings.best else { return Ok(None) };
+    let rows = findings.zero_shot.into_iter().chain(findings.floors.iter().copied()).chain([best]);
+    let compared: Vec<Compared> = rows.map(|row| compared(study, findings, row)).collect();
+    let panels: Vec<MetricPanel> = SHOWN
+        .into_iter()
+        .map(|metric| panel(metric, &compared, findings.images))
+        .filter(|panel| panel.bars.len() > 1)
+        .collect();
+    if panels.is_empty() {
+        return Ok(None);
+    }
+    let titles: Vec<String> =
+        panels.iter().map(|panel| format!("{}, {}", panel.title, panel.subtitle)).collect();
+    let words = Words {
+        name: "metrics",
+        title: "Zero-shot, floors and the best fine-tuned run".to_owned(),
+        caption: caption(findings),
+        table: table(&compared, findings.images),
+    };
+    panelled(words, &panels, &titles, PANEL_COLUMNS).map(Some)
+}
+
+fn compared<'a>(study: &Study, findings: &Findings, row: &'a RunRow) -> Compared<'a> {
+    let (label, system) = match row.kind {
+        Kind::FineTuned => (format!("best run #{}", row.rank.unwrap_or(1)), System::FineTuned),
+        Kind::ZeroShot => (row.kind.label().to_owned(), System::ZeroShot),
+        Kind::ConstantCaption | Kind::NearestImage => (row.kind.label().to_owned(), System::Floor),
+    };
+    let means = study.data_of(row).and_then(|run| mean_scores(run, findings.images));
+    Compared { row, label, system, means }
+}
+
+fn panel(metric: Metric, compared: &[Compared], images: Images) -> MetricPanel {
+    let bar = |compared: &Compared| {
+        let value = value_of(compared, metric, images)?;
+        let interval = interval_of(compared, metric).map(|interval| (interval.low, interval.high));
+        Some(Bar { label: compared.label.clone(), system: compared.system, value, interval })
+    };
+    let subtitle = match metric {
+        Metric::CiderD => "from 0 to 10".to_owned(),
+        Metric::Bleu4 => "from 0 to 1, of the whole set: no interval".to_owned(),
+        Metric::Score => "mean of METEOR, ROUGE-L and CIDEr-D".to_owned(),
+        Metric::Meteor | Metric::RougeL => "from 0 to 1".to_owned(),
+    };
+    let bars = compared.iter().filter_map(bar).collect();
+    let title = if metric == Metric::Score { "Score" } else { metric.label() };
+    MetricPanel { title: title.to_owned(), subtitle, bars }
+}
+
+fn value_of(compared: &Compared, metric: Metric, images: Images) -> Option<f64> {
+    match images {
+        Images::Test => compared.row.test.of(metric),
+        Images::Validation => compared.row.validation.of(metric),
+    }
+}
+
+fn interval_of(compared: &Compared, metric: Metric) -> Option<Interval> {
+    let index = PAIRED.iter().position(|paired| *paired == metric)?;
+    compared.means?.get(index).copied()
+}
+
+fn caption(findings: &Findings) -> String {
+    let images = findings.images.name();
+    format!(
+        "Scores on the {images} images. Whiskers are 95 % intervals of the mean over images. A floor needs no \
+         understanding of the picture: a constant caption says the same of all, the nearest image lends the caption of \
+         the training image that looks most alike. What a run adds is the distance to the higher of them; whether it is \
+         real is judged on paired differences, in the verdict, not by whether whiskers overlap."
+    )
+}
+
+fn table(compared: &[Compared], images: Images) -> Table {
+    let mut table = Table::new(&["metric"]);
+    for compared in compared {
+        table.add_column(compared.label.clone());
+    }
+    for metric in SHOWN {
+        let value = |compared: &Compared| {
+            let value = decimals(value_of(compared, metric, images));
+            match interval_of(compared, metric) {
+                Some(interval) => {
+                    format!("{value} ({} to {})", decimals(Some(interval.low)), decimals(Some(interval.high)))
+                }
+                None => value,
+            }
+        };
+        table.add(std::iter::once(metric.label().to_owned()).chain(compared.iter().map(value)));
+    }
+    table
+}

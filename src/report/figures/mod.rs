@@ -1,0 +1,126 @@
+//! Figures: which numbers each chart shows, what its caption says, and the table that holds the same numbers.
+//!
+//! A [`Figure`] is finished text and pictures; the page only places it.
+
+mod axis_effects;
+mod heat_map;
+mod learning_curves;
+mod losses;
+mod metrics;
+
+use askama::Template;
+
+use super::charts::panels::Panels;
+use super::charts::{Chart, png, svg};
+use super::findings::{Findings, Study};
+use super::tables::StepRow;
+use super::text_table::Table;
+
+/// A chart with its words and numbers.
+#[derive(Template)]
+#[template(path = "figure.html")]
+pub struct Figure {
+    /// Name of the PNG file without ending, and anchor in the page.
+    pub name: &'static str,
+    pub title: String,
+    /// What to see.
+    pub caption: String,
+    /// One or several drawings, which the page arranges.
+    pub drawings: Vec<String>,
+    pub png: Vec<u8>,
+    pub table: Table,
+}
+
+/// The figures of a report; absent where there is nothing to draw.
+pub struct Figures {
+    pub learning_curves: Option<Figure>,
+    pub losses: Option<Figure>,
+    pub axis_effects: Option<Figure>,
+    pub heat_map: Option<Figure>,
+    pub metrics: Option<Figure>,
+}
+
+impl Figures {
+    pub fn draw(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
+        let ((learning_curves, losses), (axis_effects, (heat_map, metrics))) = rayon::join(
+            || {
+                rayon::join(
+                    || learning_curves::figure(study, findings, steps),
+                    || losses::figure(study, steps),
+                )
+            },
+            || {
+                rayon::join(
+                    || axis_effects::figure(study),
+                    || rayon::join(|| heat_map::figure(study), || metrics::figure(study, findings)),
+                )
+            },
+        );
+        Ok(Self {
+            learning_curves: learning_curves?,
+            losses: losses?,
+            axis_effects: axis_effects?,
+            heat_map: heat_map?,
+            metrics: metrics?,
+        })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Figure> {
+        [&self.metrics, &self.learning_curves, &self.losses, &self.axis_effects, &self.heat_map]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// The words of a figure, before it is drawn.
+struct Words {
+    name: &'static str,
+    title: String,
+    caption: String,
+    table: Table,
+}
+
+fn single(words: Words, chart: &impl Chart) -> anyhow::Result<Figure> {
+    let drawings = vec![svg::render(chart, &words.title)?];
+    let png = png::render(chart)?;
+    Ok(Figure {
+        name: words.name,
+        title: words.title,
+        caption: words.caption,
+        drawings,
+        png,
+        table: words.table,
+    })
+}
+
+/// Panels side by side; `titles` describe each of them.
+fn panelled<C: Chart>(
+    words: Words,
+    panels: &[C],
+    titles: &[String],
+    columns: usize,
+) -> anyhow::Result<Figure> {
+    let drawings = panels
+        .iter()
+        .zip(titles)
+        .map(|(panel, title)| svg::render(panel, title))
+        .collect::<Result<_, _>>()?;
+    let png = png::render(&Panels { panels, columns })?;
+    Ok(Figure {
+        name: words.name,
+        title: words.title,
+        caption: words.caption,
+        drawings,
+        png,
+        table: words.table,
+    })
+}
+
+/// The text cut to a number of characters, so that no label leaves its panel.
+fn fitted(text: &str, characters: usize) -> String {
+    if text.chars().count() <= characters {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(characters.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}

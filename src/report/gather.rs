@@ -1,0 +1,135 @@
+//! Everything that a report on one sweep reads, in one value: [`SweepData`].
+//!
+//! Reading never fails for the sake of one run: what cannot be read is left out and said in words.
+
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
+use walkdir::WalkDir;
+
+use crate::record::config::read_config;
+use crate::record::recipe::{Convention, Kind};
+use crate::record::run::{PerImage, Prediction};
+use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
+
+/// A sweep's runs, in the plan's order.
+pub struct SweepData {
+    /// Path of the sweep's folder below the one that was named, or its own name.
+    pub name: String,
+    pub runs: Vec<RunData>,
+    /// What was left out and why, a sentence each.
+    pub left_out: Vec<String>,
+}
+
+/// A run with the rows it left behind.
+pub struct RunData {
+    pub dir: RunDir,
+    pub record: RunRecord,
+    pub predictions: Vec<Prediction>,
+    pub per_image: Vec<PerImage>,
+}
+
+impl RunData {
+    pub fn id(&self) -> &str {
+        &self.record.spec.id
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.record.spec.recipe.kind
+    }
+}
+
+/// Reads a sweep's folder.
+pub fn gather(sweep: &SweepDir, name: String) -> SweepData {
+    let mut left_out = Vec::new();
+    let plan = sweep.read_plan().unwrap_or_else(|error| {
+        left_out.push(format!("The plan cannot be used ({error}); runs were found by their `config.yaml`."));
+        specs_of_folders(sweep)
+    });
+    let planned: BTreeSet<&str> = plan.iter().map(|spec| spec.id.as_str()).collect();
+    let others = run_folders(sweep).into_iter().filter(|id| !planned.contains(id.as_str())).count();
+    if others > 0 {
+        left_out.push(format!("{others} folders of runs that the plan does not name."));
+    }
+    let read: Vec<(RunData, Vec<String>)> =
+        plan.into_par_iter().map(|spec| read_run(sweep.run(&spec.id), spec)).collect();
+    let mut runs = Vec::with_capacity(read.len());
+    for (run, problems) in read {
+        left_out.extend(problems);
+        runs.push(run);
+    }
+    left_out.extend(mismatches(&runs));
+    SweepData { name, runs, left_out }
+}
+
+/// The run and what was wrong with its files.
+fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
+    let record = dir.read_record(spec);
+    let (predictions, prediction_problems) = dir.read_predictions();
+    let (per_image, per_image_problems) = dir.read_per_image();
+    let files = [
+        ("events.jsonl", &record.problems),
+        ("predictions.jsonl", &prediction_problems),
+        ("per_image.jsonl", &per_image_problems),
+    ];
+    let id = &record.spec.id;
+    let problems = files
+        .iter()
+        .flat_map(|(file, problems)| {
+            problems.iter().map(move |problem| format!("Run {id}, {file}: {problem}."))
+        })
+        .collect();
+    (RunData { dir, record, predictions, per_image }, problems)
+}
+
+/// Folders of the sweep that hold a run's files.
+fn run_folders(sweep: &SweepDir) -> Vec<String> {
+    let folders = WalkDir::new(&sweep.path).min_depth(1).max_depth(1).sort_by_file_name();
+    folders
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| {
+            entry.path().join("events.jsonl").is_file() || entry.path().join("config.yaml").is_file()
+        })
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The runs whose own settings can be read, for a sweep whose plan cannot.
+fn specs_of_folders(sweep: &SweepDir) -> Vec<RunSpec> {
+    let read = |id: String| read_config(&sweep.run(&id)).ok().filter(|spec| spec.id == id);
+    run_folders(sweep).into_iter().filter_map(read).collect()
+}
+
+/// The name of a convention as in files.
+pub fn convention_name(convention: Convention) -> &'static str {
+    match convention {
+        Convention::Coco => "coco",
+        Convention::Original => "original",
+    }
+}
+
+/// Runs that met other weights or data than most cannot be compared with them; the page has to say so.
+fn mismatches(runs: &[RunData]) -> Vec<String> {
+    let digests =
+        |digest: fn(&RunData) -> Option<&str>| -> BTreeSet<&str> { runs.iter().filter_map(digest).collect() };
+    let models = digests(|run| run.record.started.as_ref().map(|started| started.model_digest.as_str()));
+    let data = digests(|run| run.record.started.as_ref().map(|started| started.data_digest.as_str()));
+    let conventions: BTreeSet<&str> =
+        runs.iter().map(|run| convention_name(run.record.spec.recipe.evaluation.convention)).collect();
+    let mut problems = Vec::new();
+    if conventions.len() > 1 {
+        problems
+            .push("The runs are scored by different conventions: their scores do not compare.".to_owned());
+    }
+    if data.len() > 1 {
+        problems.push(format!(
+            "The runs met {} different sets of data: their scores do not compare.",
+            data.len()
+        ));
+    }
+    if models.len() > 1 {
+        problems.push(format!("The runs began from {} different sets of model weights.", models.len()));
+    }
+    problems
+}

@@ -1,0 +1,32 @@
+//! Reports: from the files of a sweep to a page, pictures and tables that answer its question.
+//!
+//! ```text
+//! gather    files -> SweepData
+//! tables    SweepData -> two Polars frames -> plain rows; CSV and Parquet
+//! findings  rows and per-image scores -> what won, by how much, what overfits
+//! figures   rows -> charts with captions and tables; drawn by charts/ as SVG and PNG
+//! page      all of it in words -> HTML
+//! ```
+//!
+//! [`write`] is the way in. Reports need neither model nor GPU, work on unfinished and broken runs, say what
+//! they left out, and are the same bytes for the same runs.
+
+mod charts;
+mod comparison;
+#[cfg(test)]
+mod example_pictures;
+#[cfg(test)]
+mod example_runs;
+mod figures;
+mod findings;
+mod format;
+mod gather;
+mod metrics;
+mod page;
+mod settings;
+mod tables;
+mod text_table;
+mod thumbnail;
+mod write;
+
+pub use write::{Written, write};

@@ -1,0 +1,11 @@
+//! The page: a view of finished text, laid out by the templates in `assets/report/`.
+//!
+//! Templates hold no logic but loops and presence; every number in the view was formatted from the tables.
+
+mod gallery;
+mod leaderboard;
+mod setup;
+mod verdict;
+mod view;
+
+pub use view::render;

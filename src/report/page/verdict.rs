@@ -1,0 +1,315 @@
+//! The verdict: three to six plain sentences, each made of measured numbers.
+
+use crate::analysis::Interval;
+use crate::report::comparison::Images;
+use crate::report::findings::{Edge, Findings, Study};
+use crate::report::format::{decimals, list, percent, plural, signed, significant};
+use crate::report::metrics::{Metric, metric_name};
+use crate::report::settings::{LAYERS, RATE, long_label, name_of, short_label};
+use crate::report::tables::RunRow;
+
+/// A sentence or two, and what they are about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    pub topic: &'static str,
+    pub text: String,
+}
+
+/// More runs than this are counted, not named.
+const MAX_NAMED: usize = 4;
+/// Advice beyond this is not read.
+const MAX_ADVICE: usize = 3;
+
+pub fn verdict(study: &Study, findings: &Findings) -> Vec<Statement> {
+    let Some(best) = findings.best else {
+        return vec![Statement { topic: "No result yet", text: nothing_yet(study) }];
+    };
+    let topics = [
+        ("Best run", Some(winner(study, findings, best))),
+        ("Against zero-shot", over_zero_shot(findings)),
+        ("Against the floors", over_floors(findings)),
+        ("Is the lead real?", lead(study, findings)),
+        ("Overfitting", overfitting(study, findings)),
+        ("What to try next", advice(study, findings)),
+    ];
+    topics.into_iter().filter_map(|(topic, text)| Some(Statement { topic, text: text? })).collect()
+}
+
+fn nothing_yet(study: &Study) -> String {
+    let runs = study.fine_tuned().count();
+    if runs == 0 {
+        return "The plan has no run that fine-tunes the model; the tables below show the reference runs."
+            .to_owned();
+    }
+    format!(
+        "None of the {} has been evaluated after an epoch of training; the sections below show what there is.",
+        plural(runs, "fine-tuned run")
+    )
+}
+
+fn winner(study: &Study, findings: &Findings, best: &RunRow) -> String {
+    let label = long_label(&best.settings, &study.varying);
+    let settings = if label.is_empty() { String::new() } else { format!(" ({label})") };
+    let epoch = best.best_epoch.map_or_else(String::new, |epoch| format!(", reached at epoch {epoch}"));
+    let ranked = study.ranked().count();
+    let test = match best.test.of(Metric::Score) {
+        Some(score) => format!(" On the test images it scores {}.", decimals(Some(score))),
+        None => " It has not been scored on test images.".to_owned(),
+    };
+    let state = if best.is_complete() { "" } else { " It has not come to its end." };
+    let claim = match ranked {
+        1 => "is the only fine-tuned run with a result; its validation".to_owned(),
+        _ => format!("is the best of {} by validation", plural(ranked, "fine-tuned run")),
+    };
+    let start =
+        if findings.best_below_start { " That is no better than the model before training." } else { "" };
+    let name = metric_name(study.ranked_by);
+    let value = decimals(study.ranked_value(best));
+    format!("Run #1{settings} {claim} {name}: {value}{epoch}.{test}{state}{start}")
+}
+
+fn over_zero_shot(findings: &Findings) -> Option<String> {
+    let comparison = findings.over_zero_shot.as_ref()?;
+    let gains: Vec<(String, Interval)> = [Metric::Meteor, Metric::RougeL, Metric::CiderD]
+        .into_iter()
+        .filter_map(|metric| Some((metric.label().to_owned(), comparison.of(metric)?)))
+        .collect();
+    Some(format!(
+        "On {} {}{}, compared with the model before training, it {}",
+        comparison.images,
+        findings.images.name(),
+        if findings.images == Images::Test {
+            " images"
+        } else {
+            " images (the ones it was chosen on, so read with care)"
+        },
+        gains_in_words(&gains)
+    ))
+}
+
+fn over_floors(findings: &Findings) -> Option<String> {
+    let gains = || findings.over_floors.iter().filter(|gain| gain.metric != Metric::Score);
+    let floor = gains().next()?.floor;
+    if gains().all(|gain| gain.floor == floor) {
+        let gains: Vec<_> = gains().map(|gain| (gain.metric.label().to_owned(), gain.gain)).collect();
+        return Some(format!(
+            "Against the stronger floor, the {}, it {}",
+            floor.label(),
+            gains_in_words(&gains)
+        ));
+    }
+    let gains: Vec<_> = gains()
+        .map(|gain| (format!("{} over the {}", gain.metric.label(), gain.floor.label()), gain.gain))
+        .collect();
+    Some(format!("Against the stronger floor of each metric it {}", gains_in_words(&gains)))
+}
+
+/// `gains 0.1 in A (95 % interval 0.05 to 0.15), ...; it loses ...; it shows no significant difference in ...`
+fn gains_in_words(gains: &[(String, Interval)]) -> String {
+    let named = |keep: &dyn Fn(&Interval) -> bool, is_first: bool| -> Vec<String> {
+        let mut interval_word = if is_first { "95 % interval " } else { "" };
+        gains
+            .iter()
+            .filter(|(_, gain)| keep(gain))
+            .map(|(name, gain)| {
+                let word = std::mem::take(&mut interval_word);
+                let size = |value: f64| decimals(Some(value.abs()));
+                let (small, large) =
+                    if gain.low > 0.0 { (gain.low, gain.high) } else { (gain.high, gain.low) };
+                format!("{} in {name} ({word}{} to {})", size(gain.estimate), size(small), size(large))
+            })
+            .collect()
+    };
+    let better = named(&|gain| gain.low > 0.0, true);
+    let worse = named(&|gain| gain.high < 0.0, better.is_empty());
+    let open: Vec<String> = gains
+        .iter()
+        .filter(|(_, gain)| !gain.excludes_zero())
+        .map(|(name, gain)| format!("{name} ({} to {})", signed(gain.low), signed(gain.high)))
+        .collect();
+    let mut parts = Vec::new();
+    if !better.is_empty() {
+        parts.push(format!("gains {}", list(&better)));
+    }
+    if !worse.is_empty() {
+        parts.push(format!("loses {}", list(&worse)));
+    }
+    if !open.is_empty() {
+        parts.push(format!("shows no significant difference in {}", list(&open)));
+    }
+    format!("{}.", parts.join("; it "))
+}
+
+fn lead(study: &Study, findings: &Findings) -> Option<String> {
+    let (runner_up, comparison) = findings.runner_up.as_ref()?;
+    let gain = comparison.as_ref()?.of(Metric::Score)?;
+    let label = short_label(&runner_up.settings, &study.varying);
+    let numbers = format!(
+        "{} in score, 95 % interval {} to {}",
+        signed(gain.estimate),
+        signed(gain.low),
+        signed(gain.high)
+    );
+    let images = findings.images.name();
+    let seeds = if findings.has_replications {
+        ""
+    } else {
+        " The interval is over images alone: each setting was run with one seed."
+    };
+    Some(if gain.low > 0.0 {
+        format!("Yes, over the next run #2 ({label}): {numbers}, on the same {images} images.{seeds}")
+    } else if gain.high < 0.0 {
+        format!("No: on the {images} images the next run #2 ({label}) is better ({numbers} for #1).{seeds}")
+    } else {
+        format!(
+            "No significant difference to the next run #2 ({label}): {numbers}, on the same {images} images. Treat the two as equal.{seeds}"
+        )
+    })
+}
+
+fn overfitting(study: &Study, findings: &Findings) -> Option<String> {
+    let trained = study.fine_tuned().filter(|row| row.val_loss_rise.is_some()).count();
+    let mut overfit = findings.overfit.clone();
+    overfit.sort_by(|a, b| b.val_loss_rise.unwrap_or(0.0).total_cmp(&a.val_loss_rise.unwrap_or(0.0)));
+    if overfit.is_empty() {
+        let rule = "no validation loss rose by 5 % above its lowest point while the training loss fell.";
+        return match trained {
+            0 => None,
+            1 => Some(format!("The one trained run does not overfit: {rule}")),
+            _ => Some(format!("None of the {trained} trained runs overfits: {rule}")),
+        };
+    }
+    let named: Vec<String> = overfit.iter().take(MAX_NAMED).map(|row| overfit_run(row)).collect();
+    let more = overfit.len().saturating_sub(MAX_NAMED);
+    let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let verb = if overfit.len() == 1 { "overfits" } else { "overfit" };
+    Some(format!(
+        "{} of {} {verb}: the validation loss turns up while the training loss still falls. Most of all {}{rest}.",
+        overfit.len(),
+        plural(trained, "trained run"),
+        list(&named)
+    ))
+}
+
+fn overfit_run(row: &RunRow) -> String {
+    let name = row.rank.map_or_else(|| row.run.clone(), |rank| format!("#{rank}"));
+    let epochs = match (row.val_loss_lowest_epoch, row.last_epoch) {
+        (Some(lowest), Some(last)) => format!(" from epoch {lowest} to {last}"),
+        _ => String::new(),
+    };
+    let doubt = match row.val_nll_rise {
+        Some([_, low, _]) if low <= 0.0 => ", though over the images the interval of the rise includes zero",
+        _ => "",
+    };
+    format!(
+        "{name} ({}{epochs}, training loss {} → {}{doubt})",
+        percent(row.val_loss_rise),
+        decimals(row.train_loss_at_lowest),
+        decimals(row.train_loss_at_last)
+    )
+}
+
+fn advice(study: &Study, findings: &Findings) -> Option<String> {
+    let candidates = [
+        diverged(findings),
+        findings.best_below_start.then(|| {
+            "Training does not pay yet: look at the captions in the gallery and the settings that limit them before \
+             tuning rates."
+                .to_owned()
+        }),
+        weak_against_floors(findings),
+        findings.best_epoch_is_last.then(|| {
+            "The best run was still improving when its epochs ran out: give it more (`training.epochs`).".to_owned()
+        }),
+        edge(findings, RATE),
+        edge(findings, LAYERS),
+        memorising(study, findings),
+        (!findings.has_replications && lead_is_open(findings)).then(|| {
+            "Repeat the leading settings with several seeds (`seeds: [0, 1, 2]`) before choosing among them.".to_owned()
+        }),
+        findings.edges.iter().find(|edge| ![RATE, LAYERS].contains(&edge.path.as_str())).map(edge_in_words),
+    ];
+    let advice: Vec<String> = candidates.into_iter().flatten().take(MAX_ADVICE).collect();
+    (!advice.is_empty()).then(|| advice.join(" "))
+}
+
+fn diverged(findings: &Findings) -> Option<String> {
+    let diverged = findings.broken.iter().filter(|row| row.status == "diverged").count();
+    (diverged > 0).then(|| {
+        format!(
+            "Leave out the settings that diverged ({}), or lower their learning rate.",
+            plural(diverged, "run")
+        )
+    })
+}
+
+fn weak_against_floors(findings: &Findings) -> Option<String> {
+    let open: Vec<String> = findings
+        .over_floors
+        .iter()
+        .filter(|gain| gain.metric != Metric::Score && gain.gain.low <= 0.0)
+        .map(|gain| gain.metric.label().to_owned())
+        .collect();
+    (!open.is_empty()).then(|| {
+        format!(
+            "By {} the captions are no better than ones that are not made for their image: more training pictures or \
+             more unfrozen vision layers matter more than finer rates.",
+            list(&open)
+        )
+    })
+}
+
+fn memorising(study: &Study, findings: &Findings) -> Option<String> {
+    let trained = study.fine_tuned().filter(|row| row.val_loss_rise.is_some()).count();
+    (findings.overfit.len() * 3 > trained).then(|| {
+        "So many runs overfit that patience can be shorter, and more training captions, a lower rate or stronger \
+         weight decay are worth a try."
+            .to_owned()
+    })
+}
+
+fn lead_is_open(findings: &Findings) -> bool {
+    let gain = findings.runner_up.as_ref().and_then(|(_, comparison)| comparison.as_ref()?.of(Metric::Score));
+    gain.is_some_and(|gain| !gain.excludes_zero())
+}
+
+fn edge(findings: &Findings, path: &str) -> Option<String> {
+    findings
+        .edges
+        .iter()
+        .find(|edge| edge.path == path)
+        .filter(|edge| edge.value != 0.0 || edge.is_highest)
+        .map(edge_in_words)
+}
+
+fn edge_in_words(edge: &Edge) -> String {
+    let (end, direction) = if edge.is_highest { ("highest", "beyond") } else { ("lowest", "below") };
+    let value = significant(edge.value);
+    if edge.path == LAYERS {
+        return format!(
+            "The best number of {}, {value}, is the {end} that was tried: go {direction} it where the model has more.",
+            name_of(LAYERS)
+        );
+    }
+    format!("The best {}, {value}, is the {end} that was tried: go {direction} it.", name_of(&edge.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(estimate: f64, low: f64, high: f64) -> Interval {
+        Interval { estimate, low, high }
+    }
+
+    #[test]
+    fn gains_losses_and_open_questions_are_told_apart() {
+        let gains = [
+            ("METEOR".to_owned(), interval(0.1, 0.05, 0.15)),
+            ("ROUGE-L".to_owned(), interval(0.01, -0.01, 0.03)),
+            ("CIDEr-D".to_owned(), interval(-0.2, -0.3, -0.1)),
+        ];
+        insta::assert_snapshot!(gains_in_words(&gains), @"gains 0.100 in METEOR (95 % interval 0.050 to 0.150); it loses 0.200 in CIDEr-D (0.100 to 0.300); it shows no significant difference in ROUGE-L (−0.010 to +0.030).");
+        insta::assert_snapshot!(gains_in_words(&gains[1..2]), @"shows no significant difference in ROUGE-L (−0.010 to +0.030).");
+    }
+}

@@ -1,0 +1,84 @@
+//! All that the template shows.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+
+use super::gallery::{Gallery, gallery};
+use super::leaderboard::leaderboard;
+use super::setup;
+use super::verdict::{Statement, verdict};
+use crate::report::figures::Figures;
+use crate::report::findings::{Findings, Study};
+use crate::report::format::{list, plural};
+use crate::report::metrics::metric_name;
+use crate::report::tables::schema::{Meaning, RUNS, STEPS};
+use crate::report::text_table::Table;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    sweep: &'a str,
+    summary: String,
+    version: &'static str,
+    style: &'static str,
+    /// What orders the runs.
+    ranked_by: &'static str,
+    /// The rules of scoring, by name.
+    conventions: String,
+    verdict: Vec<Statement>,
+    contradictions: Vec<String>,
+    leaderboard: Table,
+    figures: &'a Figures,
+    gallery: Option<Gallery>,
+    trained: Table,
+    common_settings: Table,
+    origins: Table,
+    incomplete: Table,
+    left_out: &'a [String],
+    run_columns: &'static [Meaning],
+    step_columns: &'static [Meaning],
+}
+
+/// The page as HTML.
+pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::Result<String> {
+    let page = Page {
+        sweep: &study.sweep.name,
+        summary: summary(study),
+        version: env!("CARGO_PKG_VERSION"),
+        style: include_str!("../../../assets/report/style.css"),
+        ranked_by: metric_name(study.ranked_by),
+        conventions: conventions(study),
+        verdict: verdict(study, findings),
+        contradictions: setup::contradictions(study),
+        leaderboard: leaderboard(study),
+        figures,
+        gallery: gallery(study, findings),
+        trained: setup::trained(study),
+        common_settings: setup::common_settings(study),
+        origins: setup::origins(study),
+        incomplete: setup::incomplete(study),
+        left_out: &study.sweep.left_out,
+        run_columns: RUNS,
+        step_columns: STEPS,
+    };
+    Ok(page.render()?)
+}
+
+fn conventions(study: &Study) -> String {
+    let names: BTreeSet<String> = study.rows.iter().map(|row| row.convention.clone()).collect();
+    list(&names.into_iter().collect::<Vec<_>>())
+}
+
+fn summary(study: &Study) -> String {
+    let fine_tuned = study.fine_tuned().count();
+    let references = study.rows.len() - fine_tuned;
+    let complete = study.rows.iter().filter(|row| row.is_complete()).count();
+    format!(
+        "{} and {}; {complete} of {} came to a regular end.",
+        plural(fine_tuned, "fine-tuned run"),
+        plural(references, "reference run"),
+        study.rows.len()
+    )
+}

@@ -1,0 +1,87 @@
+//! What a run's record and rows come to, computed once for both tables.
+
+use std::collections::BTreeMap;
+
+use crate::analysis::{Interval, LossPoint, Overfitting, RESAMPLES, mean_intervals, overfitting};
+use crate::record::event::Evaluated;
+use crate::record::recipe::{Kind, MetricName};
+use crate::record::{RunRecord, RunSpec};
+use crate::report::gather::{RunData, SweepData};
+use crate::report::metrics::chosen_by;
+use crate::report::settings::{Settings, active_settings};
+
+/// A run with the numbers that need more than its record's fields.
+pub struct Facts<'a> {
+    pub run: &'a RunData,
+    pub settings: Settings,
+    /// The best epoch, or the only evaluation of a run that trains nothing.
+    pub best: Option<&'a Evaluated>,
+    /// Only of runs that train.
+    pub overfitting: Option<Overfitting>,
+    /// Mean paired rise of the validation images' NLL from the lowest to the last epoch, in nats a token.
+    pub nll_rise: Option<Interval>,
+}
+
+pub fn gather_facts(sweep: &SweepData) -> Vec<Facts<'_>> {
+    sweep.runs.iter().map(facts_of).collect()
+}
+
+fn facts_of(run: &RunData) -> Facts<'_> {
+    let record = &run.record;
+    let trains = run.kind() == Kind::FineTuned;
+    let overfitting = if trains { overfitting(&losses(record)) } else { None };
+    let nll_rise = overfitting.and_then(|found| nll_rise(run, found.lowest_epoch, found.last_epoch));
+    Facts { run, settings: active_settings(&record.spec), best: best_of(record), overfitting, nll_rise }
+}
+
+fn losses(record: &RunRecord) -> Vec<LossPoint> {
+    let point = |evaluated: &Evaluated| LossPoint {
+        epoch: evaluated.epoch,
+        train: evaluated.train_loss,
+        validation: evaluated.val_loss,
+    };
+    record.curve.iter().map(point).collect()
+}
+
+/// The best epoch as the run decided it; where it did not come to its end, as its curve has it.
+fn best_of(record: &RunRecord) -> Option<&Evaluated> {
+    let summary = record.summary.as_ref();
+    let decided = summary.and_then(|summary| summary.best.as_ref());
+    match record.spec.recipe.kind {
+        Kind::FineTuned => decided.or_else(|| best_epoch(&record.spec, &record.curve)),
+        Kind::ZeroShot | Kind::ConstantCaption | Kind::NearestImage => {
+            decided.or(summary.and_then(|summary| summary.initial.as_ref())).or(record.curve.first())
+        }
+    }
+}
+
+/// The first epoch of training with the best value of the recipe's metric.
+fn best_epoch<'a>(spec: &RunSpec, curve: &'a [Evaluated]) -> Option<&'a Evaluated> {
+    let metric: MetricName = spec.recipe.early_stopping.metric;
+    let mut best: Option<(&Evaluated, f64)> = None;
+    for evaluated in curve.iter().filter(|evaluated| evaluated.epoch > 0) {
+        let Some(value) = chosen_by(metric, evaluated) else { continue };
+        let beats = |best: f64| if metric.higher_is_better() { value > best } else { value < best };
+        if best.is_none_or(|(_, best)| beats(best)) {
+            best = Some((evaluated, value));
+        }
+    }
+    best.map(|(evaluated, _)| evaluated)
+}
+
+fn nll_rise(run: &RunData, from: usize, to: usize) -> Option<Interval> {
+    if from == to {
+        return None;
+    }
+    let losses_at = |epoch: usize| -> BTreeMap<&str, f64> {
+        run.per_image
+            .iter()
+            .filter(|row| row.epoch == epoch && row.split == "validation")
+            .filter_map(|row| Some((row.image.as_str(), row.loss.filter(|loss| loss.is_finite())?)))
+            .collect()
+    };
+    let (before, after) = (losses_at(from), losses_at(to));
+    let differences: Vec<[f64; 1]> =
+        before.iter().filter_map(|(image, before)| Some([after.get(image)? - before])).collect();
+    mean_intervals(&differences, RESAMPLES, 0).map(|[interval]| interval)
+}

@@ -1,0 +1,62 @@
+//! The two tables of a report, as Polars frames, and what they say as plain values.
+//!
+//! [`Tables`] holds `runs` (a row a run) and `steps` (a row an evaluated epoch). Every number of the page is
+//! read back from them ([`RunRow`], [`StepRow`]), so that page, CSV and Parquet cannot disagree.
+
+mod columns;
+mod facts;
+mod rows;
+mod runs;
+mod save;
+pub mod schema;
+mod steps;
+
+use polars::prelude::{DataFrame, PolarsResult};
+
+pub use rows::{Origin, RunRow, StepRow, Trained};
+pub use save::save;
+
+use crate::record::recipe::{Kind, MetricName};
+use crate::report::gather::SweepData;
+
+/// A sweep's tables.
+pub struct Tables {
+    /// Best run first.
+    pub runs: DataFrame,
+    /// In the order of `runs`, epochs ascending.
+    pub steps: DataFrame,
+    /// The metric that orders the runs.
+    pub ranked_by: MetricName,
+}
+
+/// Builds both tables.
+pub fn build(sweep: &SweepData) -> PolarsResult<Tables> {
+    let facts = facts::gather_facts(sweep);
+    let ranked_by = ranking_metric(sweep);
+    let runs = runs::runs_table(&facts, ranked_by)?;
+    let steps = steps::steps_table(&facts, &runs)?;
+    Ok(Tables { runs, steps, ranked_by })
+}
+
+/// The metric by which all runs chose their best epoch; the score where they differ.
+fn ranking_metric(sweep: &SweepData) -> MetricName {
+    let mut metrics = sweep
+        .runs
+        .iter()
+        .filter(|run| run.kind() == Kind::FineTuned)
+        .map(|run| run.record.spec.recipe.early_stopping.metric);
+    let first = metrics.next().unwrap_or(MetricName::Score);
+    if metrics.all(|metric| metric == first) { first } else { MetricName::Score }
+}
+
+/// The column of `runs` and `steps` that holds a metric.
+pub fn column_of(metric: MetricName) -> &'static str {
+    match metric {
+        MetricName::Score => "score",
+        MetricName::Meteor => "meteor",
+        MetricName::RougeL => "rouge_l",
+        MetricName::CiderD => "cider_d",
+        MetricName::ValLoss => "val_loss",
+        MetricName::ValNll => "val_nll",
+    }
+}

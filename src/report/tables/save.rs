@@ -1,0 +1,34 @@
+//! The tables as files: CSV for people and spreadsheets, Parquet for programs.
+
+use anyhow::Context;
+use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, SerWriter};
+
+use super::Tables;
+use crate::record::ReportDir;
+use crate::record::store::write_atomic;
+
+/// Writes both tables in both forms.
+pub fn save(tables: &Tables, dir: &ReportDir) -> anyhow::Result<()> {
+    let files = [
+        (&tables.runs, dir.runs_csv(), dir.runs_parquet()),
+        (&tables.steps, dir.steps_csv(), dir.steps_parquet()),
+    ];
+    for (frame, csv_path, parquet_path) in files {
+        write_atomic(&csv_path, &csv(frame).with_context(|| csv_path.display().to_string())?)?;
+        write_atomic(&parquet_path, &parquet(frame).with_context(|| parquet_path.display().to_string())?)?;
+    }
+    Ok(())
+}
+
+fn csv(frame: &DataFrame) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    CsvWriter::new(&mut bytes).include_header(true).finish(&mut frame.clone())?;
+    Ok(bytes)
+}
+
+fn parquet(frame: &DataFrame) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // Snappy is the one compression that every reader of Parquet knows.
+    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).finish(&mut frame.clone())?;
+    Ok(bytes)
+}

@@ -1,0 +1,119 @@
+//! What the columns of the tables mean. A test keeps these lists complete.
+
+/// A group of columns and what they say.
+pub struct Meaning {
+    /// Names, separated by spaces; `*` stands for any ending.
+    pub columns: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn meaning(columns: &'static str, meaning: &'static str) -> Meaning {
+    Meaning { columns, meaning }
+}
+
+/// The columns of `runs`: a row a run, best first.
+pub const RUNS: &[Meaning] = &[
+    meaning(
+        "rank",
+        "place among the fine-tuned runs, from 1; absent for reference runs and runs without a result",
+    ),
+    meaning("run kind", "the run's id; fine-tuned, zero-shot, constant caption or nearest image"),
+    meaning(
+        "status reason",
+        "how the run ended, or not_started, or unfinished (cut off or still running); why, in words",
+    ),
+    meaning("attempts last_seen", "starts of the run; time of its last event"),
+    meaning("convention", "the rules by which captions were scored"),
+    meaning("setting.*", "each setting that acts on the run's result, by its dotted path"),
+    meaning("best_epoch", "the epoch that the run's metric chose; 0 is the model before training"),
+    meaning("train_loss", "mean over the best epoch's steps, nats a token"),
+    meaning(
+        "val_loss val_nll",
+        "validation loss at the best epoch, nats a token: as trained, and without pads and smoothing",
+    ),
+    meaning(
+        "score meteor rouge_l cider_d bleu_4",
+        "captions of the best epoch on the validation split; CIDEr-D from 0 to 10, the others from 0 to 1",
+    ),
+    meaning("initial_score", "score before training"),
+    meaning(
+        "val_loss_lowest_epoch last_epoch",
+        "where the validation loss was lowest, and the last epoch evaluated",
+    ),
+    meaning("val_loss_rise", "validation loss at the last epoch relative to its lowest, minus 1"),
+    meaning("train_loss_at_lowest train_loss_at_last", "training loss at these two epochs"),
+    meaning(
+        "val_nll_rise val_nll_rise_low val_nll_rise_high",
+        "mean rise of the validation images' NLL between these two epochs, with its 95 % paired bootstrap interval",
+    ),
+    meaning("overfit", "the validation loss rose by 5 % or more while the training loss fell"),
+    meaning("test_*", "captions of the best epoch on the test split"),
+    meaning("epochs steps seconds", "how far the run came, and its wall-clock time over all attempts"),
+    meaning(
+        "peak_memory_bytes images_encoded",
+        "largest resident memory; images that went through the frozen part of the vision model",
+    ),
+    meaning(
+        "trainable trainable_vision_layers trainable_vision_other trainable_text frozen trainable_tensors",
+        "parameters by part (tied weights once), and how many tensors train",
+    ),
+    meaning(
+        "frozen_digest_before frozen_digest_after",
+        "SHA-256 of the frozen weights before and after training: equal unless something went wrong",
+    ),
+    meaning("program device threads", "what ran it"),
+    meaning(
+        "model_digest data_digest",
+        "SHA-256 of the weights as loaded, and of the captions and images of all splits",
+    ),
+    meaning("train_examples validation_examples test_examples steps_per_epoch total_steps", "sizes"),
+];
+
+/// The columns of `steps`: a row an evaluated epoch.
+pub const STEPS: &[Meaning] = &[
+    meaning("run epoch step", "the run's id; epoch 0 is the model before training; optimizer steps done"),
+    meaning("train_loss", "mean over the epoch's steps, nats a token"),
+    meaning("val_loss val_nll", "validation loss: as trained, and without pads and smoothing"),
+    meaning("score meteor rouge_l cider_d bleu_4", "captions generated for the validation split"),
+    meaning("seconds", "wall-clock time since the evaluation before"),
+    meaning(
+        "learning_rate gradient_norm",
+        "of the text decoder at the epoch's last recorded step; mean over the epoch's recorded steps, before clipping",
+    ),
+    meaning("is_best", "the epoch that the run's metric chose"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example_runs::write_example_runs;
+    use crate::report::gather::gather;
+
+    fn explains(meanings: &[Meaning], column: &str) -> bool {
+        meanings.iter().flat_map(|meaning| meaning.columns.split(' ')).any(|name| matches(name, column))
+    }
+
+    fn matches(name: &str, column: &str) -> bool {
+        name.strip_suffix('*').map_or(name == column, |prefix| column.starts_with(prefix))
+    }
+
+    #[test]
+    fn every_column_is_explained_and_every_explanation_has_a_column() {
+        let folder = tempfile::tempdir().unwrap();
+        write_example_runs(folder.path()).unwrap();
+        let sweep = crate::record::Store::new(&folder.path().join("runs")).sweep("unfreeze");
+        let tables = crate::report::tables::build(&gather(&sweep, "unfreeze".to_owned())).unwrap();
+        for (frame, meanings) in [(&tables.runs, RUNS), (&tables.steps, STEPS)] {
+            let columns: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+            for column in &columns {
+                assert!(explains(meanings, column), "`{column}` is not explained");
+            }
+            for meaning in meanings {
+                let is_there = |name: &str| columns.iter().any(|column| matches(name, column));
+                for name in meaning.columns.split(' ') {
+                    assert!(is_there(name), "there is no column `{name}`");
+                }
+            }
+        }
+    }
+}

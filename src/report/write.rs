@@ -1,0 +1,235 @@
+//! Reports written: for every sweep under a folder its page, pictures and tables.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::figures::Figures;
+use super::findings::{Findings, Study};
+use super::gather::gather;
+use super::{page, tables};
+use crate::record::store::write_atomic;
+use crate::record::{ReportDir, Store, SweepDir};
+
+/// A report on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub sweep: String,
+    pub page: PathBuf,
+    /// Runs in its tables.
+    pub runs: usize,
+    /// What was left out and why, a sentence each; the page says it too.
+    pub left_out: Vec<String>,
+}
+
+/// Writes a report on every sweep under `runs` (or on `runs` itself, where it is one) into `out`. Anything
+/// a run left half done or broken is left out and said; only unreadable folders and unwritable files are errors.
+pub fn write(runs: &Path, out: &Path) -> anyhow::Result<Vec<Written>> {
+    let sweeps = Store::new(runs).sweeps()?;
+    sweeps.iter().map(|sweep| write_one(sweep, name_below(runs, sweep), out)).collect()
+}
+
+/// The sweep's path below `runs`, so that two sweeps of one name in different folders stay apart.
+fn name_below(runs: &Path, sweep: &SweepDir) -> String {
+    let below = sweep.path.strip_prefix(runs).unwrap_or(Path::new(""));
+    let parts: Vec<String> =
+        below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    if parts.is_empty() { sweep.name() } else { parts.join("/") }
+}
+
+fn write_one(sweep: &SweepDir, name: String, out: &Path) -> anyhow::Result<Written> {
+    let data = gather(sweep, name);
+    let context = || format!("report on sweep `{}`", data.name);
+    let tables = tables::build(&data).with_context(context)?;
+    let study = Study::new(&data, tables.run_rows().with_context(context)?, tables.ranked_by);
+    let findings = Findings::of(&study);
+    let figures = Figures::draw(&study, &findings, &tables.step_rows()?).with_context(context)?;
+    let dir = ReportDir::new(out, &data.name);
+    tables::save(&tables, &dir).with_context(context)?;
+    for figure in figures.iter() {
+        write_atomic(&dir.chart(figure.name), &figure.png)?;
+    }
+    let html = page::render(&study, &findings, &figures).with_context(context)?;
+    write_atomic(&dir.index(), html.as_bytes())?;
+    Ok(Written {
+        page: dir.index(),
+        runs: data.runs.len(),
+        left_out: data.left_out.clone(),
+        sweep: data.name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use polars::prelude::{ParquetReader, SerReader};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::report::example_runs::write_example_runs;
+
+    /// The example's runs in a folder that goes when this does.
+    fn example() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write_example_runs(folder.path()).unwrap();
+        folder
+    }
+
+    fn report(folder: &Path) -> (Vec<Written>, PathBuf) {
+        let out = folder.join("reports");
+        (write(&folder.join("runs"), &out).unwrap(), out.join("unfreeze"))
+    }
+
+    fn page(folder: &Path) -> String {
+        fs::read_to_string(report(folder).1.join("index.html")).unwrap()
+    }
+
+    /// The folder of the example's run at this place of its plan.
+    fn run_dir(folder: &Path, place: usize) -> PathBuf {
+        let sweep = Store::new(&folder.join("runs")).sweep("unfreeze");
+        sweep.run(&sweep.read_plan().unwrap()[place].id).path
+    }
+
+    #[test]
+    fn a_report_is_complete_and_the_same_bytes_when_made_again() {
+        let folder = example();
+        let (written, dir) = report(folder.path());
+        assert_eq!((written.len(), written[0].runs), (1, 21));
+        assert_eq!(written[0].left_out, [""; 0]);
+        let files = [
+            "index.html",
+            "runs.csv",
+            "runs.parquet",
+            "steps.csv",
+            "steps.parquet",
+            "metrics.png",
+            "learning_curves.png",
+            "losses.png",
+            "axis_effects.png",
+            "heat_map.png",
+        ];
+        let read = || files.map(|file| fs::read(dir.join(file)).unwrap());
+        let first = read();
+        report(folder.path());
+        assert!(read() == first, "the same runs gave other bytes");
+    }
+
+    #[test]
+    fn the_page_asks_nothing_of_the_network_and_runs_no_script() {
+        let folder = example();
+        let page = page(folder.path());
+        for foreign in ["http:", "https:", "<script", "<link", "@import", "url(", "srcset"] {
+            assert!(!page.contains(foreign), "the page contains {foreign}");
+        }
+        assert_eq!(page.matches("src=\"").count(), page.matches("src=\"data:image/jpeg;base64,").count());
+        assert_eq!(page.matches("<article").count(), 8);
+    }
+
+    #[test]
+    fn the_page_says_what_won_what_overfits_and_what_did_not_finish() {
+        let folder = example();
+        let page = page(folder.path());
+        for sentence in [
+            "Run #1 (unfrozen vision layers 6, learning rate 5e-4, vision rate multiplier 1, weight decay 0.05) is the best of 16 fine-tuned runs by validation score: 0.",
+            "On 128 test images, compared with the model before training, it gains ",
+            "Against the stronger floor, the nearest image, it gains ",
+            "trained runs overfit: the validation loss turns up while the training loss still falls.",
+            "the loss was not a number at step 51",
+            "killed by the kernel",
+            "its log has no end: it was cut off, or is still running",
+            "`sweep run` would start it",
+        ] {
+            assert!(page.contains(sentence), "the page does not say: {sentence}");
+        }
+    }
+
+    #[test]
+    fn the_files_hold_the_tables() {
+        let folder = example();
+        let (_, dir) = report(folder.path());
+        let read = |name: &str| ParquetReader::new(fs::File::open(dir.join(name)).unwrap()).finish().unwrap();
+        let (runs, steps) = (read("runs.parquet"), read("steps.parquet"));
+        let lines = |name: &str| fs::read_to_string(dir.join(name)).unwrap().lines().count();
+        assert_eq!((runs.height(), lines("runs.csv")), (21, 22));
+        assert_eq!(lines("steps.csv"), steps.height() + 1);
+        let scores = runs.column("score").unwrap().f64().unwrap();
+        let ordered: Vec<f64> = scores.iter().flatten().collect();
+        assert!(ordered.is_sorted_by(|a, b| a >= b) && ordered.len() == 19, "{ordered:?}");
+        let page = fs::read_to_string(dir.join("index.html")).unwrap();
+        for score in ordered {
+            assert!(page.contains(&format!("{score:.3}")));
+        }
+    }
+
+    #[test]
+    fn nothing_is_no_report_and_a_plan_alone_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("runs")).unwrap();
+        assert_eq!(report(folder.path()).0, []);
+        let example = example();
+        let plan = example.path().join("runs/unfreeze/plan.jsonl");
+        let sweep = folder.path().join("runs/unfreeze");
+        fs::create_dir(&sweep).unwrap();
+        fs::copy(plan, sweep.join("plan.jsonl")).unwrap();
+        let page = page(folder.path());
+        assert!(
+            page.contains("None of the 18 fine-tuned runs has been evaluated after an epoch of training")
+        );
+        assert!(!page.contains("<figure"));
+    }
+
+    #[test]
+    fn broken_files_are_left_out_and_said() {
+        let folder = example();
+        let append = |path: &Path, text: &str| {
+            let before = fs::read_to_string(path).unwrap_or_default();
+            fs::write(path, before + text).unwrap();
+        };
+        let (first, second) = (run_dir(folder.path(), 3), run_dir(folder.path(), 4));
+        append(&first.join("events.jsonl"), "{\"v\":1,\n");
+        append(&first.join("per_image.jsonl"), "nonsense\n");
+        fs::write(second.join("events.jsonl"), [0xff, 0xfe, b'\n']).unwrap();
+        fs::remove_dir_all(folder.path().join("images")).unwrap();
+        let (written, dir) = report(folder.path());
+        let left_out = written[0].left_out.join("\n");
+        for file in ["events.jsonl: line at byte", "per_image.jsonl: line at byte"] {
+            assert!(left_out.contains(file), "{left_out}");
+        }
+        let page = fs::read_to_string(dir.join("index.html")).unwrap();
+        assert!(page.contains("id=\"left-out\"") && page.contains("No picture: "));
+    }
+
+    #[test]
+    fn a_sweep_with_a_broken_plan_is_reported_from_its_runs() {
+        let folder = example();
+        fs::write(folder.path().join("runs/unfreeze/plan.jsonl"), "{}\n").unwrap();
+        let (written, _) = report(folder.path());
+        assert_eq!(written[0].runs, 20, "the run that never started is not known");
+        assert!(written[0].left_out[0].starts_with("The plan cannot be used ("), "{:?}", written[0].left_out);
+    }
+
+    #[test]
+    fn a_run_that_trains_other_parts_than_it_was_set_to_is_exposed() {
+        let folder = example();
+        assert!(!page(folder.path()).contains("What was trained is not what was set"));
+        let path = run_dir(folder.path(), 20).join("events.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"vision_layers\":1189632"));
+        fs::write(&path, text.replace("\"vision_layers\":1189632", "\"vision_layers\":0")).unwrap();
+        let page = page(folder.path());
+        assert!(page.contains("is set to unfreeze 6 vision layers but trains 0 parameters of them"));
+    }
+
+    #[test]
+    fn captions_cannot_break_out_of_the_page() {
+        let folder = example();
+        for place in 0..21 {
+            let path = run_dir(folder.path(), place).join("predictions.jsonl");
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            fs::write(&path, text.replace("The upper", "<script>alert(1)</script>")).unwrap();
+        }
+        let page = page(folder.path());
+        assert!(!page.contains("<script>") && page.contains("script&#62;"), "{}", page.len());
+    }
+}

@@ -1,0 +1,343 @@
+//! The dispatcher with scripted runs instead of processes.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::*;
+use crate::record::event::{Evaluated, Started, Step, Summary, Trainable};
+use crate::record::run::tests::any_run;
+use crate::record::{Event, Journal, RunSpec, Store};
+use crate::run::survey::survey;
+
+/// A run of two epochs.
+pub fn planned(id: &str) -> RunSpec {
+    let mut spec = RunSpec { sweep: "x".to_owned(), point: [].into(), ..any_run(id) };
+    spec.recipe.training.epochs = 2;
+    spec
+}
+
+pub fn task(runs: &Path, spec: RunSpec) -> Task {
+    Task { directory: Store::new(runs).sweep("x").run(&spec.id), spec, position: 0 }
+}
+
+pub fn started(run: &str) -> Event {
+    Event::Started(Box::new(Started {
+        run: run.into(),
+        sweep: "x".into(),
+        program: "0.1.0".into(),
+        device: "cpu".into(),
+        threads: 1,
+        model_digest: "model".into(),
+        data_digest: "data".into(),
+        train_examples: 2,
+        validation_examples: 1,
+        test_examples: 1,
+        steps_per_epoch: 2,
+        total_steps: 4,
+        trainable: Trainable::default(),
+        frozen_digest: "frozen".into(),
+        resumed_from_epoch: 0,
+    }))
+}
+
+pub fn step(epoch: usize, step: usize) -> Event {
+    let numbers =
+        Step { epoch, step, loss: 1.0, learning_rate: 1e-5, gradient_norm: 1.0, images_per_second: 9.0 };
+    Event::Step(numbers)
+}
+
+pub fn evaluated(epoch: usize, score: f64) -> Evaluated {
+    Evaluated { epoch, step: 2 * epoch, score: Some(score), ..Evaluated::default() }
+}
+
+pub fn ended(status: Status) -> Event {
+    Event::Ended(Box::new(Ended { status, reason: None, summary: Summary::default() }))
+}
+
+/// What a scripted run does.
+#[derive(Clone, Copy, PartialEq)]
+enum Script {
+    Finishes,
+    Fails,
+    /// Says that it started and is gone.
+    Dies(Exit),
+    /// Works until it is asked to stop.
+    Waits,
+    /// Ends by itself just when it is asked to stop.
+    EndsWhenAsked,
+    /// Works until it is killed.
+    Hangs,
+    CannotStart,
+}
+
+/// Launches scripts and keeps a diary of what was done to them.
+#[derive(Clone, Default)]
+struct Scripts {
+    scripts: Vec<(&'static str, Script)>,
+    diary: Rc<RefCell<Vec<String>>>,
+}
+
+struct ScriptedRun {
+    index: usize,
+    task: Task,
+    script: Script,
+    exit: Exit,
+    messages: Sender<Message>,
+    diary: Rc<RefCell<Vec<String>>>,
+    attempt: u64,
+}
+
+impl ScriptedRun {
+    fn say(&self, event: Event) {
+        let mut journal = Journal::open(&self.task.directory.events(), self.attempt).unwrap();
+        let line = journal.append(event).unwrap();
+        self.messages.send(Message::Said { task: self.index, line }).unwrap();
+    }
+
+    fn close(&mut self, exit: Exit) {
+        self.exit = exit;
+        self.messages.send(Message::Closed { task: self.index }).unwrap();
+    }
+
+    fn note(&self, what: &str) {
+        self.diary.borrow_mut().push(format!("{what} {}", self.task.spec.id));
+    }
+
+    fn begin(&mut self) {
+        self.say(started(&self.task.spec.id));
+        match self.script {
+            Script::Finishes => {
+                self.say(ended(Status::Finished));
+                self.close(Exit::Code(0));
+            }
+            Script::Fails => {
+                self.say(ended(Status::Failed));
+                self.close(Exit::Code(42));
+            }
+            Script::Dies(exit) => self.close(exit),
+            Script::Waits | Script::EndsWhenAsked | Script::Hangs | Script::CannotStart => {}
+        }
+    }
+}
+
+impl Running for ScriptedRun {
+    fn ask_to_stop(&mut self) {
+        self.note("ask");
+        match self.script {
+            Script::Waits => {
+                self.say(ended(Status::Interrupted));
+                self.close(Exit::Code(75));
+            }
+            Script::EndsWhenAsked => {
+                self.say(ended(Status::Finished));
+                self.close(Exit::Code(0));
+            }
+            _ => {}
+        }
+    }
+    fn kill(&mut self) {
+        self.note("kill");
+        self.close(Exit::Signal(9));
+    }
+    fn wait(&mut self) -> io::Result<Exit> {
+        self.note("wait");
+        Ok(self.exit)
+    }
+}
+
+impl Launcher for Scripts {
+    fn launch(
+        &self,
+        index: usize,
+        task: &Task,
+        messages: &Sender<Message>,
+    ) -> anyhow::Result<Box<dyn Running>> {
+        let script = self.scripts.iter().find(|(id, _)| *id == task.spec.id).unwrap().1;
+        std::fs::create_dir_all(&task.directory.path).unwrap();
+        if script == Script::CannotStart {
+            anyhow::bail!("no such program");
+        }
+        let attempt = task.directory.read_record(task.spec.clone()).attempts + 1;
+        let mut run = ScriptedRun {
+            index,
+            task: task.clone(),
+            script,
+            exit: Exit::Code(0),
+            messages: messages.clone(),
+            diary: Rc::clone(&self.diary),
+            attempt,
+        };
+        run.note("launch");
+        run.begin();
+        Ok(Box::new(run))
+    }
+}
+
+/// Shows nothing; interrupts the sweep at the chosen events.
+struct Watch {
+    inbox: Sender<Message>,
+    /// Interrupts when so many runs have said that they started.
+    interrupt_at: Option<usize>,
+    /// Interrupts once more when told that the runs are asked to stop.
+    twice: bool,
+    begun: usize,
+}
+
+impl Progress for Watch {
+    fn planned(&mut self, _: &crate::run::progress::Sweep) {}
+    fn started(&mut self, _: usize, _: &Task) {}
+    fn said(&mut self, _: usize, _: &Task, event: &Event) {
+        self.begun += usize::from(matches!(event, Event::Started(_)));
+        if matches!(event, Event::Started(_)) && Some(self.begun) == self.interrupt_at {
+            self.inbox.send(Message::Interrupted).unwrap();
+        }
+    }
+    fn ended(&mut self, _: usize, _: &Task, _: &Ended) {}
+    fn cut_off(&mut self, _: usize, _: &Task) {}
+    fn note(&mut self, text: &str) {
+        if self.twice && text.starts_with("stopping") {
+            self.inbox.send(Message::Interrupted).unwrap();
+        }
+    }
+}
+
+/// A sweep of scripted runs in a folder of its own.
+struct Stage {
+    folder: tempfile::TempDir,
+    plan: Vec<RunSpec>,
+    scripts: Scripts,
+}
+
+impl Stage {
+    fn new(scripts: &[(&'static str, Script)]) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            plan: scripts.iter().map(|(id, _)| planned(id)).collect(),
+            scripts: Scripts { scripts: scripts.to_vec(), ..Scripts::default() },
+        }
+    }
+
+    /// Runs what is missing and returns how it went and what was done.
+    fn run(&self, jobs: usize, interrupt_at: Option<usize>, twice: bool) -> (Dispatched, Vec<String>) {
+        let sweep = Store::new(self.folder.path()).sweep("x");
+        sweep.write_plan(&self.plan).unwrap();
+        let tasks = survey(&sweep, &self.plan).missing;
+        let inbox = Inbox::new();
+        let mut watch = Watch { inbox: inbox.sender.clone(), interrupt_at, twice, begun: 0 };
+        let dispatched = dispatch(&tasks, jobs, &self.scripts, &inbox, &mut watch);
+        (dispatched, self.scripts.diary.take())
+    }
+
+    fn statuses(&self) -> Vec<Option<Status>> {
+        let sweep = Store::new(self.folder.path()).sweep("x");
+        sweep.read_records().unwrap().iter().map(|record| record.status).collect()
+    }
+
+    fn reason(&self, id: &str) -> String {
+        let task = task(self.folder.path(), planned(id));
+        task.directory.read_record(task.spec).reason.unwrap_or_default()
+    }
+}
+
+use Script::*;
+
+#[test]
+fn no_more_runs_work_at_a_time_than_there_are_slots_and_all_are_done_in_order() {
+    let stage = Stage::new(&[("a", Finishes), ("b", Finishes), ("c", Finishes)]);
+    let (done, diary) = stage.run(2, None, false);
+    assert_eq!(diary, ["launch a", "launch b", "wait a", "launch c", "wait b", "wait c"]);
+    assert_eq!(done.ends.len(), 3);
+    assert!(!done.interrupted);
+}
+
+#[test]
+fn a_failed_run_does_not_stop_the_others_and_is_tried_again_next_time() {
+    let stage = Stage::new(&[("a", Fails), ("b", CannotStart), ("c", Finishes)]);
+    stage.run(1, None, false);
+    assert_eq!(stage.statuses(), [Some(Status::Failed), Some(Status::Failed), Some(Status::Finished)]);
+    assert_eq!(stage.reason("b"), "no such program");
+    let (_, diary) = stage.run(1, None, false);
+    assert_eq!(diary, ["launch a", "wait a"]);
+}
+
+#[test]
+fn a_complete_sweep_starts_nothing() {
+    let stage = Stage::new(&[("a", Finishes), ("b", Finishes)]);
+    stage.run(2, None, false);
+    let (done, diary) = stage.run(2, None, false);
+    assert!(diary.is_empty() && done.ends.is_empty() && !done.interrupted);
+}
+
+#[test]
+fn a_run_whose_process_dies_gets_an_end_that_names_the_cause() {
+    let stage = Stage::new(&[("a", Dies(Exit::Signal(11))), ("b", Dies(Exit::Code(101))), ("c", Finishes)]);
+    let (done, _) = stage.run(1, None, false);
+    assert_eq!(stage.statuses(), [Some(Status::Failed), Some(Status::Failed), Some(Status::Finished)]);
+    assert_eq!(stage.reason("a"), "killed by signal 11 (SIGSEGV)");
+    assert_eq!(stage.reason("b"), "its process exited with code 101 and no word why");
+    assert_eq!(done.ends.len(), 3);
+}
+
+#[test]
+fn the_end_of_an_earlier_attempt_does_not_pass_for_that_of_a_process_that_died_before_its_first_word() {
+    let stage = Stage::new(&[("a", Fails)]);
+    stage.run(1, None, false);
+    let task = task(stage.folder.path(), planned("a"));
+    let record = task.directory.read_record(task.spec.clone());
+    let (ended, appended) = ending::settle(&record, &task.directory, 1, Exit::Signal(11), false);
+    appended.unwrap();
+    assert_eq!(ended.reason.as_deref(), Some("killed by signal 11 (SIGSEGV)"));
+    assert_eq!(task.directory.read_record(task.spec.clone()).attempts, 2);
+}
+
+#[test]
+fn the_first_interruption_lets_runs_save_and_starts_no_others() {
+    let stage = Stage::new(&[("a", Waits), ("b", Waits), ("c", Finishes)]);
+    let (done, diary) = stage.run(2, Some(2), false);
+    assert_eq!(diary, ["launch a", "launch b", "ask a", "ask b", "wait a", "wait b"]);
+    assert!(done.interrupted);
+    assert_eq!(stage.statuses(), [Some(Status::Interrupted), Some(Status::Interrupted), None]);
+}
+
+#[test]
+fn the_second_interruption_kills_and_leaves_the_logs_without_an_end() {
+    let stage = Stage::new(&[("a", Hangs), ("b", Finishes)]);
+    let (done, diary) = stage.run(1, Some(1), true);
+    assert_eq!(diary, ["launch a", "ask a", "kill a", "wait a"]);
+    assert!(done.interrupted);
+    assert_eq!(stage.statuses(), [None, None]);
+}
+
+#[test]
+fn an_interrupted_sweep_goes_on_with_what_had_begun() {
+    let mut stage = Stage::new(&[("a", Finishes), ("b", Waits), ("c", Finishes)]);
+    stage.run(1, Some(2), false);
+    assert_eq!(stage.statuses(), [Some(Status::Finished), Some(Status::Interrupted), None]);
+    stage.scripts.scripts[1].1 = Finishes;
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!(diary, ["launch b", "wait b", "launch c", "wait c"]);
+    assert!(!done.interrupted);
+    assert!(stage.statuses().iter().all(|status| *status == Some(Status::Finished)));
+}
+
+#[test]
+fn an_interruption_before_the_first_run_starts_nothing() {
+    let stage = Stage::new(&[("a", Finishes)]);
+    let sweep = Store::new(stage.folder.path()).sweep("x");
+    let tasks = survey(&sweep, &stage.plan).missing;
+    let inbox = Inbox::new();
+    inbox.sender.send(Message::Interrupted).unwrap();
+    let mut watch = Watch { inbox: inbox.sender.clone(), interrupt_at: None, twice: false, begun: 0 };
+    let done = dispatch(&tasks, 1, &stage.scripts, &inbox, &mut watch);
+    assert!(done.interrupted && done.ends.is_empty() && stage.scripts.diary.take().is_empty());
+}
+
+#[test]
+fn an_interruption_that_comes_too_late_to_stop_anything_changes_nothing() {
+    let stage = Stage::new(&[("a", EndsWhenAsked)]);
+    let (done, diary) = stage.run(1, Some(1), false);
+    assert_eq!(diary, ["launch a", "ask a", "wait a"]);
+    assert!(!done.interrupted);
+}

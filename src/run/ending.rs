@@ -1,0 +1,171 @@
+//! How a run ended that could not say so itself: its process was killed, crashed, or never started.
+//!
+//! Every end has a name. The run's own `ended` line counts where there is one; else the parent writes one, from how
+//! the process exited and what memory the machine had.
+
+use super::launcher::Exit;
+use super::log::last_lines;
+use crate::record::event::{Ended, Status, Summary};
+use crate::record::{Event, Journal, RunDir, RunRecord};
+use crate::train::early_stopping::Progress;
+
+const SIGKILL: i32 = 9;
+/// What Rust's allocator says on standard error before it aborts.
+const ALLOCATION_FAILED: &str = "memory allocation of ";
+/// How graphics drivers and candle word it.
+const OUT_OF_MEMORY: [&str; 2] = ["out of memory", "OUT_OF_MEMORY"];
+
+/// The end of a run whose process is gone, as its journal has it. Where the process did not say how it ended, the end
+/// is worked out and appended; then the second value tells whether that succeeded.
+///
+/// `attempts_before` is the record's number of attempts before the process started, `ran_out_of_memory` whether the
+/// operating system killed a process for want of memory meanwhile.
+pub fn settle(
+    record: &RunRecord,
+    directory: &RunDir,
+    attempts_before: u64,
+    exit: Exit,
+    ran_out_of_memory: bool,
+) -> (Ended, anyhow::Result<()>) {
+    let said_itself = record.attempts > attempts_before;
+    if let (true, Some(status)) = (said_itself, record.status) {
+        let summary = record.summary.clone().unwrap_or_default();
+        return (Ended { status, reason: record.reason.clone(), summary }, Ok(()));
+    }
+    let log = last_lines(&directory.log(), 5).join("\n");
+    let (status, reason) = name_exit(exit, &log, ran_out_of_memory);
+    let ended = Ended { status, reason: Some(reason), summary: summary_so_far(record) };
+    let attempt = record.attempts.max(attempts_before + 1);
+    let appended = append(directory, attempt, ended.clone());
+    (ended, appended)
+}
+
+/// The end of a run whose process could not be started.
+pub fn never_started(record: &RunRecord, directory: &RunDir, error: &anyhow::Error) -> Ended {
+    let ended =
+        Ended { status: Status::Failed, reason: Some(format!("{error:#}")), summary: summary_so_far(record) };
+    // Where the folder cannot be written, which may be why, there is no place to record it.
+    let _ = append(directory, record.attempts + 1, ended.clone());
+    ended
+}
+
+fn append(directory: &RunDir, attempt: u64, ended: Ended) -> anyhow::Result<()> {
+    let mut journal = Journal::open(&directory.events(), attempt)?;
+    journal.append(Event::Ended(Box::new(ended)))?;
+    Ok(())
+}
+
+/// The name of an error's end, by its words: an accelerator's memory runs out as an ordinary error.
+pub fn status_of_error(words: &str) -> Status {
+    if OUT_OF_MEMORY.iter().any(|phrase| words.contains(phrase)) {
+        Status::OutOfMemory
+    } else {
+        Status::Failed
+    }
+}
+
+fn name_exit(exit: Exit, log: &str, ran_out_of_memory: bool) -> (Status, String) {
+    match exit {
+        Exit::Signal(SIGKILL) if ran_out_of_memory => (
+            Status::OutOfMemory,
+            "killed by the operating system for want of memory (SIGKILL)\nhint: run fewer at once with `--jobs`, or lower `batch_size`"
+                .to_owned(),
+        ),
+        Exit::Signal(_) if log.contains(ALLOCATION_FAILED) => (
+            Status::OutOfMemory,
+            "memory could not be allocated\nhint: run fewer at once with `--jobs`, or lower `batch_size`".to_owned(),
+        ),
+        Exit::Signal(signal) => {
+            (Status::Failed, format!("killed by signal {signal}{}", signal_name(signal)))
+        }
+        Exit::Code(code) => (Status::Failed, format!("its process exited with code {code} and no word why")),
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        1 => " (SIGHUP)",
+        2 => " (SIGINT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        SIGKILL => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+/// What an unfinished run came to, from the curve it recorded.
+pub fn summary_so_far(record: &RunRecord) -> Summary {
+    // The same rule as the run's own, so that its best epoch is the one whose checkpoint it kept.
+    let mut progress = Progress::default();
+    for evaluated in record.curve.iter().filter(|evaluated| evaluated.epoch > 0) {
+        progress.observe(evaluated, &record.spec.recipe.early_stopping);
+    }
+    let last = record.curve.last();
+    let last_step = record.steps.last().map_or(0, |step| step.step);
+    Summary {
+        epochs: last.map_or(0, |evaluated| evaluated.epoch),
+        steps: last.map_or(0, |evaluated| evaluated.step).max(last_step),
+        seconds: record.curve.iter().map(|evaluated| evaluated.seconds).sum(),
+        initial: record.curve.iter().find(|evaluated| evaluated.epoch == 0).cloned(),
+        best: progress.best,
+        last: last.cloned(),
+        ..Summary::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::dispatch::tests::{evaluated, planned};
+
+    fn end_of(exit: Exit, log: &str, ran_out_of_memory: bool) -> (Status, String) {
+        let (status, reason) = name_exit(exit, log, ran_out_of_memory);
+        (status, reason.lines().next().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn every_exit_has_a_name() {
+        let table = [
+            (
+                Exit::Signal(9),
+                "",
+                true,
+                Status::OutOfMemory,
+                "killed by the operating system for want of memory (SIGKILL)",
+            ),
+            (Exit::Signal(9), "", false, Status::Failed, "killed by signal 9 (SIGKILL)"),
+            (Exit::Signal(15), "", true, Status::Failed, "killed by signal 15 (SIGTERM)"),
+            (
+                Exit::Signal(6),
+                "memory allocation of 8 bytes failed",
+                false,
+                Status::OutOfMemory,
+                "memory could not be allocated",
+            ),
+            (Exit::Code(101), "", false, Status::Failed, "its process exited with code 101 and no word why"),
+        ];
+        for (exit, log, memory, status, reason) in table {
+            assert_eq!(end_of(exit, log, memory), (status, reason.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_error_about_memory_is_told_from_others() {
+        assert_eq!(status_of_error("DriverError(CUDA_ERROR_OUT_OF_MEMORY, ..)"), Status::OutOfMemory);
+        assert_eq!(status_of_error("no such file"), Status::Failed);
+    }
+
+    #[test]
+    fn the_summary_of_a_run_cut_off_takes_the_best_epoch_of_its_curve_but_never_epoch_0() {
+        let mut record = RunRecord::planned(planned("r1"));
+        record.curve = vec![evaluated(0, 0.9), evaluated(1, 0.2), evaluated(2, 0.4), evaluated(3, 0.3)];
+        let summary = summary_so_far(&record);
+        assert_eq!(summary.epochs, 3);
+        assert_eq!(summary.initial.unwrap().epoch, 0);
+        assert_eq!(summary.best.unwrap().epoch, 2);
+        assert_eq!(summary.last.unwrap().epoch, 3);
+    }
+}

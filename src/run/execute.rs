@@ -1,0 +1,244 @@
+//! `sweep run`, from a plan to its results.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use thiserror::Error;
+
+use super::dispatch::{Inbox, dispatch};
+use super::inputs::{self, Checked};
+use super::label::{has_several_seeds, label};
+use super::launcher::Task;
+use super::lease::Lease;
+use super::outcome::{Outcome, outcome};
+use super::preflight::{Trial, heaviest, try_one_step};
+use super::process::Processes;
+use super::progress::{Progress, Sweep, duration, size};
+use super::resources;
+use super::share::{Situation, Slots, Wish, share_out};
+use super::signals;
+use super::survey::{Survey, survey};
+use crate::record::recipe::{DataSource, Kind};
+use crate::record::store::StoreError;
+use crate::record::{RunSpec, Store, SweepDir};
+use crate::train::Preflight;
+
+/// A run that takes less memory than this is small: a second thread gains it nothing.
+const SMALL_MODEL_BYTES: u64 = 1 << 30;
+/// How to run a plan.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The `runs/` folder.
+    pub runs: PathBuf,
+    pub wish: Wish,
+    /// `auto`, `cpu`, `cuda:N` or `metal`.
+    pub device: String,
+    /// Tries one step and measures what it takes before the first run.
+    pub preflight: bool,
+}
+
+/// Why a plan is not run.
+#[derive(Debug, Error)]
+pub enum ExecuteError {
+    #[error("{}: another `sweep run` is at work on this sweep\nhint: `sweep status {}` shows how far it is", folder.display(), folder.display())]
+    Occupied { folder: PathBuf },
+    #[error(
+        "{}: {} free on the disk, and the sweep's checkpoints take about {}\nhint: name another folder with `--runs`, or `--no-preflight` to start all the same",
+        folder.display(), size(*free), size(*needed)
+    )]
+    DiskFull { folder: PathBuf, free: u64, needed: u64 },
+}
+
+/// Runs what is missing of a plan. Runs that fail are part of the outcome, not an error.
+pub fn execute(
+    name: &str,
+    plan: &[RunSpec],
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<Outcome> {
+    let sweep = Store::new(&options.runs).sweep(name);
+    let _lease = take(&sweep)?;
+    let survey = survey(&sweep, plan);
+    tell_what_stays(&survey, progress);
+    if survey.missing.is_empty() {
+        freeze(&sweep, plan, &survey)?;
+        return Ok(outcome(&sweep, plan, false));
+    }
+
+    let inbox = signals::inbox()?;
+    let checked = inputs::check(&survey.missing, &options.runs)?;
+    for warning in &checked.warnings {
+        progress.note(&format!("warning: {warning}"));
+    }
+    let processes = processes(options)?;
+    let measured = match trial(&survey.missing, &processes, options, &inbox)? {
+        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, true)),
+        Some(Trial::Measured(measured)) => Some(measured),
+        None => None,
+    };
+    let slots = choose_slots(&survey.missing, options, measured);
+    if let Some(measured) = measured {
+        check_disk(&sweep.path, &survey.missing, slots, measured)?;
+    }
+
+    freeze(&sweep, plan, &survey)?;
+    progress.note(&announcement(&survey, &checked, slots, measured));
+    progress.planned(&frame(name, plan, &survey));
+    let processes = Processes { threads: slots.threads, ..processes };
+    let dispatched = dispatch(&survey.missing, slots.jobs, &processes, &inbox, progress);
+    Ok(outcome(&sweep, plan, dispatched.interrupted))
+}
+
+/// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command
+/// line should not replace a plan that works.
+fn freeze(sweep: &SweepDir, plan: &[RunSpec], survey: &Survey) -> Result<(), StoreError> {
+    if survey.is_frozen { Ok(()) } else { sweep.write_plan(plan) }
+}
+
+fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
+    let lease = Lease::try_take(&sweep.path)
+        .with_context(|| format!("{}: cannot be written", sweep.path.display()))?;
+    lease.ok_or_else(|| ExecuteError::Occupied { folder: sweep.path.clone() }.into())
+}
+
+fn tell_what_stays(survey: &Survey, progress: &mut dyn Progress) {
+    match survey.left_behind.len() {
+        0 => {}
+        1 => progress.note("1 run is no longer planned; its folder stays"),
+        count => progress.note(&format!("{count} runs are no longer planned; their folders stay")),
+    }
+    if !survey.diverged.is_empty() {
+        let ids = survey.diverged.join(", ");
+        progress.note(&format!(
+            "diverged before, and would again: {ids}\nhint: remove a run's folder to run it anew"
+        ));
+    }
+}
+
+fn processes(options: &Options) -> anyhow::Result<Processes> {
+    let working_directory = std::env::current_dir().context("the working directory is gone")?;
+    Ok(Processes {
+        program: std::env::current_exe().context("cannot find this program")?,
+        runs: working_directory.join(&options.runs),
+        working_directory,
+        device: options.device.clone(),
+        threads: options.wish.threads.unwrap_or_else(resources::cores),
+    })
+}
+
+fn trial(
+    tasks: &[Task],
+    processes: &Processes,
+    options: &Options,
+    inbox: &Inbox,
+) -> anyhow::Result<Option<Trial>> {
+    match heaviest(tasks).filter(|_| options.preflight) {
+        Some(task) => try_one_step(task, processes, inbox).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn choose_slots(tasks: &[Task], options: &Options, measured: Option<Preflight>) -> Slots {
+    let is_built_in = |task: &Task| matches!(task.spec.recipe.data, DataSource::BuiltIn(_));
+    // 0 stands for not known.
+    let memory_of_a_run = measured.map(|measured| measured.peak_memory_bytes).filter(|bytes| *bytes > 0);
+    let situation = Situation {
+        cores: resources::cores(),
+        available_memory: resources::available_memory(),
+        memory_of_a_run,
+        is_small_model: memory_of_a_run
+            .map_or_else(|| tasks.iter().all(is_built_in), |memory| memory < SMALL_MODEL_BYTES),
+        on_accelerator: is_accelerator(&options.device),
+        runs: tasks.len(),
+    };
+    share_out(options.wish, situation)
+}
+
+/// `auto` takes an accelerator where the program was built for one.
+fn is_accelerator(device: &str) -> bool {
+    let built_for_one = cfg!(any(feature = "cuda", feature = "metal"));
+    device != "cpu" && (device != "auto" || built_for_one)
+}
+
+/// Bytes that the tasks' checkpoints take: one that stays for each, and one to resume from for each at work.
+fn disk_needed(tasks: &[Task], slots: Slots, measured: Preflight) -> u64 {
+    let trained = tasks.iter().filter(|task| task.spec.recipe.kind == Kind::FineTuned).count() as u64;
+    measured.checkpoint_bytes * (trained + trained.min(slots.jobs as u64))
+}
+
+fn check_disk(folder: &Path, tasks: &[Task], slots: Slots, measured: Preflight) -> Result<(), ExecuteError> {
+    let needed = disk_needed(tasks, slots, measured);
+    match resources::free_disk(folder) {
+        Some(free) if free < needed => {
+            Err(ExecuteError::DiskFull { folder: folder.to_owned(), free, needed })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is about to happen and what it will take.
+fn announcement(survey: &Survey, checked: &Checked, slots: Slots, measured: Option<Preflight>) -> String {
+    let count = survey.missing.len();
+    let complete =
+        if survey.complete > 0 { format!(", {} complete already", survey.complete) } else { String::new() };
+    let threads =
+        if slots.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", slots.threads) };
+    let text = format!(
+        "{count} {} to do{complete}; {} at a time, {threads} each",
+        if count == 1 { "run" } else { "runs" },
+        slots.jobs
+    );
+    let Some(measured) = measured else { return text };
+    let trained = survey.missing.iter().filter(|task| task.spec.recipe.kind == Kind::FineTuned);
+    let steps: usize = trained.map(|task| checked.steps(task)).sum();
+    let seconds = steps as f64 * measured.step_seconds / slots.jobs as f64;
+    format!(
+        "{text}\nestimate: training at most {}, memory {} a run, disk {}",
+        duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
+        size(measured.peak_memory_bytes),
+        size(disk_needed(&survey.missing, slots, measured)),
+    )
+}
+
+fn frame(name: &str, plan: &[RunSpec], survey: &Survey) -> Sweep {
+    let with_seed = has_several_seeds(plan);
+    let weight = |task: &Task| match task.spec.recipe.kind {
+        Kind::FineTuned => task.spec.recipe.training.epochs as f64,
+        _ => 1.0,
+    };
+    Sweep {
+        name: name.to_owned(),
+        runs: plan.len(),
+        complete: survey.complete,
+        labels: survey.missing.iter().map(|task| label(&task.spec, with_seed)).collect(),
+        weights: survey.missing.iter().map(weight).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::dispatch::tests::{planned, task};
+
+    #[test]
+    fn disk_is_needed_for_each_trained_run_and_for_resuming_those_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut zero_shot = planned("r0");
+        zero_shot.recipe.kind = Kind::ZeroShot;
+        let specs = [zero_shot, planned("r1"), planned("r2"), planned("r3")];
+        let tasks = specs.map(|spec| task(folder.path(), spec));
+        let measured = Preflight { step_seconds: 1.0, peak_memory_bytes: 0, checkpoint_bytes: 10 };
+        let needed = |jobs| disk_needed(&tasks, Slots { jobs, threads: 1 }, measured);
+        assert_eq!((needed(1), needed(2), needed(100)), (40, 50, 60));
+    }
+
+    #[test]
+    fn a_second_run_of_the_same_sweep_is_refused_while_the_first_is_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = Store::new(folder.path()).sweep("x");
+        let _first = take(&sweep).unwrap();
+        let error = take(&sweep).unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(ExecuteError::Occupied { .. })), "{error}");
+    }
+}

@@ -1,0 +1,29 @@
+//! The executor: runs what is missing of a plan, each run in a process of its own.
+//!
+//! [`execute::execute`] reads like the story: see what is missing, check the inputs, try one step, freeze
+//! the plan, share the machine out, dispatch. The parent never trains. A run's process ([`worker`]) appends to its own journal and
+//! says the same lines on its standard output; the parent only listens, and what it knows of a run after all is what
+//! the journal says. The seam between the two is [`launcher::Launcher`].
+
+pub mod dispatch;
+mod ending;
+pub mod execute;
+pub mod inputs;
+pub mod label;
+pub mod launcher;
+pub mod leaderboard;
+pub mod lease;
+mod log;
+pub mod outcome;
+pub mod preflight;
+mod process;
+pub mod progress;
+pub mod resolve;
+mod resources;
+pub mod share;
+mod signals;
+mod survey;
+pub mod worker;
+
+pub use execute::{Options, execute};
+pub use outcome::Outcome;

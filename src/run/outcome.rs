@@ -1,0 +1,50 @@
+//! How a plan stands once its runs were dispatched: results, and what became of the others.
+
+use std::path::PathBuf;
+
+use super::label::{has_several_seeds, label, short_id};
+use super::log::telling_lines;
+use crate::record::{RunRecord, RunSpec, Status, SweepDir};
+
+/// How the plan stands afterwards.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How each run of the plan stands, in the plan's order.
+    pub records: Vec<RunRecord>,
+    pub failures: Vec<Failure>,
+    /// The user stopped it: some runs are missing.
+    pub interrupted: bool,
+}
+
+/// A run without a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    pub id: String,
+    pub label: String,
+    pub status: Status,
+    pub reason: String,
+    pub log: PathBuf,
+    /// The end of the log.
+    pub last_lines: Vec<String>,
+}
+
+/// What the journals say now.
+pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], interrupted: bool) -> Outcome {
+    let with_seed = has_several_seeds(plan);
+    let records: Vec<RunRecord> =
+        plan.iter().map(|spec| sweep.run(&spec.id).read_record(spec.clone())).collect();
+    let failure = |record: &RunRecord| {
+        let status = record.status.filter(|s| !s.is_complete() && *s != Status::Interrupted)?;
+        let log = sweep.run(&record.spec.id).log();
+        Some(Failure {
+            id: short_id(&record.spec.id).to_owned(),
+            label: label(&record.spec, with_seed),
+            status,
+            reason: record.reason.clone().unwrap_or_default(),
+            last_lines: telling_lines(&log),
+            log,
+        })
+    };
+    let failures = records.iter().filter_map(failure).collect();
+    Outcome { records, failures, interrupted }
+}

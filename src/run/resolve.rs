@@ -1,0 +1,194 @@
+//! From the names in a recipe to files: a built-in study is written out, a folder is made absolute.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::lab;
+use crate::lab::study::{self, StudyError};
+use crate::record::recipe::{DataFiles, DataSource, Recipe, Split, Validation};
+use crate::train::Inputs;
+
+/// The name of the built-in model and of its data.
+const BUILT_IN: &str = "lab";
+/// The model of a run that needs none, such as the floor of a constant caption: planning leaves no name there, so that
+/// sweeps over models share the run. The built-in model stands in; nothing that it says counts.
+const NO_MODEL: &str = "none";
+
+/// Why a name in a recipe stands for no files.
+#[derive(Debug, Error)]
+pub enum ResolveError {
+    #[error(
+        "model: `{name}` looks like a hub id, and models are not fetched from the hub yet\nhint: download its files (config.json, model.safetensors, tokenizer.json, preprocessor_config.json) and name their folder: `model=FOLDER`"
+    )]
+    OnTheHub { name: String },
+    #[error("model: `{name}` is neither a built-in model (`{BUILT_IN}`) nor a folder")]
+    NoSuchModel { name: String },
+    #[error("model: {}: no {file}; a model's folder holds config.json, the weights and the tokenizer", folder.display())]
+    Incomplete { folder: PathBuf, file: &'static str },
+    #[error("data: `{name}` is no built-in data set; there is `{BUILT_IN}`")]
+    NoSuchData { name: String },
+    #[error(transparent)]
+    Study(#[from] StudyError),
+}
+
+/// The files that a recipe's names stand for.
+///
+/// The built-in study is written below `runs` where it is not there yet, once for all sweeps: it is hidden and named
+/// by its content, so that a later version of the program does not change the inputs of earlier runs.
+pub fn resolve(recipe: &Recipe, runs: &Path) -> Result<Inputs, ResolveError> {
+    Ok(Inputs { model: resolve_model(&recipe.model, runs)?, data: resolve_data(&recipe.data, runs)? })
+}
+
+/// The folder of the model that a recipe names.
+pub fn resolve_model(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
+    model_folder(if name == NO_MODEL { BUILT_IN } else { name }, runs)
+}
+
+/// The folder of a model that the user names.
+pub fn model_folder(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
+    if name == BUILT_IN {
+        return Ok(written_study(runs)?.join(study::MODEL_FOLDER));
+    }
+    let folder = absolute(Path::new(name));
+    if folder.is_dir() {
+        check_model_folder(&folder)?;
+        return Ok(folder);
+    }
+    Err(if looks_like_hub_id(name) {
+        ResolveError::OnTheHub { name: name.to_owned() }
+    } else {
+        ResolveError::NoSuchModel { name: name.to_owned() }
+    })
+}
+
+/// Whether the files without which no model loads are there. What they hold is seen when it is loaded.
+fn check_model_folder(folder: &Path) -> Result<(), ResolveError> {
+    const NEEDED: [(&str, &[&str]); 3] = [
+        ("config.json", &["config.json"]),
+        (
+            "model.safetensors or pytorch_model.bin",
+            &[
+                "model.safetensors",
+                "model.safetensors.index.json",
+                "pytorch_model.bin",
+                "pytorch_model.bin.index.json",
+            ],
+        ),
+        ("tokenizer.json or vocab.txt", &["tokenizer.json", "vocab.txt"]),
+    ];
+    for (file, names) in NEEDED {
+        if !names.iter().any(|name| folder.join(name).is_file()) {
+            return Err(ResolveError::Incomplete { folder: folder.to_owned(), file });
+        }
+    }
+    Ok(())
+}
+
+/// `owner/name`, perhaps with a revision; a path would begin or go on otherwise.
+fn looks_like_hub_id(name: &str) -> bool {
+    let is_plain = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/".contains(c))
+    };
+    match name.split_once('@').map_or(name, |(id, _)| id).split('/').collect::<Vec<_>>().as_slice() {
+        [owner, model] => is_plain(owner) && is_plain(model),
+        _ => false,
+    }
+}
+
+/// The files of the data that a recipe names.
+pub fn resolve_data(source: &DataSource, runs: &Path) -> Result<DataFiles, ResolveError> {
+    match source {
+        DataSource::BuiltIn(name) if name == BUILT_IN => Ok(study_files(&written_study(runs)?)),
+        DataSource::BuiltIn(name) => Err(ResolveError::NoSuchData { name: name.clone() }),
+        DataSource::Files(files) => Ok(absolute_files(files)),
+    }
+}
+
+/// The built-in study's folder below `runs`, complete.
+fn written_study(runs: &Path) -> Result<PathBuf, StudyError> {
+    let digest = format!("{:x}", Sha256::digest(lab::WEIGHTS));
+    let name = format!("v{}-{}", study::VERSION, digest.chars().take(8).collect::<String>());
+    let folder = absolute(runs).join(".lab").join(name);
+    study::write(&folder, lab::WEIGHTS)?;
+    Ok(folder)
+}
+
+/// The data files of a study that was written to `folder`.
+pub fn study_files(folder: &Path) -> DataFiles {
+    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let split = |captions: &str, images: &str| Split { captions: at(captions), images: at(images) };
+    DataFiles {
+        train: split(study::TRAIN_CAPTIONS, study::IMAGE_FOLDER),
+        validation: Validation {
+            captions: Some(at(study::VALIDATION_CAPTIONS)),
+            images: Some(at(study::IMAGE_FOLDER)),
+            ..Validation::default()
+        },
+        test: Some(split(study::TEST_CAPTIONS, study::IMAGE_FOLDER)),
+        source: Some(split(study::SOURCE_CAPTIONS, study::SOURCE_IMAGE_FOLDER)),
+    }
+}
+
+fn absolute_files(files: &DataFiles) -> DataFiles {
+    let text = |path: &String| absolute(Path::new(path)).to_string_lossy().into_owned();
+    let split = |split: &Split| Split { captions: text(&split.captions), images: text(&split.images) };
+    DataFiles {
+        train: split(&files.train),
+        validation: Validation {
+            captions: files.validation.captions.as_ref().map(text),
+            images: files.validation.images.as_ref().map(text),
+            ..files.validation.clone()
+        },
+        test: files.test.as_ref().map(split),
+        source: files.source.as_ref().map(split),
+    }
+}
+
+/// The path seen from the root. It need not exist; links are kept.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(name: &str) -> String {
+        resolve_model(name, Path::new("runs")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_hub_id_is_told_from_a_folder_that_is_not_there() {
+        assert!(message("Salesforce/blip-image-captioning-base").contains("hub id"));
+        assert!(message("Salesforce/blip-image-captioning-base@main").contains("hub id"));
+        for folder in ["./models/blip", "/models/blip", "models/a/b", "blip", "../x"] {
+            assert!(message(folder).contains("neither a built-in model"), "{folder}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_weights_is_refused_by_the_name_of_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().to_string_lossy().into_owned();
+        assert!(message(&name).contains("no config.json;"));
+        std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+        assert!(message(&name).contains("no model.safetensors or pytorch_model.bin;"));
+        std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
+        assert!(message(&name).contains("no tokenizer.json or vocab.txt;"));
+        std::fs::write(folder.path().join("vocab.txt"), "").unwrap();
+        assert_eq!(resolve_model(&name, Path::new("runs")).unwrap(), folder.path());
+    }
+
+    #[test]
+    fn the_users_files_become_absolute() {
+        let split = Split { captions: "a.json".into(), images: "/b".into() };
+        let files = DataFiles { train: split, validation: Validation::default(), test: None, source: None };
+        let resolved = resolve_data(&DataSource::Files(Box::new(files)), Path::new("runs")).unwrap();
+        assert!(Path::new(&resolved.train.captions).is_absolute());
+        assert_eq!(resolved.train.images, "/b");
+        assert_eq!((resolved.validation, resolved.test), (Validation::default(), None));
+    }
+}

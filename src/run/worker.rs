@@ -1,0 +1,246 @@
+//! `sweep worker`: the process that works on one run.
+//!
+//! It reads the run's settings, lets `train` do the work, and puts every event into the journal and on standard
+//! output. However the work ends, by its own word, by an error or by a panic, the journal gets its `ended` line.
+
+use std::any::Any;
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::SystemTime;
+
+use anyhow::Context;
+
+use super::ending::{status_of_error, summary_so_far};
+use super::launcher::exit_code;
+use super::lease::Lease;
+use super::resolve::resolve;
+use super::signals;
+use crate::record::event::Ended;
+use crate::record::{Event, Journal, RunDir, RunSpec, Status, config, journal};
+use crate::train::{self, Session};
+
+/// What the worker is told to do.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub run: RunDir,
+    /// The `runs/` folder, which holds the built-in study.
+    pub runs: PathBuf,
+    pub device: String,
+    pub threads: usize,
+    /// Stop when standard input ends: the parent asks for it, or is gone.
+    pub supervised: bool,
+}
+
+/// Works on a run until it ends, and returns the exit code that says how.
+pub fn work(order: &Order) -> anyhow::Result<i32> {
+    let stop = signals::stop_flag()?;
+    if order.supervised {
+        stop_at_end_of_input(&stop);
+    }
+    // A worker whose parent was killed may still be saving its checkpoint.
+    let _lease = Lease::wait_for(&order.run.path).context("cannot take the run's folder")?;
+    let spec = config::read_config(&order.run)?;
+    let attempt = order.run.read_record(spec.clone()).attempts + 1;
+    log(&format!("attempt {attempt} at {}", humantime::format_rfc3339_seconds(SystemTime::now())));
+    let mut reporter = Reporter {
+        journal: Journal::open(&order.run.events(), attempt)?,
+        echo: io::stdout(),
+        stop: Arc::clone(&stop),
+    };
+    let ended = reporter.record(&order.run, &spec, |emit| {
+        with_session(order, &spec, &stop, |session| train::execute(session, emit))
+    })?;
+    Ok(exit_code_of(ended.status))
+}
+
+/// Makes one step and prints what it took.
+pub fn try_one_step(order: &Order) -> anyhow::Result<i32> {
+    let spec = config::read_config(&order.run)?;
+    let stop = AtomicBool::new(false);
+    let measured = with_session(order, &spec, &stop, train::preflight)?;
+    writeln!(io::stdout(), "{}", serde_json::to_string(&measured)?)?;
+    Ok(exit_code::DONE)
+}
+
+fn with_session<T>(
+    order: &Order,
+    spec: &RunSpec,
+    stop: &AtomicBool,
+    work: impl FnOnce(&Session) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let inputs = resolve(&spec.recipe, &order.runs)?;
+    let (device, device_name) = train::open_device(&order.device)?;
+    work(&Session {
+        spec,
+        inputs: &inputs,
+        directory: &order.run,
+        device,
+        device_name,
+        threads: order.threads,
+        stop,
+    })
+}
+
+/// Writes to the log, which is standard error. A full disk is no reason to panic.
+fn log(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn exit_code_of(status: Status) -> i32 {
+    match status {
+        status if status.is_complete() => exit_code::DONE,
+        Status::Interrupted => exit_code::INTERRUPTED,
+        _ => exit_code::FAILED,
+    }
+}
+
+fn stop_at_end_of_input(stop: &Arc<AtomicBool>) {
+    let stop = Arc::clone(stop);
+    thread::spawn(move || {
+        // The parent writes nothing: this returns when the pipe closes, and an error means no less.
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        stop.store(true, Ordering::SeqCst);
+    });
+}
+
+/// Takes events to the journal and to whoever started the worker.
+struct Reporter<W> {
+    journal: Journal,
+    echo: W,
+    stop: Arc<AtomicBool>,
+}
+
+impl<W: Write> Reporter<W> {
+    fn emit(&mut self, event: Event) -> anyhow::Result<()> {
+        let line = self.journal.append(event)?;
+        let text = journal::encode(&line)?;
+        if writeln!(self.echo, "{text}").and_then(|()| self.echo.flush()).is_err() {
+            // Nobody listens: the parent is gone, and who started the sweep with it.
+            self.stop.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Does the work and records how it ended.
+    fn record(
+        &mut self,
+        run: &RunDir,
+        spec: &RunSpec,
+        work: impl FnOnce(&mut dyn FnMut(Event) -> anyhow::Result<()>) -> anyhow::Result<Ended>,
+    ) -> anyhow::Result<Ended> {
+        // What the work leaves half done when it panics is not looked at again.
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut |event| self.emit(event))));
+        let failed = |status, reason: String| {
+            let summary = summary_so_far(&run.read_record(spec.clone()));
+            Ended { status, reason: Some(reason), summary }
+        };
+        let ended = match result {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(error)) if error.is::<train::Stopped>() => {
+                failed(Status::Interrupted, "stopped before there was anything to save".to_owned())
+            }
+            Ok(Err(error)) => {
+                let words = format!("{error:#}");
+                log(&format!("error: {words}"));
+                failed(status_of_error(&words), words)
+            }
+            // The panic has printed its message and place itself.
+            Err(payload) => failed(Status::Failed, format!("panicked: {}", panic_words(payload.as_ref()))),
+        };
+        self.emit(Event::Ended(Box::new(ended.clone())))?;
+        Ok(ended)
+    }
+}
+
+fn panic_words(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("for an unknown reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::dispatch::tests::{evaluated, planned, started};
+
+    type Emit<'a> = &'a mut dyn FnMut(Event) -> anyhow::Result<()>;
+
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Records a run that does this, and returns its end, its record and whether it was told to stop.
+    fn record(
+        echo: impl Write,
+        work: impl FnOnce(Emit) -> anyhow::Result<Ended>,
+    ) -> (Ended, crate::record::RunRecord, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir { path: folder.path().to_owned() };
+        let spec = planned("r1");
+        let stop = Arc::new(AtomicBool::new(false));
+        let journal = Journal::open(&run.events(), 1).unwrap();
+        let mut reporter = Reporter { journal, echo, stop: Arc::clone(&stop) };
+        let ended = reporter.record(&run, &spec, work).unwrap();
+        (ended, run.read_record(spec), stop.load(Ordering::SeqCst))
+    }
+
+    fn evaluation(emit: Emit, epoch: usize, score: f64) {
+        emit(Event::Evaluated(Box::new(evaluated(epoch, score)))).unwrap();
+    }
+
+    #[test]
+    fn an_error_ends_the_run_with_its_causes_and_what_was_reached() {
+        let mut echo = Vec::new();
+        let (ended, record, stopped) = record(&mut echo, |emit| {
+            emit(started("r1")).unwrap();
+            evaluation(emit, 0, 0.1);
+            evaluation(emit, 1, 0.4);
+            evaluation(emit, 2, 0.3);
+            Err(anyhow::anyhow!("disk on fire").context("cannot save"))
+        });
+        assert_eq!(record.status, Some(Status::Failed));
+        assert_eq!(record.reason.as_deref(), Some("cannot save: disk on fire"));
+        assert_eq!(record.summary, Some(ended.summary.clone()));
+        assert_eq!(ended.summary.best.unwrap().epoch, 1);
+        assert_eq!(String::from_utf8(echo).unwrap().lines().count(), 5);
+        assert!(!stopped);
+    }
+
+    #[test]
+    fn a_panic_ends_the_run_with_its_message() {
+        let (_, record, _) = record(Vec::new(), |emit| {
+            emit(started("r1")).unwrap();
+            panic!("{} is no epoch", 7)
+        });
+        assert_eq!(record.status, Some(Status::Failed));
+        assert_eq!(record.reason.as_deref(), Some("panicked: 7 is no epoch"));
+    }
+
+    #[test]
+    fn a_worker_that_nobody_listens_to_is_told_to_stop_and_still_keeps_its_journal() {
+        let (_, record, stopped) = record(Closed, |emit| {
+            emit(started("r1")).unwrap();
+            evaluation(emit, 0, 0.1);
+            anyhow::bail!("stop here")
+        });
+        assert!(stopped);
+        assert_eq!(record.curve.len(), 1);
+        assert_eq!(record.status, Some(Status::Failed));
+    }
+
+    #[test]
+    fn exit_codes_tell_what_to_do_with_the_run() {
+        let codes =
+            [Status::Finished, Status::EarlyStopped, Status::Interrupted, Status::Diverged, Status::Failed];
+        assert_eq!(codes.map(exit_code_of), [0, 0, 75, 42, 42]);
+    }
+}

@@ -1,0 +1,384 @@
+//! The settings of a run that a sweep can set or vary: names, valid values, and their field of the recipe.
+//!
+//! One table, [`SETTINGS`], serves the sweep file, the command line, expansion and the plan's table. A test
+//! keeps it equal to the fields of [`Recipe`], so none can be forgotten.
+
+use std::fmt;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::ops::RangeBounds;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::problem::{did_you_mean, one_of};
+use super::yaml::{Content, Node, shortest};
+use crate::record::Recipe;
+
+/// A setting, by its dotted path.
+pub struct Setting {
+    /// Group and key, such as `training.learning_rate`; `model` has no group.
+    pub path: &'static str,
+    range: Range,
+    write: fn(&mut Recipe, &Value) -> serde_json::Result<()>,
+    read: fn(&Recipe) -> Value,
+}
+
+/// The values that a setting takes.
+enum Range {
+    /// `true` or `false`.
+    Flag,
+    /// Whole numbers from the first to the second.
+    Count(usize, usize),
+    /// Finite numbers within two bounds.
+    Number(Bound<f64>, Bound<f64>),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any text on one line.
+    Text,
+}
+
+use Range::{Count, Flag, Number, Text, Word};
+
+/// Far above every sensible count, and low enough that products of two do not overflow.
+const MANY: usize = 1_000_000_000;
+
+/// The words for a recorded metric.
+pub(super) const METRICS: &[&str] = &["score", "meteor", "rouge_l", "cider_d", "val_loss", "val_nll"];
+
+macro_rules! setting {
+    ($field:ident, $range:expr) => {
+        setting!(@ stringify!($field), $range, $field)
+    };
+    ($group:ident.$field:ident, $range:expr) => {
+        setting!(@ concat!(stringify!($group), ".", stringify!($field)), $range, $group.$field)
+    };
+    (@ $path:expr, $range:expr, $($field:ident).+) => {
+        Setting {
+            path: $path,
+            range: $range,
+            write: |recipe, value| assign(&mut recipe.$($field).+, value),
+            read: |recipe| json!(recipe.$($field).+),
+        }
+    };
+}
+
+/// Every setting, in the order of the recipe.
+pub static SETTINGS: [Setting; 30] = [
+    setting!(model, Text),
+    setting!(training.unfrozen_vision_layers, Count(0, 1000)),
+    setting!(training.learning_rate, Number(Excluded(0.0), Included(1.0))),
+    setting!(training.vision_lr_multiplier, Number(Included(0.0), Included(1000.0))),
+    setting!(training.text_lr_multiplier, Number(Included(0.0), Included(1000.0))),
+    setting!(training.weight_decay, Number(Included(0.0), Included(10.0))),
+    setting!(training.train_text_decoder, Flag),
+    setting!(training.batch_size, Count(1, 65_536)),
+    setting!(training.epochs, Count(1, 100_000)),
+    setting!(training.warmup_steps, Count(0, MANY)),
+    setting!(training.max_grad_norm, Number(Excluded(0.0), Unbounded)),
+    setting!(training.max_length, Count(3, 65_536)),
+    setting!(training.start_token, Word(&["cls", "dec"])),
+    setting!(training.mask_padding, Flag),
+    setting!(training.label_smoothing, Number(Included(0.0), Excluded(1.0))),
+    setting!(training.shuffle, Flag),
+    setting!(evaluation.samples, Count(0, MANY)),
+    setting!(evaluation.test_samples, Count(0, MANY)),
+    setting!(evaluation.convention, Word(&["coco", "original"])),
+    setting!(evaluation.batch_size, Count(1, 65_536)),
+    setting!(early_stopping.patience, Count(0, 100_000)),
+    setting!(early_stopping.min_delta, Number(Included(0.0), Unbounded)),
+    setting!(early_stopping.metric, Word(METRICS)),
+    setting!(generation.max_length, Count(2, 65_536)),
+    setting!(generation.min_length, Count(0, 65_536)),
+    setting!(generation.num_beams, Count(1, 1000)),
+    setting!(generation.no_repeat_ngram_size, Count(0, 1000)),
+    setting!(generation.length_penalty, Number(Included(-100.0), Included(100.0))),
+    setting!(generation.early_stopping, Flag),
+    setting!(generation.repetition_penalty, Number(Excluded(0.0), Included(1000.0))),
+];
+
+/// The groups of the recipe.
+pub const GROUPS: [&str; 4] = ["training", "evaluation", "early_stopping", "generation"];
+
+fn assign<T: DeserializeOwned>(field: &mut T, value: &Value) -> serde_json::Result<()> {
+    *field = T::deserialize(value)?;
+    Ok(())
+}
+
+impl Setting {
+    /// The key within its group: `learning_rate`.
+    pub fn key(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The shortest name that means this setting and no other: its key, or its path where the key occurs in
+    /// several groups or is a group's name.
+    pub fn short_name(&self) -> &'static str {
+        let is_unique = SETTINGS.iter().filter(|other| other.key() == self.key()).count() == 1;
+        if is_unique && !GROUPS.contains(&self.key()) { self.key() } else { self.path }
+    }
+
+    /// The setting's value in a recipe.
+    pub fn read(&self, recipe: &Recipe) -> Value {
+        (self.read)(recipe)
+    }
+
+    /// Sets the field of the recipe. An error means that `value` did not come from [`Setting::check`].
+    pub fn write(&self, recipe: &mut Recipe, value: &Value) -> serde_json::Result<()> {
+        (self.write)(recipe, value)
+    }
+
+    /// The canonical value that a node means, or what is wrong with it: a sentence without its subject.
+    /// However a number is spelt, equal settings give equal values.
+    pub(super) fn check(&self, node: &Node) -> Result<Value, String> {
+        match (&self.range, &node.content) {
+            (Flag, Content::Flag(flag)) => Ok(json!(flag)),
+            (Count(least, most), content) => match whole(content) {
+                Some(count) if (*least..=*most).contains(&count) => Ok(json!(count)),
+                _ => Err(self.refusal(node)),
+            },
+            (Number(low, high), content) => match number(content) {
+                Some(number) if number.is_finite() && (*low, *high).contains(&number) => {
+                    Ok(json!(number + 0.0))
+                }
+                _ => Err(self.refusal(node)),
+            },
+            (Word(words), Content::Text(text)) if words.contains(&text.as_str()) => Ok(json!(text)),
+            (Word(words), Content::Text(text)) => {
+                let guess = did_you_mean(text, words.iter().copied());
+                Err(format!("is {}; it must be {}{guess}", node.shown(), self.valid()))
+            }
+            (Text, Content::Text(text)) if !text.is_empty() && !text.contains(char::is_control) => {
+                Ok(json!(text))
+            }
+            _ => Err(self.refusal(node)),
+        }
+    }
+
+    fn refusal(&self, node: &Node) -> String {
+        let is_quoted_number = match &node.content {
+            Content::Text(text) => {
+                matches!(self.range, Count(..) | Number(..)) && text.parse::<f64>().is_ok()
+            }
+            _ => false,
+        };
+        let remedy = if is_quoted_number { ", written without quotes" } else { "" };
+        format!("is {}; it must be {}{remedy}", node.shown(), self.valid())
+    }
+
+    /// The valid values in words.
+    pub fn valid(&self) -> String {
+        match &self.range {
+            Flag => "`true` or `false`".to_owned(),
+            Count(least, most) if *most >= MANY => format!("a whole number of at least {least}"),
+            Count(least, most) => format!("a whole number from {least} to {most}"),
+            Number(low, high) => {
+                let low = match low {
+                    Included(low) => format!(" of at least {}", shortest(*low)),
+                    Excluded(low) => format!(" above {}", shortest(*low)),
+                    Unbounded => String::new(),
+                };
+                let high = match high {
+                    Included(high) => format!(" and at most {}", shortest(*high)),
+                    Excluded(high) => format!(" and below {}", shortest(*high)),
+                    Unbounded => String::new(),
+                };
+                format!("a number{low}{high}")
+            }
+            Word(words) => one_of(words.iter().copied()),
+            Text => "a name on one line".to_owned(),
+        }
+    }
+}
+
+/// A setting's value as people write it.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(shortest).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+/// A whole number, also one written as `1e3`.
+fn whole(content: &Content) -> Option<usize> {
+    match content {
+        Content::Whole(number) => usize::try_from(*number).ok(),
+        Content::Number(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => {
+            Some(*number as usize)
+        }
+        _ => None,
+    }
+}
+
+fn number(content: &Content) -> Option<f64> {
+    match content {
+        Content::Number(number) => Some(*number),
+        Content::Whole(number) => Some(*number as f64),
+        _ => None,
+    }
+}
+
+/// The setting that a name means: a dotted path, or a key that occurs in one group only. Otherwise what is
+/// wrong with the name, as a whole sentence.
+pub fn named(name: &str) -> Result<&'static Setting, String> {
+    if let Some(setting) = SETTINGS.iter().find(|setting| setting.path == name) {
+        return Ok(setting);
+    }
+    if GROUPS.contains(&name) {
+        let prefix = format!("{name}.");
+        let inside =
+            SETTINGS.iter().filter(|setting| setting.path.starts_with(&prefix) || setting.key() == name);
+        let paths = inside.map(|setting| setting.path).take(5);
+        return Err(format!("`{name}` is a group of settings; name one of them, such as {}", one_of(paths)));
+    }
+    let same_key: Vec<&Setting> = SETTINGS.iter().filter(|setting| setting.key() == name).collect();
+    match same_key.as_slice() {
+        [setting] => Ok(setting),
+        [] => {
+            let names = SETTINGS.iter().flat_map(|setting| [setting.short_name(), setting.path]);
+            Err(format!("unknown setting {}{}", super::problem::quoted(name), did_you_mean(name, names)))
+        }
+        several => {
+            let paths = one_of(several.iter().map(|setting| setting.path));
+            Err(format!("`{name}` occurs in several groups; write {paths}"))
+        }
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.path)
+    }
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::preset::Preset;
+    use super::super::yaml;
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_field_of_the_recipe_once_and_in_order() {
+        let recipe = serde_yaml::to_value(Preset::Corrected.recipe()).unwrap();
+        let mut paths = Vec::new();
+        for (group, fields) in recipe.as_mapping().unwrap() {
+            let group = group.as_str().unwrap();
+            match fields.as_mapping() {
+                Some(fields) => {
+                    paths.extend(fields.keys().map(|key| format!("{group}.{}", key.as_str().unwrap())))
+                }
+                None => paths.push(group.to_owned()),
+            }
+        }
+        paths.retain(|path| path != "kind" && path != "data");
+        assert_eq!(SETTINGS.iter().map(|setting| setting.path).collect::<Vec<_>>(), paths);
+    }
+
+    #[test]
+    fn every_setting_writes_and_reads_its_own_field() {
+        for setting in &SETTINGS {
+            let mut recipe = Preset::AsOriginal.recipe();
+            let before = setting.read(&recipe);
+            let other = match &before {
+                Value::Bool(flag) => json!(!flag),
+                Value::Number(number) if number.is_f64() => json!(0.125),
+                Value::Number(_) => json!(77),
+                _ => match setting.range {
+                    Word(words) => json!(words.iter().find(|word| json!(word) != before).unwrap()),
+                    _ => json!("elsewhere"),
+                },
+            };
+            setting.write(&mut recipe, &other).unwrap();
+            assert_eq!(setting.read(&recipe), other, "{setting:?}");
+            setting.write(&mut recipe, &before).unwrap();
+            assert_eq!(recipe, Preset::AsOriginal.recipe(), "{setting:?}");
+        }
+    }
+
+    #[test]
+    fn names_resolve_to_their_setting() {
+        assert_eq!(named("learning_rate").unwrap().path, "training.learning_rate");
+        assert_eq!(named("generation.max_length").unwrap().path, "generation.max_length");
+        assert_eq!(named("metric").unwrap().path, "early_stopping.metric");
+        assert_eq!(named("model").unwrap().short_name(), "model");
+        assert_eq!(named("learning_rate").unwrap().short_name(), "learning_rate");
+        assert_eq!(named("training.batch_size").unwrap().short_name(), "training.batch_size");
+        assert_eq!(named("generation.early_stopping").unwrap().short_name(), "generation.early_stopping");
+    }
+
+    #[test]
+    fn names_that_mean_nothing_or_too_much_are_refused() {
+        let refused = |name| named(name).unwrap_err();
+        assert_eq!(
+            refused("max_length"),
+            "`max_length` occurs in several groups; write `training.max_length` or `generation.max_length`"
+        );
+        assert_eq!(
+            refused("batch_size"),
+            "`batch_size` occurs in several groups; write `training.batch_size` or `evaluation.batch_size`"
+        );
+        assert_eq!(
+            refused("early_stopping"),
+            "`early_stopping` is a group of settings; name one of them, such as `early_stopping.patience`, `early_stopping.min_delta`, \
+             `early_stopping.metric` or `generation.early_stopping`"
+        );
+        assert_eq!(refused("learning_rat"), "unknown setting `learning_rat`; did you mean `learning_rate`?");
+        assert_eq!(
+            refused("training.learning_rat"),
+            "unknown setting `training.learning_rat`; did you mean `training.learning_rate`?"
+        );
+        assert_eq!(refused("optimizer"), "unknown setting `optimizer`");
+    }
+
+    fn check(name: &str, text: &str) -> Result<Value, String> {
+        named(name).unwrap().check(&yaml::parse(text).unwrap())
+    }
+
+    #[test]
+    fn values_are_canonical_however_they_are_spelt() {
+        for text in ["1e-5", "0.00001", "1.0e-05", "+1E-5"] {
+            assert_eq!(check("learning_rate", text), Ok(json!(1e-5)));
+        }
+        assert_eq!(check("weight_decay", "1"), Ok(json!(1.0)));
+        assert_eq!(check("weight_decay", "-0.0").unwrap().to_string(), "0.0");
+        assert_eq!(check("warmup_steps", "1e3"), Ok(json!(1000)));
+        assert_eq!(check("mask_padding", "true"), Ok(json!(true)));
+        assert_eq!(check("start_token", "dec"), Ok(json!("dec")));
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_with_what_is_valid() {
+        let refused = |name, text| check(name, text).unwrap_err();
+        let rate = "it must be a number above 0 and at most 1";
+        assert_eq!(refused("learning_rate", "-1e-5"), format!("is -1e-5; {rate}"));
+        assert_eq!(refused("learning_rate", "0"), format!("is 0; {rate}"));
+        assert_eq!(refused("learning_rate", ".nan"), format!("is NaN; {rate}"));
+        assert_eq!(refused("learning_rate", ".inf"), format!("is inf; {rate}"));
+        assert_eq!(refused("learning_rate", "[1]"), format!("is a list; {rate}"));
+        assert_eq!(
+            refused("learning_rate", "'1e-5'"),
+            format!("is the text `1e-5`; {rate}, written without quotes")
+        );
+        assert_eq!(refused("max_grad_norm", ".inf"), "is inf; it must be a number above 0");
+        assert_eq!(refused("label_smoothing", "1"), "is 1; it must be a number of at least 0 and below 1");
+        assert_eq!(refused("training.batch_size", "0"), "is 0; it must be a whole number from 1 to 65536");
+        assert_eq!(
+            refused("training.batch_size", "1.5"),
+            "is 1.5; it must be a whole number from 1 to 65536"
+        );
+        assert_eq!(refused("samples", "-1"), "is -1; it must be a whole number of at least 0");
+        assert_eq!(refused("mask_padding", "yes"), "is the text `yes`; it must be `true` or `false`");
+        assert_eq!(
+            refused("start_token", "CLS"),
+            "is the text `CLS`; it must be `cls` or `dec`; did you mean `cls`?"
+        );
+        assert_eq!(refused("model", "''"), "is the text ``; it must be a name on one line");
+        assert_eq!(refused("model", "3"), "is 3; it must be a name on one line");
+    }
+}

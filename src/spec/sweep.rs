@@ -1,0 +1,214 @@
+//! A whole sweep as its file describes it: [`SweepSpec`], and reading one.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::draft::{Choice, Draft};
+use super::preset::Preset;
+use super::problem::{Place, Problem, SpecError, quoted};
+use super::setting::Setting;
+use super::{limits, overrides, yaml};
+use crate::record::Recipe;
+use crate::record::recipe::{DataSource, MetricName};
+
+/// What to run: a base recipe, and what varies around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepSpec {
+    /// Names the sweep's folders.
+    pub name: String,
+    /// The preset with everything laid over it that does not vary.
+    pub base: Recipe,
+    pub method: Method,
+    /// Replications of every point; not empty, without duplicates.
+    pub seeds: Vec<u64>,
+    /// What ranks the runs. It also chooses the best epoch unless `early_stopping.metric` says otherwise.
+    pub metric: MetricName,
+    /// Settings that take several values each, in the order written.
+    pub axes: Vec<Axis>,
+    /// The points of `method: list`, each crossed with the axes; empty for a grid.
+    pub points: Vec<Vec<(&'static Setting, Value)>>,
+    pub references: References,
+}
+
+/// A setting and the values it takes, at least two, as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub setting: &'static Setting,
+    pub values: Vec<Value>,
+}
+
+/// How points are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Every combination of the parameters' values.
+    Grid,
+    /// The points written out, each with every combination of the parameters' values.
+    List,
+}
+
+/// The reference runs that a plan contains besides its fine-tuned ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct References {
+    pub zero_shot: bool,
+    pub constant_caption: bool,
+    pub nearest_image: bool,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self { zero_shot: true, constant_caption: true, nearest_image: true }
+    }
+}
+
+impl References {
+    pub(super) const NAMES: [&'static str; 3] = ["zero_shot", "constant_caption", "nearest_image"];
+
+    pub(super) fn switch(&mut self, name: &str) -> Option<&mut bool> {
+        match name {
+            "zero_shot" => Some(&mut self.zero_shot),
+            "constant_caption" => Some(&mut self.constant_caption),
+            "nearest_image" => Some(&mut self.nearest_image),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a sweep file and lays the command line's overrides over it.
+pub fn load(path: &Path, overrides: &[String]) -> Result<SweepSpec, SpecError> {
+    let failure = |source| SpecError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    // One byte more than is allowed shows that there are more.
+    let limit = yaml::MAX_BYTES as u64 + 1;
+    File::open(path).map_err(failure)?.take(limit).read_to_end(&mut bytes).map_err(failure)?;
+    let file = path.display().to_string();
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text, &file, overrides),
+        Err(error) => {
+            let offset = error.utf8_error().valid_up_to();
+            let problem = Problem::new(&Place::FILE, format!("the file is not UTF-8 (byte {offset})"));
+            Err(SpecError::Invalid { file, problems: vec![problem] })
+        }
+    }
+}
+
+/// Reads the text of a sweep file. `file` is its path as shown in messages; its stem names a sweep that has
+/// no `name`.
+pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<SweepSpec, SpecError> {
+    let invalid = |problems| SpecError::Invalid { file: file.to_owned(), problems };
+    // What is not a mapping has no keys: complaints about missing ones would only hide why.
+    let root = yaml::parse(text).map_err(|problem| invalid(vec![problem]))?;
+    let mut draft = Draft::read(&root).map_err(|problem| invalid(vec![problem]))?;
+    overrides.iter().for_each(|text| overrides::apply(&mut draft, text));
+    let spec = assemble(&mut draft, file);
+    let mut problems = draft.problems;
+    problems.sort_by_key(|problem| problem.place.rank());
+    problems.dedup();
+    match spec {
+        Some(spec) if problems.is_empty() => Ok(spec),
+        _ => Err(invalid(problems)),
+    }
+}
+
+/// Puts the parts together. `None` has left a problem in the draft.
+fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
+    let name = sweep_name(draft, file);
+    let points = take_points(draft);
+    let mut base = draft.recipe.unwrap_or(Preset::Corrected).recipe();
+    if let Some(metric) = draft.metric {
+        base.early_stopping.metric = metric;
+    }
+    for Choice { setting, values, .. } in &draft.settings {
+        // For an axis this is its first value, which every point replaces.
+        if let Some((value, place)) = values.first()
+            && let Err(error) = setting.write(&mut base, value)
+        {
+            draft.problems.push(Problem::new(place, format!("`{}`: {error}", setting.path)));
+        }
+    }
+    set_data(draft, &mut base, &points);
+    limits::check(&base, &draft.settings, &points, &mut draft.problems);
+
+    let value = |choice: &Choice| choice.values.first().map(|(value, _)| (choice.setting, value.clone()));
+    let axes = draft.settings.iter().filter(|choice| choice.values.len() > 1).map(|choice| Axis {
+        setting: choice.setting,
+        values: choice.values.iter().map(|(value, _)| value.clone()).collect(),
+    });
+    Some(SweepSpec {
+        name: name?,
+        method: draft.method.as_ref().map_or(Method::Grid, |(method, _)| *method),
+        seeds: draft.seeds.clone().unwrap_or_else(|| vec![0]),
+        metric: draft.metric.unwrap_or(base.early_stopping.metric),
+        axes: axes.collect(),
+        points: points.iter().map(|point| point.iter().filter_map(value).collect()).collect(),
+        references: draft.references,
+        base,
+    })
+}
+
+/// The sweep's name, which becomes a folder's.
+fn sweep_name(draft: &mut Draft, file: &str) -> Option<String> {
+    let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let (name, place) = draft.name.clone().unwrap_or((stem.unwrap_or_default(), Place::FILE));
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.len() <= 64
+        && name.chars().all(fits)
+    {
+        return Some(name);
+    }
+    let message = format!("the sweep's name {} cannot name a folder", quoted(&name));
+    let hint = "`name:` takes up to 64 letters, digits, `-`, `_` and `.`, and begins with a letter or digit";
+    draft.problems.push(Problem::new(&place, message).hint(hint));
+    None
+}
+
+/// The points of `method: list`, checked against the method and the axes.
+fn take_points(draft: &mut Draft) -> Vec<Vec<Choice>> {
+    let is_list = matches!(draft.method, Some((Method::List, _)));
+    let Some((points, place)) = draft.points.take() else {
+        if let (true, Some((_, place))) = (is_list, draft.method.clone()) {
+            draft.refuse(&place, "`method: list` needs `points`, a list of mappings");
+        }
+        return Vec::new();
+    };
+    if !is_list {
+        draft.refuse(&place, "`points` needs `method: list`");
+    } else if points.is_empty() {
+        draft.refuse(&place, "`points` is empty");
+    }
+    for choice in points.iter().flatten() {
+        if draft.settings.iter().any(|other| other.setting == choice.setting) {
+            draft
+                .refuse(&choice.place, format!("`{}` is set outside of the points too", choice.setting.path));
+        }
+    }
+    points
+}
+
+/// Data go with the model only where both are built in.
+fn set_data(draft: &mut Draft, base: &mut Recipe, points: &[Vec<Choice>]) {
+    let choices = points.iter().flatten().chain(&draft.settings);
+    let models: Vec<&Choice> = choices.filter(|choice| choice.setting.path == "model").collect();
+    let all_built_in = models.iter().flat_map(|choice| &choice.values).all(|(model, _)| model == "lab");
+    if models.is_empty() {
+        let problem = Problem::new(&Place::FILE, "`model` is missing");
+        draft.problems.push(
+            problem
+                .hint("`model: lab`, a folder, or a hub id such as `Salesforce/blip-image-captioning-base`"),
+        );
+    }
+    match draft.data.take() {
+        Some(Some(data)) => base.data = data,
+        Some(None) => {}
+        None if all_built_in => base.data = DataSource::BuiltIn("lab".to_owned()),
+        None => {
+            let problem = Problem::new(&Place::FILE, "`data` is missing");
+            draft
+                .problems
+                .push(problem.hint("`data: {train: {captions: FILE, images: FOLDER}}`, or `data: lab`"));
+        }
+    }
+}
