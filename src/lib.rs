@@ -1,7 +1,8 @@
 //! Plans, runs and reports experiment sweeps that fine-tune BLIP image captioners.
 //!
-//! planner ([`spec`], [`plan`]) -> executor ([`run`], [`train`]) -> reporter ([`analysis`], [`report`]), joined by the plain
-//! values and files of [`record`]. Modules are listed in reading order; a module uses only those below it.
+//! planner ([`spec`], [`plan`]) -> executor ([`run`], [`train`]) -> reporter ([`analysis`], [`report`]), joined
+//! by the plain values and files of [`record`]. Modules are listed in reading order; each uses only those below
+//! it, which a test keeps true.
 
 pub mod cli;
 pub mod report;

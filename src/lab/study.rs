@@ -24,7 +24,7 @@ use super::vocabulary::MODEL_FILES;
 pub const VERSION: u32 = 1;
 
 /// Figures to train on.
-pub const TRAIN: u64 = 200;
+pub const TRAIN: u64 = 320;
 /// Figures to choose the best epoch by.
 pub const VALIDATION: u64 = 64;
 /// Figures to report on.

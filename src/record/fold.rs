@@ -41,7 +41,8 @@ impl RunRecord {
             self.note(format!("lines of attempt {} follow a later attempt's and are left out", line.attempt));
             return;
         }
-        if line.attempt > self.attempts && !matches!(line.event, Event::Started(_)) {
+        // A run that cannot load its model or data ends before it has started.
+        if line.attempt > self.attempts && !matches!(line.event, Event::Started(_) | Event::Ended(_)) {
             self.note(format!("attempt {} has no `started` line", line.attempt));
             self.reopen();
         }

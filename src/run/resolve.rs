@@ -65,21 +65,8 @@ pub fn model_folder(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
 
 /// Whether the files without which no model loads are there. What they hold is seen when it is loaded.
 fn check_model_folder(folder: &Path) -> Result<(), ResolveError> {
-    const NEEDED: [(&str, &[&str]); 3] = [
-        ("config.json", &["config.json"]),
-        (
-            "model.safetensors or pytorch_model.bin",
-            &[
-                "model.safetensors",
-                "model.safetensors.index.json",
-                "pytorch_model.bin",
-                "pytorch_model.bin.index.json",
-            ],
-        ),
-        ("tokenizer.json or vocab.txt", &["tokenizer.json", "vocab.txt"]),
-    ];
-    for (file, names) in NEEDED {
-        if !names.iter().any(|name| folder.join(name).is_file()) {
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        if !folder.join(file).is_file() {
             return Err(ResolveError::Incomplete { folder: folder.to_owned(), file });
         }
     }
@@ -175,10 +162,10 @@ mod tests {
         let name = folder.path().to_string_lossy().into_owned();
         assert!(message(&name).contains("no config.json;"));
         std::fs::write(folder.path().join("config.json"), "{}").unwrap();
-        assert!(message(&name).contains("no model.safetensors or pytorch_model.bin;"));
-        std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
-        assert!(message(&name).contains("no tokenizer.json or vocab.txt;"));
-        std::fs::write(folder.path().join("vocab.txt"), "").unwrap();
+        assert!(message(&name).contains("no model.safetensors;"));
+        std::fs::write(folder.path().join("model.safetensors"), "").unwrap();
+        assert!(message(&name).contains("no tokenizer.json;"));
+        std::fs::write(folder.path().join("tokenizer.json"), "").unwrap();
         assert_eq!(resolve_model(&name, Path::new("runs")).unwrap(), folder.path());
     }
 

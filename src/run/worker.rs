@@ -72,6 +72,7 @@ fn with_session<T>(
     stop: &AtomicBool,
     work: impl FnOnce(&Session) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    join_thread_pool(order.threads);
     let inputs = resolve(&spec.recipe, &order.runs)?;
     let (device, device_name) = train::open_device(&order.device)?;
     work(&Session {
@@ -83,6 +84,14 @@ fn with_session<T>(
         threads: order.threads,
         stop,
     })
+}
+
+/// Makes the calling thread one of the global pool's, so that it works instead of waking others and waiting for
+/// them at every operation. With one thread that spares a sixth of the time of a small model.
+fn join_thread_pool(threads: usize) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).use_current_thread();
+    // A pool that exists already computes the same, only slower.
+    let _ = pool.build_global();
 }
 
 /// Writes to the log, which is standard error. A full disk is no reason to panic.

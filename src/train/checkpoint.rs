@@ -52,6 +52,22 @@ pub struct State {
     pub seconds: f64,
 }
 
+impl State {
+    /// Before the first step.
+    pub fn beginning() -> Self {
+        Self {
+            epoch: 1,
+            batch: 0,
+            step: 0,
+            loss_sum: 0.0,
+            progress: Progress::default(),
+            initial: None,
+            last: None,
+            seconds: 0.0,
+        }
+    }
+}
+
 /// Saves a model folder: what `pretrained` holds beside its weights, the given weights, and how captions are
 /// generated from it (`generation_config.json`).
 pub fn save_model(

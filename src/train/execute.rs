@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::evaluate::{self, Split};
 use super::fine_tune::fine_tune;
 use super::material::{Material, Pretrained};
+use super::preflight::peak_memory_bytes;
 use super::references;
 use super::{Emit, Session};
 use crate::data;
@@ -35,12 +36,14 @@ impl Loaded {
 /// Whatever keeps the run from its result: unreadable input, a full disk, an error from `emit`.
 pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
     let loaded = Loaded::new(session)?;
-    match session.spec.recipe.kind {
+    let mut ended = match session.spec.recipe.kind {
         Kind::FineTuned => fine_tune(session, loaded, emit),
         Kind::ZeroShot => references::zero_shot(session, loaded, emit),
         Kind::ConstantCaption => references::constant_caption(session, loaded, emit),
         Kind::NearestImage => references::nearest_image(session, loaded, emit),
-    }
+    }?;
+    ended.summary.peak_memory_bytes = peak_memory_bytes();
+    Ok(ended)
 }
 
 /// What the run found when it began.
