@@ -1,4 +1,12 @@
 //! Tests of the program as a whole. One binary, so that it is linked once.
 
+mod architecture;
 mod cli;
+mod end_to_end;
+mod generation;
+mod gradients;
+mod lab;
+mod optimizer_steps;
+mod plan;
+mod second_opinion;
 mod workdir;

@@ -1,0 +1,166 @@
+//! Small sweeps through the real program: plan, train, resume, caption, report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::workdir::Workdir;
+
+/// Two fine-tuned runs over a cut of the built-in study, as a user's own files.
+const SPEC: &str = "\
+name: small
+model: study/model
+data:
+  train: {captions: train.json, images: study/images}
+  validation: {captions: validation.json, images: study/images}
+  test: {captions: test.json, images: study/images}
+parameters:
+  unfrozen_vision_layers: {values: [0, 2]}
+  vision_lr_multiplier: {values: [0.5, 1.0]}
+training: {learning_rate: 1.0e-3, batch_size: 4, epochs: 3, warmup_steps: 2, max_length: 60}
+generation: {max_length: 16, num_beams: 2}
+";
+
+/// A folder with the study, a small cut of its captions, and the sweep file.
+fn prepared() -> Workdir {
+    let workdir = Workdir::new();
+    assert!(workdir.sweep("lab study").starts_with("exit 0\n"));
+    for (split, count) in [("train", 16), ("validation", 4), ("test", 6)] {
+        let text = fs::read(workdir.path().join(format!("study/{split}_captions.json"))).unwrap();
+        let captions: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap();
+        let cut: BTreeMap<_, _> = captions.into_iter().take(count).collect();
+        workdir.file(&format!("{split}.json"), &serde_json::to_string(&cut).unwrap());
+    }
+    workdir.file("small.yaml", SPEC);
+    workdir
+}
+
+fn json_lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn plan(sweep: &Path) -> Vec<Value> {
+    json_lines(&sweep.join("plan.jsonl"))
+}
+
+fn is_fine_tuned(run: &Value) -> bool {
+    run["recipe"]["kind"] == "fine_tuned"
+}
+
+/// What a run measured, without times: its evaluations and its test scores.
+fn measured(sweep: &Path, run: &Value) -> Vec<String> {
+    let events = json_lines(&sweep.join(run["id"].as_str().unwrap()).join("events.jsonl"));
+    let mut rows: BTreeMap<u64, String> = BTreeMap::new();
+    for mut event in events.iter().filter(|event| event["event"] == "evaluated").cloned() {
+        for key in ["at", "attempt", "seconds"] {
+            event.as_object_mut().unwrap().remove(key);
+        }
+        rows.insert(event["epoch"].as_u64().unwrap(), event.to_string());
+    }
+    let ended = events.iter().rfind(|event| event["event"] == "ended").expect("the run ended");
+    let summary = format!("{} {}", ended["summary"]["test"], ended["summary"]["frozen_digest"]);
+    rows.into_values().chain([summary]).collect()
+}
+
+#[test]
+fn a_sweep_is_the_same_whatever_the_jobs_and_is_not_run_twice() {
+    let workdir = prepared();
+    let first = workdir.sweep("run small.yaml --runs one --jobs 1 --threads 1");
+    assert!(first.starts_with("exit 0\n"), "{first}");
+    let sweep = workdir.path().join("one/small");
+    let runs = plan(&sweep);
+    // Without an unfrozen layer both multipliers are one run.
+    assert_eq!(runs.iter().filter(|run| is_fine_tuned(run)).count(), 3);
+    assert_eq!(runs.len(), 6);
+
+    let logs = || {
+        runs.iter().map(|run| fs::read(sweep.join(run["id"].as_str().unwrap()).join("events.jsonl")).unwrap())
+    };
+    let before: Vec<Vec<u8>> = logs().collect();
+    assert!(workdir.sweep("run small.yaml --runs one --jobs 1 --threads 1").starts_with("exit 0\n"));
+    assert!(logs().eq(before), "a finished run was run again");
+
+    assert!(workdir.sweep("run small.yaml --runs two --jobs 2 --threads 1").starts_with("exit 0\n"));
+    let other = workdir.path().join("two/small");
+    let ids = |sweep: &Path| plan(sweep).iter().map(|run| run["id"].to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&sweep), ids(&other));
+    for run in &runs {
+        assert_eq!(measured(&sweep, run), measured(&other, run), "{}", run["id"]);
+    }
+
+    captions_are_reproduced(&workdir, &sweep, &runs);
+    report_has_every_run(&workdir, &runs);
+}
+
+fn captions_are_reproduced(workdir: &Workdir, sweep: &Path, runs: &[Value]) {
+    let run = runs.iter().rfind(|run| is_fine_tuned(run)).unwrap()["id"].as_str().unwrap();
+    let predictions = json_lines(&sweep.join(run).join("predictions.jsonl"));
+    let tested: Vec<&Value> = predictions.iter().filter(|row| row["split"] == "test").collect();
+    assert_eq!(tested.len(), 6);
+    let images: Vec<String> =
+        tested.iter().map(|row| format!("study/images/{}", row["image"].as_str().unwrap())).collect();
+    let command = format!("caption --model one/small/{run}/best --format json {}", images.join(" "));
+    let output = workdir.command(&command).output().unwrap();
+    let captions: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    for (caption, prediction) in captions.iter().zip(tested) {
+        assert_eq!(caption["caption"], prediction["caption"]);
+        assert_eq!(caption["token_ids"], prediction["token_ids"]);
+    }
+}
+
+fn report_has_every_run(workdir: &Workdir, runs: &[Value]) {
+    let shown = workdir.sweep("report one --out reports");
+    assert!(shown.starts_with("exit 0\n"), "{shown}");
+    let folder = workdir.path().join("reports/small");
+    let table = fs::read_to_string(folder.join("runs.csv")).unwrap();
+    let page = fs::read_to_string(folder.join("index.html")).unwrap();
+    for run in runs {
+        let id = run["id"].as_str().unwrap();
+        assert!(table.contains(id) && page.contains(&id[..8]), "{id} is not in the report");
+    }
+    for file in ["runs.parquet", "steps.csv", "steps.parquet"] {
+        assert!(folder.join(file).is_file(), "{file} is missing");
+    }
+    assert!(
+        fs::read_dir(&folder).unwrap().any(|entry| entry
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|e| e == "png"))
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
+    let workdir = prepared();
+    let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=6 references.zero_shot=false \
+                references.constant_caption=false references.nearest_image=false --no-preflight --threads 1";
+    assert!(workdir.sweep(&format!("run small.yaml {only} --runs whole")).starts_with("exit 0\n"));
+    let whole = workdir.path().join("whole/small");
+    let run = plan(&whole).remove(0);
+
+    let mut child = workdir.command(&format!("run small.yaml {only} --runs cut")).spawn().unwrap();
+    let cut = workdir.path().join("cut/small");
+    let events = cut.join(run["id"].as_str().unwrap()).join("events.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !fs::read_to_string(&events).is_ok_and(|text| text.contains("\"checkpointed\"")) {
+        assert!(Instant::now() < deadline, "no checkpoint was written");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let interrupted = json_lines(&events);
+    assert_eq!(interrupted.last().unwrap()["status"], "interrupted");
+
+    assert!(workdir.sweep(&format!("run small.yaml {only} --runs cut")).starts_with("exit 0\n"));
+    assert_eq!(measured(&cut, &run), measured(&whole, &run));
+    let weights =
+        |sweep: &Path| fs::read(sweep.join(run["id"].as_str().unwrap()).join("best/model.safetensors"));
+    assert!(weights(&cut).unwrap() == weights(&whole).unwrap(), "the resumed run has other weights");
+}
