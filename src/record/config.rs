@@ -2,10 +2,7 @@
 //!
 //! Small rates are written as `1.0e-6`: YAML 1.1 readers such as PyYAML take `1e-6` for a string.
 
-use std::path::Path;
-
 use super::files::{StoreError, read_text, write_atomic};
-use super::recipe::{DataSource, Split};
 use super::run::RunSpec;
 use super::store::RunDir;
 
@@ -24,29 +21,6 @@ pub fn read_config(run: &RunDir) -> Result<RunSpec, StoreError> {
     let path = run.config();
     let text = read_text(&path, MAX_CONFIG_BYTES)?;
     serde_yaml::from_str(&text).map_err(|error| StoreError::broken(&path, error))
-}
-
-/// The run with the paths of its own data, and of a model that is a folder, made absolute.
-///
-/// Only for `config.yaml`, which must make sense from any working directory; ids are made of paths as written.
-pub fn with_absolute_paths(spec: &RunSpec, base: &Path) -> RunSpec {
-    let absolute = |path: &mut String| *path = base.join(&*path).to_string_lossy().into_owned();
-    let absolute_split = |split: &mut Split| {
-        absolute(&mut split.captions);
-        absolute(&mut split.images);
-    };
-    let mut spec = spec.clone();
-    if base.join(&spec.recipe.model).is_dir() {
-        absolute(&mut spec.recipe.model);
-    }
-    if let DataSource::Files(files) = &mut spec.recipe.data {
-        absolute_split(&mut files.train);
-        files.validation.captions.iter_mut().for_each(absolute);
-        files.validation.images.iter_mut().for_each(absolute);
-        files.test.iter_mut().for_each(absolute_split);
-        files.source.iter_mut().for_each(absolute_split);
-    }
-    spec
 }
 
 /// The YAML of a run.
@@ -80,7 +54,6 @@ fn with_portable_number(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::recipe::{DataFiles, Validation};
     use crate::record::run::tests::any_run;
 
     fn reread(spec: &RunSpec) -> RunSpec {
@@ -117,23 +90,5 @@ mod tests {
             spec.recipe.model = name.to_owned();
             assert_eq!(reread(&spec), spec, "{name:?}");
         }
-    }
-
-    #[test]
-    fn paths_become_absolute_and_nothing_else_changes() {
-        let split = |name: &str| Split { captions: format!("{name}.json"), images: "/pictures".to_owned() };
-        let mut spec = any_run("r0123456789");
-        let mut files = DataFiles {
-            train: split("train"),
-            validation: Validation { fraction: Some(0.1), ..Validation::default() },
-            test: Some(split("test")),
-            source: None,
-        };
-        spec.recipe.data = DataSource::Files(Box::new(files.clone()));
-        let absolute = with_absolute_paths(&spec, Path::new("/work"));
-        files.train.captions = "/work/train.json".to_owned();
-        files.test = Some(Split { captions: "/work/test.json".to_owned(), images: "/pictures".to_owned() });
-        spec.recipe.data = DataSource::Files(Box::new(files));
-        assert_eq!(absolute, spec);
     }
 }

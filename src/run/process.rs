@@ -14,6 +14,7 @@ use std::thread;
 use anyhow::Context;
 
 use super::launcher::{Exit, Launcher, Message, Running, Task};
+use super::resolve::resolved;
 use crate::record::{config, journal};
 
 /// Launches runs as processes of this program.
@@ -36,8 +37,7 @@ impl Processes {
     ///
     /// Both thread pools are told: rayon's, and the one candle's own operations use.
     pub fn command(&self, task: &Task) -> anyhow::Result<Command> {
-        let spec = config::with_absolute_paths(&task.spec, &self.working_directory);
-        config::write_config(&task.directory, &spec)?;
+        config::write_config(&task.directory, &resolved(&task.spec, &self.runs)?)?;
         let threads = self.threads.to_string();
         let mut command = Command::new(&self.program);
         command.arg("worker");
@@ -192,7 +192,9 @@ mod tests {
         for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
             assert!(limits.contains(&(name.into(), Some("3".into()))), "{limits:?}");
         }
-        assert_eq!(config::read_config(&task.directory).unwrap(), task.spec);
+        let written = config::read_config(&task.directory).unwrap();
+        assert_eq!(written, resolved(&task.spec, folder.path()).unwrap());
+        assert!(Path::new(&written.recipe.model).is_absolute(), "{}", written.recipe.model);
     }
 
     /// Starts a shell script as a worker, does something to it, and returns how it ended and what it logged.

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::lab;
 use crate::lab::study::{self, StudyError};
+use crate::record::RunSpec;
 use crate::record::recipe::{DataFiles, DataSource, Recipe, Split, Validation};
 use crate::train::Inputs;
 
@@ -39,6 +40,16 @@ pub enum ResolveError {
 /// by its content, so that a later version of the program does not change the inputs of earlier runs.
 pub fn resolve(recipe: &Recipe, runs: &Path) -> Result<Inputs, ResolveError> {
     Ok(Inputs { model: resolve_model(&recipe.model, runs)?, data: resolve_data(&recipe.data, runs)? })
+}
+
+/// The run with its names replaced by absolute paths, for `config.yaml`: whoever reads that finds the files without
+/// knowing what a name stood for. Ids are made of the names.
+pub fn resolved(spec: &RunSpec, runs: &Path) -> Result<RunSpec, ResolveError> {
+    let Inputs { model, data } = resolve(&spec.recipe, runs)?;
+    let mut spec = spec.clone();
+    spec.recipe.model = model.to_string_lossy().into_owned();
+    spec.recipe.data = DataSource::Files(Box::new(data));
+    Ok(spec)
 }
 
 /// The folder of the model that a recipe names.

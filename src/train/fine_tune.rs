@@ -225,7 +225,7 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
                 state.step, state.epoch
             )));
         }
-        if state.batch % every == 0 || state.batch == batches.len() {
+        if state.batch.is_multiple_of(every) || state.batch == batches.len() {
             emit(Event::Step(Step {
                 epoch: state.epoch,
                 step: state.step,

@@ -43,8 +43,9 @@ fn the_pretrained_model_names_object_colour_and_place_of_unseen_scenes() {
         let captions = generate(&model.text_decoder, &image_embeds.unwrap(), &settings).unwrap();
         for (caption, scene) in captions.iter().zip(scenes) {
             let said = tokenizer.decode(&caption.ids).unwrap();
-            let names =
-                |object: &lab::SceneObject| said.contains(&format!("{} {}", object.colour, object.object));
+            let names = |object: &lab::scene::SceneObject| {
+                said.contains(&format!("{} {}", object.colour, object.object))
+            };
             right += u64::from(scene.objects.iter().all(names) && said.contains(scene.place));
         }
     }

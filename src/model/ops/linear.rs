@@ -61,6 +61,10 @@ impl<'a> View<'a> {
 
 /// `out = scale * left * right`, or `out += ...` where `accumulate`, for (m, k) times (k, n). `out` is stored
 /// row by row with `out_stride` values from row to row.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the operands of a product; a struct would rename them"
+)]
 pub fn product(
     (m, k, n): (usize, usize, usize),
     left: View,

@@ -31,7 +31,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
         return Ok(None);
     }
     let all = axes.iter().flat_map(|(_, levels)| levels).flat_map(|level| level.scores.iter().copied());
-    let y = Scale::round(all, 4);
+    let y = Scale::round(with_headroom(all.collect()), 4);
     let panels: Vec<AxisPanel> = axes.iter().map(|(name, levels)| panel(study, name, levels, &y)).collect();
     let titles: Vec<String> = panels.iter().map(|panel| format!("Effect of {}", panel.title)).collect();
     let metric = metric_name(study.ranked_by);
@@ -47,6 +47,16 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
         table: table(&axes),
     };
     panelled(words, &panels, &titles, PANEL_COLUMNS).map(Some)
+}
+
+/// The values and one above them, so that the highest dot has room for its label.
+fn with_headroom(mut values: Vec<f64>) -> Vec<f64> {
+    let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    if highest > lowest {
+        values.push(highest + 0.15 * (highest - lowest));
+    }
+    values
 }
 
 /// The values of a setting that have a score, in order, with the scores of their runs.

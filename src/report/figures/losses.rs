@@ -63,7 +63,7 @@ impl Losses<'_> {
     }
 }
 
-/// The losses that decide the scale: those up to three times the usual. The first epochs fall from far above,
+/// The losses that decide the scale: those up to twice the usual. The first epochs fall from far above,
 /// and must not flatten the part that matters.
 fn visible_values(shown: &[Losses]) -> Vec<f64> {
     let mut values: Vec<f64> = shown
@@ -73,7 +73,7 @@ fn visible_values(shown: &[Losses]) -> Vec<f64> {
         .collect();
     values.sort_by(f64::total_cmp);
     let median = values.get(values.len() / 2).copied().unwrap_or(1.0);
-    values.retain(|value| *value <= 3.0 * median);
+    values.retain(|value| *value <= 2.0 * median);
     values.push(0.0);
     values
 }
