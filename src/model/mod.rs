@@ -12,9 +12,11 @@ pub mod layers;
 pub mod ops;
 pub mod text;
 pub mod vision;
+pub mod weight_files;
 pub mod weights;
 
 pub use blip::Blip;
 pub use config::Config;
 pub use generate::{GeneratedCaption, generate};
+pub use weight_files::WeightsError;
 pub use weights::{Part, Unfrozen, Weights};

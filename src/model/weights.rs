@@ -10,6 +10,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
+use super::config::Config;
+use super::weight_files::{self, WeightsError};
+
 /// All tensors of a model.
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
@@ -47,59 +50,52 @@ pub enum Unfrozen {
     All,
 }
 
-/// Why weights cannot be loaded or saved.
-#[derive(Debug, thiserror::Error)]
-pub enum WeightsError {
-    #[error("no model weights in {folder}\nhint: expected `model.safetensors` beside `config.json`")]
-    Missing { folder: String },
-    #[error("cannot read weights from {path}: {reason}")]
-    Read { path: String, reason: String },
-    #[error("{path}: tensor `{name}` holds values that are not numbers")]
-    NotFinite { path: String, name: String },
-    #[error("cannot save weights to {path}: {reason}")]
-    Save { path: String, reason: String },
-}
-
-/// Tensors that repeat another (the tied head) or are constants; transformers ignores or ties them on loading.
-const REDUNDANT: [&str; 3] = [
-    "text_decoder.cls.predictions.decoder.weight",
-    "text_decoder.cls.predictions.decoder.bias",
-    "text_decoder.bert.embeddings.position_ids",
+/// Tensors that are one and the same in the model: the one that is kept, and its other name. Files hold one
+/// of the two or both.
+const TIED: [(&str, &str); 2] = [
+    ("text_decoder.bert.embeddings.word_embeddings.weight", "text_decoder.cls.predictions.decoder.weight"),
+    ("text_decoder.cls.predictions.bias", "text_decoder.cls.predictions.decoder.bias"),
 ];
 
-impl Weights {
-    /// Loads `model.safetensors` of a model folder as `f32`.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, WeightsError> {
-        let path = folder.join("model.safetensors");
-        if !path.is_file() {
-            return Err(WeightsError::Missing { folder: folder.display().to_string() });
+/// The tensors without those that only repeat another, each under the name that is kept.
+fn one_of_each(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    for (kept, other) in TIED {
+        if let Some(tensor) = tensors.remove(other) {
+            tensors.entry(kept.to_owned()).or_insert(tensor);
         }
-        let name = path.display().to_string();
-        let bytes = std::fs::read(&path)
-            .map_err(|error| WeightsError::Read { path: name.clone(), reason: error.to_string() })?;
-        Self::from_bytes(&bytes, &name, device)
+    }
+    tensors
+}
+
+impl Weights {
+    /// Loads the weights of a model folder as `f32`, whatever form they are stored in.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, WeightsError> {
+        let files = weight_files::find(folder)?;
+        let mut loaded = BTreeMap::new();
+        files.read(&mut |name, tensor| drop(loaded.insert(name, tensor)))?;
+        let mut tensors = one_of_each(loaded);
+        for (name, tensor) in &mut tensors {
+            *tensor = tensor.to_device(device).map_err(|error| WeightsError::Tensor {
+                path: folder.to_owned(),
+                name: name.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(Self::from_tensors(tensors))
     }
 
-    /// Reads weights from the bytes of a safetensors file; `path` names them in errors.
-    pub fn from_bytes(bytes: &[u8], path: &str, device: &Device) -> Result<Self, WeightsError> {
-        let read = |error: candle_core::Error| WeightsError::Read {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        };
-        let loaded = candle_core::safetensors::load_buffer(bytes, device).map_err(read)?;
-        let mut tensors = BTreeMap::new();
-        for (name, tensor) in loaded {
-            if REDUNDANT.contains(&name.as_str()) {
-                continue;
-            }
-            let tensor = tensor.to_dtype(DType::F32).map_err(read)?;
-            let total = tensor.sum_all().and_then(|sum| sum.to_scalar::<f32>()).map_err(read)?;
-            if !total.is_finite() {
-                return Err(WeightsError::NotFinite { path: path.to_owned(), name });
-            }
-            tensors.insert(name, tensor);
+    /// Whether all tensors of a model of this shape are there; `folder` is where they were loaded from. Others
+    /// do no harm.
+    pub fn check(&self, config: &Config, folder: &Path) -> Result<(), WeightsError> {
+        for (name, shape) in config.tensor_shapes() {
+            let reason = match self.tensors.get(&name) {
+                Some(tensor) if tensor.dims() == shape => continue,
+                Some(tensor) => format!("has shape {:?}, but config.json asks for {shape:?}", tensor.dims()),
+                None => format!("is missing; config.json asks for one of shape {shape:?}"),
+            };
+            return Err(WeightsError::Tensor { path: folder.to_owned(), name, reason });
         }
-        Ok(Self { tensors, trainable: BTreeMap::new() })
+        Ok(())
     }
 
     /// Weights made elsewhere, such as random ones.
@@ -238,9 +234,30 @@ mod tests {
     #[test]
     fn saved_weights_load_back_as_the_same_bits() {
         let weights = weights();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
         let bytes = weights.to_bytes(DType::F32).unwrap();
-        let loaded = Weights::from_bytes(&bytes, "memory", &Device::Cpu).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        let loaded = Weights::load(folder.path(), &Device::Cpu).unwrap();
         assert_eq!(loaded.digest().unwrap(), weights.digest().unwrap());
-        assert!(Weights::from_bytes(&bytes[..20], "memory", &Device::Cpu).is_err());
+        for kept in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..kept]).unwrap();
+            assert!(Weights::load(folder.path(), &Device::Cpu).is_err(), "cut to {kept} bytes");
+        }
+    }
+
+    #[test]
+    fn a_tied_tensor_is_found_under_either_name_and_the_kept_name_wins() {
+        let filled = |value: f32| Tensor::full(value, 2, &Device::Cpu).unwrap();
+        let [(kept, other), _] = TIED;
+        let values = |named: &[(&str, f32)]| {
+            let tensors = named.iter().map(|(name, value)| ((*name).to_owned(), filled(*value)));
+            let tied = one_of_each(tensors.collect());
+            assert_eq!(tied.len(), 1);
+            tied[kept].to_vec1::<f32>().unwrap()[0]
+        };
+        assert_eq!(values(&[(kept, 1.0)]), 1.0);
+        assert_eq!(values(&[(other, 2.0)]), 2.0);
+        assert_eq!(values(&[(kept, 1.0), (other, 2.0)]), 1.0);
     }
 }

@@ -19,9 +19,10 @@ use crate::record::recipe::Generation;
 use crate::record::store::write_atomic;
 
 /// Files of a model folder that a checkpoint takes over as they are.
-const COPIED: [&str; 6] = [
+const COPIED: [&str; 7] = [
     "config.json",
     "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",

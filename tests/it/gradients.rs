@@ -40,7 +40,7 @@ struct Case {
     loss: f64,
 }
 
-fn batch(stored: &HashMap<String, Tensor>) -> TokenBatch {
+pub fn batch(stored: &HashMap<String, Tensor>) -> TokenBatch {
     let (rows, columns) = stored["input_ids"].dims2().unwrap();
     let flat = |name: &str| stored[name].flatten_all().unwrap().to_vec1::<i64>().unwrap();
     let mask = flat("attention_mask");
@@ -56,7 +56,7 @@ fn norm(xs: &Tensor) -> f64 {
     xs.to_dtype(DType::F64).unwrap().sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt()
 }
 
-fn relative(ours: &Tensor, theirs: &Tensor) -> f64 {
+pub fn relative(ours: &Tensor, theirs: &Tensor) -> f64 {
     norm(&(ours - theirs).unwrap()) / norm(theirs)
 }
 

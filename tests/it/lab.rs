@@ -16,7 +16,7 @@ const SCENES: u64 = 96;
 fn the_pretrained_model_names_object_colour_and_place_of_unseen_scenes() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
     let config = Config::load(&folder).unwrap();
-    let weights = Weights::from_bytes(lab::WEIGHTS, "the built-in weights", &Device::Cpu).unwrap();
+    let weights = Weights::load(&folder, &Device::Cpu).unwrap();
     let model = Blip::new(&config, &weights).unwrap();
     let (tokenizer, processor) =
         (CaptionTokenizer::load(&folder).unwrap(), ImageProcessor::load(&folder).unwrap());

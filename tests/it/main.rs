@@ -3,10 +3,12 @@
 mod architecture;
 mod cli;
 mod end_to_end;
+mod full_size;
 mod generation;
 mod gradients;
 mod lab;
 mod optimizer_steps;
 mod plan;
 mod second_opinion;
+mod weight_files;
 mod workdir;

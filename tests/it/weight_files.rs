@@ -1,0 +1,104 @@
+//! A model's weights in every form in which they are published (fixtures: `tests/reference/weight_files.py`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use sweep::model::Weights;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weight_files")
+}
+
+fn digest(folder: &Path) -> String {
+    Weights::load(folder, &Device::Cpu).unwrap().digest().unwrap()
+}
+
+/// A folder with one file as its weights.
+fn folder_with(bytes: &[u8], name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), bytes).unwrap();
+    folder
+}
+
+/// What is said of weights that cannot be used.
+fn refused(bytes: &[u8], name: &str) -> String {
+    let folder = folder_with(bytes, name);
+    let error = Weights::load(folder.path(), &Device::Cpu).err().expect("these weights cannot be used");
+    error.to_string().replace(&folder.path().display().to_string(), "DIR")
+}
+
+#[test]
+fn every_form_gives_the_same_bits() {
+    let expected = digest(&fixtures().join("safetensors"));
+    for form in ["safetensors_parts", "bin", "bin_parts", "bin_strided", "bin_double"] {
+        assert_eq!(digest(&fixtures().join(form)), expected, "{form}");
+    }
+}
+
+#[test]
+fn half_precision_gives_the_values_that_pytorch_has_for_it() {
+    let rounded = fs::read(fixtures().join("bin_half/expected.safetensors")).unwrap();
+    let expected = folder_with(&rounded, "model.safetensors");
+    assert_eq!(digest(&fixtures().join("bin_half")), digest(expected.path()));
+}
+
+#[test]
+fn what_a_pickle_wants_called_is_named_and_not_called() {
+    let marker = Path::new("/tmp/sweep_was_unpickled");
+    let evil = fs::read(fixtures().join("refused/evil.bin")).unwrap();
+    let message = refused(&evil, "pytorch_model.bin");
+    assert!(message.contains("it would call `posix.system`"), "{message}");
+    assert!(!marker.exists());
+    let sparse = fs::read(fixtures().join("refused/sparse.bin")).unwrap();
+    assert!(refused(&sparse, "pytorch_model.bin").contains("torch._utils._rebuild_sparse_tensor"));
+}
+
+#[test]
+fn the_format_before_pytorch_1_6_is_refused_with_what_to_do() {
+    let legacy = fs::read(fixtures().join("refused/legacy.bin")).unwrap();
+    let message = refused(&legacy, "pytorch_model.bin");
+    assert!(
+        message.starts_with("DIR/pytorch_model.bin: cannot read the weights: it is no zip file"),
+        "{message}"
+    );
+    assert!(message.contains("\nhint: files of PyTorch before 1.6"), "{message}");
+}
+
+#[test]
+fn a_part_that_is_missing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = "pytorch_model.bin.index.json";
+    fs::copy(fixtures().join("bin_parts").join(index), folder.path().join(index)).unwrap();
+    let message = Weights::load(folder.path(), &Device::Cpu).err().unwrap().to_string();
+    assert!(message.contains("pytorch_model-00001-of-00002.bin: cannot read the weights: "), "{message}");
+}
+
+#[test]
+fn files_that_are_cut_or_damaged_give_an_error_or_other_values_but_no_panic() {
+    for (form, name) in [("bin", "pytorch_model.bin"), ("safetensors", "model.safetensors")] {
+        let whole = fs::read(fixtures().join(form).join(name)).unwrap();
+        for kept in (0..whole.len()).step_by(whole.len() / 60) {
+            refused(&whole[..kept], name);
+        }
+        // The first bytes hold the header or the pickle, the last ones the directory of the zip file.
+        let places =
+            (0..4096.min(whole.len())).step_by(5).chain((whole.len() - 4096..whole.len()).step_by(7));
+        for place in places {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 0x2a;
+            let _ = Weights::load(folder_with(&damaged, name).path(), &Device::Cpu);
+        }
+    }
+}
+
+#[test]
+fn a_tensor_with_a_value_that_is_no_number_is_named() {
+    let whole = fs::read(fixtures().join("safetensors/model.safetensors")).unwrap();
+    let mut damaged = whole.clone();
+    let end = damaged.len();
+    damaged[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let message = refused(&damaged, "model.safetensors");
+    assert!(message.starts_with("DIR/model.safetensors: tensor `vision_model."), "{message}");
+    assert!(message.ends_with("holds values that are not finite numbers"), "{message}");
+}
