@@ -9,6 +9,7 @@ pub mod report;
 pub mod analysis;
 pub mod run;
 pub mod lab;
+pub mod hub;
 pub mod train;
 pub mod model;
 pub mod data;

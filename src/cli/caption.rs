@@ -9,7 +9,9 @@ use walkdir::WalkDir;
 use super::arguments::device;
 use super::exit::BadInput;
 use super::output::{self, Format};
-use crate::run::resolve;
+use crate::run::download::fetch_models;
+use crate::run::progress;
+use crate::run::resolve::{self, ResolveError};
 use crate::train::caption::{GenerationOverrides, caption_images};
 use crate::train::open_device;
 
@@ -22,8 +24,8 @@ const IMAGE_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "gif", "webp"];
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The model's folder: a run's best/, or any BLIP captioner in the Hugging Face layout; `lab` is the
-    /// built-in one
+    /// The model's folder: a run's best/, or any BLIP captioner in the Hugging Face layout; a hub id, which
+    /// is downloaded; or `lab`, the built-in one
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Images, and folders to look for images in
@@ -73,7 +75,7 @@ Examples:
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let images = find_images(&args.images)?;
-    let model = resolve::model_folder(&args.model.to_string_lossy(), Path::new("runs"))?;
+    let model = model_folder(&args.model.to_string_lossy())?;
     let (device, _) =
         open_device(&args.device).context(BadInput(format!("cannot use --device {}", args.device)))?;
     let rows = caption_images(&model, &images, &overrides(&args.generation), &device)
@@ -87,6 +89,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder of the model, which is downloaded where its name is a hub id.
+fn model_folder(name: &str) -> anyhow::Result<PathBuf> {
+    let runs = Path::new("runs");
+    match resolve::model_folder(name, runs) {
+        Err(ResolveError::NotFetched { id }) => {
+            fetch_models(&[id], progress::for_standard_error().as_mut(), &|| false)?;
+            Ok(resolve::model_folder(name, runs)?)
+        }
+        found => Ok(found?),
+    }
 }
 
 fn overrides(flags: &GenerationFlags) -> GenerationOverrides {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::output;
 use crate::data::DataError;
 use crate::data::captions::CaptionsError;
+use crate::hub::HubError;
 use crate::lab::study::StudyError;
 use crate::plan::PlanError;
 use crate::record::store::StoreError;
@@ -78,6 +79,7 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<DataError>()
         || cause.is::<CaptionsError>()
         || cause.is::<ExecuteError>()
+        || cause.downcast_ref::<HubError>().is_some_and(HubError::is_about_input)
         || matches!(cause.downcast_ref(), Some(StoreError::Broken { .. } | StoreError::NoFolder { .. }))
         || matches!(cause.downcast_ref(), Some(StudyError::Occupied { .. }))
         || cause.downcast_ref::<PreflightError>().is_some_and(|error| error.is_bad_input)

@@ -2,9 +2,10 @@
 //! in folders are. Neither weights nor images are read; what cannot be learned is left open.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::captions::read_captions;
+use crate::hub::{Hub, HubId};
 use crate::lab::study;
 use crate::plan::Facts;
 use crate::record::RunSpec;
@@ -45,9 +46,15 @@ fn examples_in(files: &DataFiles) -> Option<usize> {
 }
 
 fn architecture(model: &str) -> Option<Architecture> {
-    let config = Path::new(model).join("config.json");
+    let config = model_folder(model)?.join("config.json");
     let is_small = fs::metadata(&config).is_ok_and(|metadata| metadata.len() <= MAX_CONFIG_BYTES);
     Architecture::from_config(&is_small.then(|| fs::read_to_string(&config).ok())??).ok()
+}
+
+/// A folder, or where a model of the hub lies in the cache.
+fn model_folder(model: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(model);
+    if folder.is_dir() { Some(folder) } else { Hub::from_env().ok()?.cached(&HubId::parse(model)?) }
 }
 
 #[cfg(test)]

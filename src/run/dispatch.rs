@@ -24,6 +24,11 @@ impl Inbox {
         let (sender, receiver) = mpsc::channel();
         Self { sender, receiver }
     }
+
+    /// Whether the user has asked to stop, outside of the dispatcher. Forgets what else was there.
+    pub fn was_interrupted(&self) -> bool {
+        self.receiver.try_iter().any(|message| matches!(message, Message::Interrupted))
+    }
 }
 
 impl Default for Inbox {

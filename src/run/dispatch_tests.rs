@@ -196,6 +196,7 @@ impl Progress for Watch {
     }
     fn ended(&mut self, _: usize, _: &Task, _: &Ended) {}
     fn cut_off(&mut self, _: usize, _: &Task) {}
+    fn downloading(&mut self, _: &crate::hub::Download) {}
     fn note(&mut self, text: &str) {
         if self.twice && text.starts_with("stopping") {
             self.inbox.send(Message::Interrupted).unwrap();

@@ -7,6 +7,7 @@ use anyhow::Context;
 use thiserror::Error;
 
 use super::dispatch::{Inbox, dispatch};
+use super::download::fetch_models;
 use super::inputs::{self, Checked};
 use super::label::{has_several_seeds, label};
 use super::launcher::Task;
@@ -19,6 +20,7 @@ use super::resources;
 use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
 use super::survey::{Survey, survey};
+use crate::hub::HubError;
 use crate::record::recipe::{DataSource, Kind};
 use crate::record::store::StoreError;
 use crate::record::{RunSpec, Store, SweepDir};
@@ -70,6 +72,10 @@ pub fn execute(
     let checked = inputs::check(&survey.missing, &options.runs)?;
     for warning in &checked.warnings {
         progress.note(&format!("warning: {warning}"));
+    }
+    match fetch_models(&checked.to_fetch, progress, &|| inbox.was_interrupted()) {
+        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, true)),
+        fetched => fetched?,
     }
     let processes = processes(options)?;
     let measured = match trial(&survey.missing, &processes, options, &inbox)? {

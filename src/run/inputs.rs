@@ -8,8 +8,9 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::launcher::Task;
-use super::resolve;
+use super::resolve::{self, ResolveError};
 use crate::data::Dataset;
+use crate::hub::HubId;
 use crate::record::recipe::{DataFiles, DataSource};
 
 /// Everything that is wrong with the inputs.
@@ -25,6 +26,8 @@ pub struct InputsError {
 pub struct Checked {
     /// What is doubtful but usable.
     pub warnings: Vec<String>,
+    /// Models that have to be downloaded first.
+    pub to_fetch: Vec<HubId>,
     /// Training examples of each data set.
     examples: Vec<(DataSource, usize)>,
 }
@@ -44,7 +47,11 @@ pub fn check(tasks: &[Task], runs: &Path) -> Result<Checked, InputsError> {
     let mut problems = Vec::new();
     let models: BTreeSet<&str> = tasks.iter().map(|task| task.spec.recipe.model.as_str()).collect();
     for model in models {
-        problems.extend(resolve::resolve_model(model, runs).err().map(|error| error.to_string()));
+        match resolve::resolve_model(model, runs) {
+            Ok(_) => {}
+            Err(ResolveError::NotFetched { id }) => checked.to_fetch.push(id),
+            Err(error) => problems.push(error.to_string()),
+        }
     }
     for Task { spec, .. } in tasks {
         let source = &spec.recipe.data;
@@ -97,8 +104,12 @@ mod tests {
             spec.recipe.data = DataSource::Files(Box::new(files));
             task(folder.path(), spec)
         };
-        let tasks =
-            [with("no/such/model", "a.json"), with("gone", "a.json"), with("no/such/model", "b.json")];
+        let tasks = [
+            with("no/such/model", "a.json"),
+            with("gone", "a.json"),
+            with("no/such/model", "b.json"),
+            with("owner/model", "a.json"),
+        ];
         let message = check(&tasks, folder.path()).unwrap_err().to_string();
         for part in ["`no/such/model`", "`gone`", "a.json", "b.json"] {
             assert!(message.contains(part), "{part} is not in\n{message}");

@@ -1,11 +1,11 @@
 //! The executor: runs what is missing of a plan, each run in a process of its own.
 //!
-//! [`execute::execute`] reads like the story: see what is missing, check the inputs, try one step, freeze
-//! the plan, share the machine out, dispatch. The parent never trains. A run's process ([`worker`]) appends to its own journal and
+//! [`execute::execute`] reads like the story: see what is missing, check the inputs, download models, try one step, freeze the plan, share the machine out, dispatch. The parent never trains. A run's process ([`worker`]) appends to its own journal and
 //! says the same lines on its standard output; the parent only listens, and what it knows of a run after all is what
 //! the journal says. The seam between the two is [`launcher::Launcher`].
 
 pub mod dispatch;
+pub mod download;
 mod ending;
 pub mod execute;
 pub mod inputs;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use thiserror::Error;
 
 use super::dispatch::Inbox;
-use super::launcher::{Message, Task};
+use super::launcher::Task;
 use super::process::Processes;
 use crate::record::recipe::Kind;
 use crate::train::Preflight;
@@ -65,7 +65,7 @@ pub fn try_one_step(task: &Task, processes: &Processes, inbox: &Inbox) -> anyhow
             }
             // A Ctrl-C at the terminal reaches the child as well; its end is no failure then.
             thread::sleep(POLL);
-            if was_interrupted(inbox) {
+            if inbox.was_interrupted() {
                 return Ok(Trial::Interrupted);
             }
             let words = errors.join().unwrap_or_default().trim_end().to_owned();
@@ -74,16 +74,12 @@ pub fn try_one_step(task: &Task, processes: &Processes, inbox: &Inbox) -> anyhow
             let label = super::label::label(&task.spec, false);
             return Err(PreflightError { run: task.spec.id.clone(), label, words, is_bad_input }.into());
         }
-        if was_interrupted(inbox) {
+        if inbox.was_interrupted() {
             stop(&mut child);
             return Ok(Trial::Interrupted);
         }
         thread::sleep(POLL);
     }
-}
-
-fn was_interrupted(inbox: &Inbox) -> bool {
-    inbox.receiver.try_iter().any(|message| matches!(message, Message::Interrupted))
 }
 
 fn stop(child: &mut Child) {

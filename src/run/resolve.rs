@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::hub::{Hub, HubError, HubId};
 use crate::lab;
 use crate::lab::study::{self, StudyError};
+use crate::model::{WeightsError, weight_files};
 use crate::record::RunSpec;
 use crate::record::recipe::{DataFiles, DataSource, Recipe, Split, Validation};
 use crate::train::Inputs;
@@ -21,13 +23,19 @@ const NO_MODEL: &str = "none";
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "model: `{name}` looks like a hub id, and models are not fetched from the hub yet\nhint: download its files (config.json, model.safetensors, tokenizer.json, preprocessor_config.json) and name their folder: `model=FOLDER`"
+        "model: `{id}` has not been downloaded from the hub\nhint: `sweep run` and `sweep caption` download it"
     )]
-    OnTheHub { name: String },
-    #[error("model: `{name}` is neither a built-in model (`{BUILT_IN}`) nor a folder")]
+    NotFetched { id: HubId },
+    #[error(
+        "model: `{name}` is neither a built-in model (`{BUILT_IN}`), nor a folder, nor a hub id (`owner/name`)"
+    )]
     NoSuchModel { name: String },
     #[error("model: {}: no {file}; a model's folder holds config.json, the weights and the tokenizer", folder.display())]
     Incomplete { folder: PathBuf, file: &'static str },
+    #[error("model: {0}")]
+    Weights(WeightsError),
+    #[error("model: {0}")]
+    Hub(#[from] HubError),
     #[error("data: `{name}` is no built-in data set; there is `{BUILT_IN}`")]
     NoSuchData { name: String },
     #[error(transparent)]
@@ -57,7 +65,7 @@ pub fn resolve_model(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
     model_folder(if name == NO_MODEL { BUILT_IN } else { name }, runs)
 }
 
-/// The folder of a model that the user names.
+/// The folder of a model that the user names. A model of the hub is looked for in the cache; nothing is downloaded.
 pub fn model_folder(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
     if name == BUILT_IN {
         return Ok(written_study(runs)?.join(study::MODEL_FOLDER));
@@ -67,33 +75,19 @@ pub fn model_folder(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
         check_model_folder(&folder)?;
         return Ok(folder);
     }
-    Err(if looks_like_hub_id(name) {
-        ResolveError::OnTheHub { name: name.to_owned() }
-    } else {
-        ResolveError::NoSuchModel { name: name.to_owned() }
-    })
+    let id = HubId::parse(name).ok_or_else(|| ResolveError::NoSuchModel { name: name.to_owned() })?;
+    Hub::from_env()?.cached(&id).ok_or(ResolveError::NotFetched { id })
 }
 
 /// Whether the files without which no model loads are there. What they hold is seen when it is loaded.
 fn check_model_folder(folder: &Path) -> Result<(), ResolveError> {
-    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
-        if !folder.join(file).is_file() {
-            return Err(ResolveError::Incomplete { folder: folder.to_owned(), file });
-        }
+    let lacks = |file: &str| !folder.join(file).is_file();
+    let incomplete = |file| Err(ResolveError::Incomplete { folder: folder.to_owned(), file });
+    if lacks("config.json") {
+        return incomplete("config.json");
     }
-    Ok(())
-}
-
-/// `owner/name`, perhaps with a revision; a path would begin or go on otherwise.
-fn looks_like_hub_id(name: &str) -> bool {
-    let is_plain = |part: &str| {
-        part.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/".contains(c))
-    };
-    match name.split_once('@').map_or(name, |(id, _)| id).split('/').collect::<Vec<_>>().as_slice() {
-        [owner, model] => is_plain(owner) && is_plain(model),
-        _ => false,
-    }
+    weight_files::find(folder).map_err(ResolveError::Weights)?;
+    if lacks("tokenizer.json") { incomplete("tokenizer.json") } else { Ok(()) }
 }
 
 /// The files of the data that a recipe names.
@@ -160,8 +154,10 @@ mod tests {
 
     #[test]
     fn a_hub_id_is_told_from_a_folder_that_is_not_there() {
-        assert!(message("Salesforce/blip-image-captioning-base").contains("hub id"));
-        assert!(message("Salesforce/blip-image-captioning-base@main").contains("hub id"));
+        assert!(message("no-such-owner/no-such-model").contains("has not been downloaded"));
+        assert!(
+            message("no-such-owner/no-such-model@v1").contains("`no-such-owner/no-such-model@v1` has not")
+        );
         for folder in ["./models/blip", "/models/blip", "models/a/b", "blip", "../x"] {
             assert!(message(folder).contains("neither a built-in model"), "{folder}");
         }
@@ -173,8 +169,8 @@ mod tests {
         let name = folder.path().to_string_lossy().into_owned();
         assert!(message(&name).contains("no config.json;"));
         std::fs::write(folder.path().join("config.json"), "{}").unwrap();
-        assert!(message(&name).contains("no model.safetensors;"));
-        std::fs::write(folder.path().join("model.safetensors"), "").unwrap();
+        assert!(message(&name).contains("no model weights"));
+        std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
         assert!(message(&name).contains("no tokenizer.json;"));
         std::fs::write(folder.path().join("tokenizer.json"), "").unwrap();
         assert_eq!(resolve_model(&name, Path::new("runs")).unwrap(), folder.path());

@@ -223,13 +223,12 @@ fn a_model_that_is_not_here_is_refused_with_a_way_out() {
     assert_snapshot!(workdir.sweep("run s.yaml model=Salesforce/blip-image-captioning-base"), @r"
     exit 2
     --- stderr
-    error: model: `Salesforce/blip-image-captioning-base` looks like a hub id, and models are not fetched from the hub yet
-    hint: download its files (config.json, model.safetensors, tokenizer.json, preprocessor_config.json) and name their folder: `model=FOLDER`
+    error: `Salesforce/blip-image-captioning-base` is no folder here and not in the cache [DIR]/hf/hub, and HF_HUB_OFFLINE forbids looking for it on the hub
     ");
     assert_snapshot!(workdir.sweep("run s.yaml model=models/blip/mine"), @r"
     exit 2
     --- stderr
-    error: model: `models/blip/mine` is neither a built-in model (`lab`) nor a folder
+    error: model: `models/blip/mine` is neither a built-in model (`lab`), nor a folder, nor a hub id (`owner/name`)
     ");
 }
 
@@ -316,7 +315,7 @@ fn captioning_needs_a_model_and_images() {
     assert_snapshot!(workdir.sweep("caption --model none x.png"), @r"
     exit 2
     --- stderr
-    error: model: `none` is neither a built-in model (`lab`) nor a folder
+    error: model: `none` is neither a built-in model (`lab`), nor a folder, nor a hub id (`owner/name`)
     ");
     assert_snapshot!(workdir.sweep("caption --model empty x.png"), @r"
     exit 2

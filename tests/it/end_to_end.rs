@@ -26,7 +26,7 @@ generation: {max_length: 16, num_beams: 2}
 ";
 
 /// A folder with the study, a small cut of its captions, and the sweep file.
-fn prepared() -> Workdir {
+pub fn prepared() -> Workdir {
     let workdir = Workdir::new();
     assert!(workdir.sweep("lab study").starts_with("exit 0\n"));
     for (split, count) in [("train", 16), ("validation", 4), ("test", 6)] {

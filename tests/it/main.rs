@@ -6,6 +6,8 @@ mod end_to_end;
 mod full_size;
 mod generation;
 mod gradients;
+mod hub;
+mod hub_server;
 mod lab;
 mod optimizer_steps;
 mod plan;

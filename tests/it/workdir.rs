@@ -29,6 +29,8 @@ impl Workdir {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sweep"));
         command.args(arguments.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
         command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
+        // No test reaches the hub or the user's cache.
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", self.path().join("hf")).env_remove("HF_HUB_CACHE");
         command
     }
 

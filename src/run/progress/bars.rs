@@ -6,7 +6,9 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::clock::Clock;
+use super::transfer::Transfer;
 use super::{Progress, Sweep, words};
+use crate::hub::Download;
 use crate::record::Event;
 use crate::record::event::{Ended, Evaluated};
 use crate::run::launcher::Task;
@@ -22,6 +24,9 @@ pub struct Bars {
     sweep: Option<Sweep>,
     clock: Clock,
     failed: usize,
+    transfer: Transfer,
+    /// That of the file being downloaded.
+    download: Option<ProgressBar>,
 }
 
 struct RunBar {
@@ -39,6 +44,8 @@ impl Bars {
             sweep: None,
             clock: Clock::new(&[]),
             failed: 0,
+            transfer: Transfer::new(),
+            download: None,
         }
     }
 
@@ -70,6 +77,13 @@ impl Bars {
         self.whole.set_message(format!("{failed}{}", words::left(self.clock.left())));
     }
 
+    fn end_download(&mut self) {
+        if let Some(bar) = self.download.take() {
+            bar.finish_and_clear();
+            self.area.remove(&bar);
+        }
+    }
+
     fn show_evaluation(&mut self, index: usize, task: &Task, evaluated: &Evaluated) {
         let Some(run) = self.runs.get_mut(&index) else { return };
         let epochs = task.spec.recipe.training.epochs;
@@ -88,6 +102,7 @@ impl Default for Bars {
 
 impl Progress for Bars {
     fn planned(&mut self, sweep: &Sweep) {
+        self.end_download();
         self.clock = Clock::new(&sweep.weights);
         self.whole = self.area.add(ProgressBar::new(sweep.runs as u64));
         self.whole.set_style(style("{prefix} {wide_bar} {pos}/{len} runs{msg}"));
@@ -147,6 +162,24 @@ impl Progress for Bars {
         self.close(index, &line);
     }
 
+    fn downloading(&mut self, download: &Download) {
+        match (self.transfer.hear(download), download) {
+            (Some(line), Download::Waiting | Download::Retrying(_)) => self.note(&line),
+            _ => {}
+        }
+        let bar = self.download.get_or_insert_with(|| {
+            let bar = self.area.add(ProgressBar::new(0));
+            bar.set_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left"));
+            bar
+        });
+        if let Download::File { .. } = download {
+            bar.set_message(self.transfer.name.clone());
+            bar.set_length(self.transfer.bytes);
+            bar.reset_eta();
+        }
+        bar.set_position(self.transfer.done);
+    }
+
     fn note(&mut self, text: &str) {
         let _ = self.area.println(text);
     }
@@ -154,6 +187,7 @@ impl Progress for Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
+        self.end_download();
         self.whole.finish_and_clear();
     }
 }

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
+use super::transfer::Transfer;
 use super::{Progress, Sweep, words};
+use crate::hub::Download;
 use crate::record::event::{Ended, Step};
 use crate::record::{Event, Status};
 use crate::run::launcher::Task;
@@ -20,11 +22,13 @@ pub struct Lines<W: Write> {
     clock: Clock,
     spoke: BTreeMap<usize, Instant>,
     ended: usize,
+    transfer: Transfer,
 }
 
 impl<W: Write> Lines<W> {
     pub fn new(out: W) -> Self {
-        Self { out, sweep: None, clock: Clock::new(&[]), spoke: BTreeMap::new(), ended: 0 }
+        let (clock, transfer) = (Clock::new(&[]), Transfer::new());
+        Self { out, sweep: None, clock, spoke: BTreeMap::new(), ended: 0, transfer }
     }
 
     fn say(&mut self, index: usize, task: &Task, text: &str) {
@@ -84,6 +88,12 @@ impl<W: Write> Progress for Lines<W> {
 
     fn cut_off(&mut self, index: usize, task: &Task) {
         self.say(index, task, "killed");
+    }
+
+    fn downloading(&mut self, download: &Download) {
+        if let Some(line) = self.transfer.hear(download) {
+            self.note(&line);
+        }
     }
 
     fn note(&mut self, text: &str) {

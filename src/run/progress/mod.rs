@@ -5,11 +5,13 @@
 mod bars;
 mod clock;
 mod lines;
+mod transfer;
 mod words;
 
 use std::io::IsTerminal;
 
 use super::launcher::Task;
+use crate::hub::Download;
 use crate::record::Event;
 use crate::record::event::Ended;
 
@@ -26,6 +28,8 @@ pub trait Progress {
     fn ended(&mut self, index: usize, task: &Task, ended: &Ended);
     /// The run was killed and left no end.
     fn cut_off(&mut self, index: usize, task: &Task);
+    /// How far the download of a model is.
+    fn downloading(&mut self, download: &Download);
     /// Something else that the user should know.
     fn note(&mut self, text: &str);
 }
