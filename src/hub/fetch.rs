@@ -246,13 +246,8 @@ impl<'a> Job<'a> {
             fs::create_dir_all(folder)?;
         }
         if !pointer.exists() {
-            #[cfg(unix)]
-            std::os::unix::fs::symlink(Path::new("../../blobs").join(metadata.etag()), pointer)?;
-            #[cfg(not(unix))]
-            fs::copy(blob, pointer)?;
+            place(blob, pointer)?;
         }
-        // Only a system without links needs to know where the file is.
-        let _ = blob;
         self.cache.create_ref(metadata.commit_hash())
     }
 
@@ -280,6 +275,18 @@ impl<'a> Job<'a> {
         // Whoever watched may have given up.
         let _ = self.notes.send(Note::Heard(download));
     }
+}
+
+/// Puts a file of the cache into a snapshot: by a link, where the system has links for everybody.
+fn place(blob: &Path, pointer: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    let placed = {
+        let name = blob.file_name().unwrap_or_default();
+        std::os::unix::fs::symlink(Path::new("../../blobs").join(name), pointer)
+    };
+    #[cfg(not(unix))]
+    let placed = fs::copy(blob, pointer).map(drop);
+    placed
 }
 
 fn unreachable(hub: &Hub, id: &HubId, reason: String) -> HubError {

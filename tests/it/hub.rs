@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::end_to_end;
 use crate::hub_server::{COMMIT, Faults, HubServer};
@@ -139,6 +139,19 @@ fn a_file_that_arrives_damaged_is_fetched_again_and_never_used() {
     assert!(errors.contains("model.safetensors arrived damaged, twice: its checksum is "), "{errors}");
     let sizes = fs::read_dir(blobs(&workdir)).unwrap().flatten().map(|blob| blob.metadata().unwrap().len());
     assert!(sizes.into_iter().all(|size| size < CUT as u64), "the damaged file is gone");
+}
+
+#[test]
+fn two_commands_that_need_the_same_model_both_get_it() {
+    let (workdir, hub) = stage();
+    let children: Vec<_> = (0..2)
+        .map(|_| command(&workdir, &hub, &caption(ID)).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
+    let wanted = expected(&workdir, &hub);
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), wanted);
+    }
 }
 
 #[test]
