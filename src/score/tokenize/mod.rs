@@ -1,9 +1,12 @@
 //! How captions become words, one file per set of rules.
 
 mod alphanumeric;
+mod automaton;
+mod pattern;
 mod penn;
-mod penn_symbols;
-mod penn_words;
+mod penn_characters;
+mod penn_names;
+mod penn_rules;
 mod whitespace;
 
 pub use alphanumeric::alphanumeric_words;
