@@ -1,7 +1,13 @@
 //! Comparison with the Python packages, on the fixtures of `tests/reference/scores.py`.
+//!
+//! The environment variable `SWEEP_SCORE_FIXTURES` names another folder that the script wrote, with another seed.
 
-use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::porter::stem;
 use super::scores::{Item, Scores, score};
@@ -35,8 +41,12 @@ struct Expected {
     per_bleu: Vec<[f64; 4]>,
 }
 
-fn sets() -> Vec<Set> {
-    serde_json::from_str(include_str!("../../tests/fixtures/scores/sets.json")).unwrap()
+fn fixture<T: DeserializeOwned>(name: &str) -> T {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/scores");
+    let folder = std::env::var_os("SWEEP_SCORE_FIXTURES").map_or_else(|| committed.into(), PathBuf::from);
+    let path = folder.join(name);
+    let file = std::fs::File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_reader(GzDecoder::new(file)).unwrap()
 }
 
 fn score_set(set: &Set, convention: Convention) -> Scores {
@@ -45,31 +55,49 @@ fn score_set(set: &Set, convention: Convention) -> Scores {
     score(convention, &items)
 }
 
-fn assert_equal(what: &str, ours: f64, theirs: f64) {
-    assert!((ours - theirs).abs() < 1e-9, "{what}: {ours} instead of {theirs}");
+/// The largest difference so far, and what must not differ by more than 1e-9.
+struct Comparison {
+    worst: f64,
+}
+
+impl Comparison {
+    fn equal(&mut self, what: &str, ours: f64, theirs: f64) {
+        let difference = (ours - theirs).abs();
+        assert!(difference < 1e-9, "{what}: {ours} instead of {theirs}");
+        self.worst = self.worst.max(difference);
+    }
 }
 
 fn compare(convention: Convention, expected: fn(&Set) -> &Expected) {
-    for set in sets() {
-        let (scores, expected) = (score_set(&set, convention), expected(&set));
-        let name = &set.name;
-        assert_eq!(scores.n, set.items.len());
-        assert_eq!(scores.per_image.len(), expected.per_meteor.len());
+    let sets: Vec<Set> = fixture("sets.json.gz");
+    let mut comparison = Comparison { worst: 0.0 };
+    let mut images = 0;
+    for set in &sets {
+        let (scores, expected, name) = (score_set(set, convention), expected(set), &set.name);
+        assert_eq!((scores.n, scores.per_image.len()), (set.items.len(), expected.per_meteor.len()));
+        images += scores.n;
         for (i, image) in scores.per_image.iter().enumerate() {
-            assert_equal(&format!("{name}[{i}] rouge_l"), image.rouge_l, expected.per_rouge_l[i]);
-            assert_equal(&format!("{name}[{i}] cider_d"), image.cider_d, expected.per_cider_d[i]);
-            assert_equal(&format!("{name}[{i}] meteor"), image.meteor, expected.per_meteor[i]);
+            let what = |metric: &str| format!("{name}[{i}] {metric} of {:?}", set.items[i].caption);
+            comparison.equal(&what("rouge_l"), image.rouge_l, expected.per_rouge_l[i]);
+            comparison.equal(&what("cider_d"), image.cider_d, expected.per_cider_d[i]);
+            comparison.equal(&what("meteor"), image.meteor, expected.per_meteor[i]);
             for n in 0..4 {
-                assert_equal(&format!("{name}[{i}] bleu_{}", n + 1), image.bleu[n], expected.per_bleu[i][n]);
+                comparison.equal(&what(&format!("bleu_{}", n + 1)), image.bleu[n], expected.per_bleu[i][n]);
             }
         }
-        assert_equal(&format!("{name} meteor"), scores.meteor, expected.meteor);
-        assert_equal(&format!("{name} rouge_l"), scores.rouge_l, expected.rouge_l);
-        assert_equal(&format!("{name} cider_d"), scores.cider_d, expected.cider_d);
+        comparison.equal(&format!("{name} meteor"), scores.meteor, expected.meteor);
+        comparison.equal(&format!("{name} rouge_l"), scores.rouge_l, expected.rouge_l);
+        comparison.equal(&format!("{name} cider_d"), scores.cider_d, expected.cider_d);
         for n in 0..4 {
-            assert_equal(&format!("{name} bleu_{}", n + 1), scores.bleu[n], expected.bleu[n]);
+            comparison.equal(&format!("{name} bleu_{}", n + 1), scores.bleu[n], expected.bleu[n]);
         }
     }
+    assert!(images > 2000, "{images}");
+    println!(
+        "{convention:?}: {images} images in {} sets, worst difference {:e}",
+        sets.len(),
+        comparison.worst
+    );
 }
 
 #[test]
@@ -84,9 +112,8 @@ fn the_coco_convention_equals_pycocoevalcap_and_nltk_on_stanfords_tokens() {
 
 #[test]
 fn stems_equal_nltks() {
-    let stems: BTreeMap<String, String> =
-        serde_json::from_str(include_str!("../../tests/fixtures/scores/stems.json")).unwrap();
-    assert!(stems.len() > 1000);
+    let stems: BTreeMap<String, String> = fixture("stems.json.gz");
+    assert!(stems.len() > 4000);
     for (word, expected) in stems {
         assert_eq!(stem(&word), expected, "{word}");
     }
@@ -94,9 +121,8 @@ fn stems_equal_nltks() {
 
 #[test]
 fn synonyms_equal_nltks() {
-    let words: BTreeMap<String, Vec<String>> =
-        serde_json::from_str(include_str!("../../tests/fixtures/scores/synonyms.json")).unwrap();
-    assert!(words.values().filter(|names| !names.is_empty()).count() > 300);
+    let words: BTreeMap<String, Vec<String>> = fixture("synonyms.json.gz");
+    assert!(words.values().filter(|names| !names.is_empty()).count() > 2000);
     for (word, expected) in words {
         assert!(
             synonyms(&word).iter().eq(expected.iter()),
@@ -108,8 +134,8 @@ fn synonyms_equal_nltks() {
 
 #[test]
 fn words_of_odd_texts_equal_stanfords() {
-    let texts: Vec<(String, String)> =
-        serde_json::from_str(include_str!("../../tests/fixtures/scores/penn.json")).unwrap();
+    let texts: Vec<(String, String)> = fixture("penn.json.gz");
+    assert!(texts.len() > 14_000);
     for (text, expected) in texts {
         assert_eq!(penn_tokens(&text).join(" "), expected, "{text}");
     }

@@ -114,6 +114,6 @@ pub const RULES: &[Rule] = &[
     rule_before("'", r"[A-Za-z][^ \t\n\r\u{a0}]", Form::As("`")),
     rule("{contracted}|{not}", Form::Quotes),
     rule(r"''|{apostrophe}|[`\u{91}-\u{94}\u{ab}\u{bb}\u{2018}-\u{201f}\u{2039}\u{203a}]{1,2}", Form::Quotes),
-    rule(r"[+&~\^|\\]|{symbol}", Form::Plain),
+    rule(r"[%+&~\^|\\]|{symbol}", Form::Plain),
     rule(r"[\u{0}\u{200b}\u{200e}\u{200f}\u{feff}]|{gap}+|&nbsp;", Form::Nothing),
 ];
