@@ -1,7 +1,9 @@
 //! BLEU (Papineni et al., 2002) as pycocoevalcap computes it, with the reference of the closest length.
 
+use std::cmp::Reverse;
+
 use super::corpus::Image;
-use super::ngrams::{LONGEST, count_ngrams, count_of};
+use super::ngrams::{LONGEST, NgramCounts, count_ngrams, count_of};
 
 /// The counts that BLEU is made of. Those of a set are the sums over its images.
 #[derive(Default, Clone, Copy)]
@@ -17,15 +19,12 @@ impl BleuCounts {
     /// Counts one image. Without references nothing is correct.
     pub fn of(image: &Image) -> Self {
         let length = image.caption.len();
-        let references: Vec<_> = image.references.iter().map(|words| count_ngrams(words)).collect();
+        let most = most_in_one(image);
         let caption = count_ngrams(&image.caption);
         let correct = std::array::from_fn(|n| {
-            let clipped = caption.get(n).into_iter().flatten().map(|&(ngram, count)| {
-                let in_references = references.iter().filter_map(|counts| counts.get(n));
-                let most = in_references.map(|counts| count_of(counts, ngram)).max();
-                count.min(most.unwrap_or(0)) as usize
-            });
-            clipped.sum()
+            let most = most.get(n).map_or(&[][..], Vec::as_slice);
+            let ngrams = caption.get(n).into_iter().flatten();
+            ngrams.map(|&(ngram, count)| count.min(count_of(most, ngram)) as usize).sum()
         });
         let lengths = image.references.iter().map(Vec::len);
         let closest = lengths.min_by_key(|&reference| (reference.abs_diff(length), reference));
@@ -64,6 +63,19 @@ impl BleuCounts {
         }
         scores
     }
+}
+
+/// How often each sequence occurs in the reference that has it most often.
+fn most_in_one(image: &Image) -> NgramCounts {
+    let mut all = NgramCounts::default();
+    for reference in &image.references {
+        all.iter_mut().zip(count_ngrams(reference)).for_each(|(all, counts)| all.extend(counts));
+    }
+    for counts in &mut all {
+        counts.sort_unstable_by_key(|&(ngram, count)| (ngram, Reverse(count)));
+        counts.dedup_by_key(|&mut (ngram, _)| ngram);
+    }
+    all
 }
 
 fn sum(a: [usize; LONGEST], b: [usize; LONGEST]) -> [usize; LONGEST] {

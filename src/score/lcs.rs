@@ -5,33 +5,35 @@
 
 use super::corpus::WordId;
 
-/// A sequence prepared for comparison with many others.
+/// A sequence prepared for comparison with many others. Its size is in proportion to the sequence's.
 pub struct Pattern {
     length: usize,
-    blocks: usize,
-    /// The row of each word's masks, by word; 0 for words that do not occur. As long as the largest word.
-    rows: Vec<u32>,
-    /// `blocks` numbers for each row: the positions where its word stands.
-    masks: Vec<u64>,
+    /// For each word and block of 64 positions that has it, the positions in the block; ascending.
+    masks: Vec<Mask>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Mask {
+    word: WordId,
+    block: u32,
+    positions: u64,
 }
 
 impl Pattern {
     pub fn new(sequence: &[WordId]) -> Self {
-        let blocks = sequence.len().div_ceil(64);
-        let largest = sequence.iter().max().map_or(0, |&word| word as usize + 1);
-        let mut rows = vec![0; largest];
-        let mut masks = vec![0; blocks];
-        for (position, &word) in sequence.iter().enumerate() {
-            let Some(row) = rows.get_mut(word as usize) else { continue };
-            if *row == 0 {
-                *row = (masks.len() / blocks) as u32;
-                masks.resize(masks.len() + blocks, 0);
-            }
-            if let Some(mask) = masks.get_mut(*row as usize * blocks + position / 64) {
-                *mask |= 1 << (position % 64);
-            }
-        }
-        Self { length: sequence.len(), blocks, rows, masks }
+        let single = |(position, &word): (usize, &WordId)| Mask {
+            word,
+            block: (position / 64) as u32,
+            positions: 1 << (position % 64),
+        };
+        let mut masks: Vec<Mask> = sequence.iter().enumerate().map(single).collect();
+        masks.sort_unstable();
+        masks.dedup_by(|next, kept| {
+            let is_same = (next.word, next.block) == (kept.word, kept.block);
+            kept.positions |= if is_same { next.positions } else { 0 };
+            is_same
+        });
+        Self { length: sequence.len(), masks }
     }
 
     /// The length of the prepared sequence.
@@ -41,24 +43,40 @@ impl Pattern {
 
     /// The length of the longest common subsequence with another sequence.
     pub fn common(&self, sequence: &[WordId]) -> usize {
-        let mut state = vec![u64::MAX; self.blocks];
-        for word in sequence {
-            let row = self.rows.get(*word as usize).copied().unwrap_or(0) as usize;
-            if row == 0 {
-                continue;
+        let mut state = vec![u64::MAX; self.length.div_ceil(64)];
+        for &word in sequence {
+            let first = self.masks.partition_point(|mask| mask.word < word);
+            let masks = self.masks.get(first..).unwrap_or_default().iter();
+            let (mut carry, mut next) = (false, 0);
+            for mask in masks.take_while(|mask| mask.word == word) {
+                let block = mask.block as usize;
+                carry = carry && carry_over(state.get_mut(next..block));
+                if let Some(bits) = state.get_mut(block) {
+                    let (sum, first) = bits.overflowing_add(*bits & mask.positions);
+                    let (sum, second) = sum.overflowing_add(u64::from(carry));
+                    *bits = sum | (*bits & !mask.positions);
+                    carry = first || second;
+                }
+                next = block + 1;
             }
-            let masks = self.masks.get(row * self.blocks..).unwrap_or_default();
-            let mut carry = false;
-            for (block, &mask) in state.iter_mut().zip(masks) {
-                let matched = *block & mask;
-                let (sum, first) = block.overflowing_add(matched);
-                let (sum, second) = sum.overflowing_add(u64::from(carry));
-                carry = first || second;
-                *block = sum | (*block & !mask);
+            if carry {
+                carry_over(state.get_mut(next..));
             }
         }
         // Bits beyond the pattern stay set, so every cleared bit is one word of the subsequence.
         state.iter().map(|block| block.count_zeros() as usize).sum()
+    }
+}
+
+/// Adds a carried bit to blocks that do not have the word; whether it comes out at their end. Blocks that are all
+/// ones pass it on and stay as they are, the first other one keeps it.
+fn carry_over(blocks: Option<&mut [u64]>) -> bool {
+    match blocks.into_iter().flatten().find(|bits| **bits != u64::MAX) {
+        Some(bits) => {
+            *bits |= *bits + 1;
+            false
+        }
+        None => true,
     }
 }
 

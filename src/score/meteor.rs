@@ -65,17 +65,18 @@ impl Meteor {
         (1.0 - GAMMA * fragmentation.powi(BETA)) * mean
     }
 
-    /// Pairs of positions in the caption and the reference, ascending in the caption.
+    /// Pairs of positions in the caption and the reference, ascending in the caption. Takes time in proportion to the
+    /// lengths of the two, so that a book as a caption is no way to stop the program.
     fn align(&self, caption: &[WordId], reference: &[WordId]) -> Vec<(usize, usize)> {
         let mut caption: Vec<Free> = caption.iter().copied().enumerate().collect();
         let mut reference: Vec<Free> = reference.iter().copied().enumerate().collect();
         let mut matches = Vec::new();
-        match_stage(&mut caption, &mut reference, &mut matches, |a, b| a == b);
+        match_stage(&mut caption, &mut reference, &mut matches, |word, places| places.last(word));
         // From here on words are known by their stems, as in NLTK, whose synonyms are those of the stem.
         self.replace_by_stems(&mut caption);
         self.replace_by_stems(&mut reference);
-        match_stage(&mut caption, &mut reference, &mut matches, |a, b| a == b);
-        match_stage(&mut caption, &mut reference, &mut matches, |a, b| self.are_synonyms(a, b));
+        match_stage(&mut caption, &mut reference, &mut matches, |word, places| places.last(word));
+        match_stage(&mut caption, &mut reference, &mut matches, |word, places| self.synonym(word, places));
         matches.sort_unstable();
         matches
     }
@@ -86,9 +87,72 @@ impl Meteor {
         }
     }
 
-    fn are_synonyms(&self, caption: WordId, reference: WordId) -> bool {
-        let synonyms = self.synonyms.get(caption as usize);
-        synonyms.is_some_and(|synonyms| synonyms.binary_search(&reference).is_ok())
+    /// The last free place of a synonym.
+    fn synonym(&self, word: WordId, places: &Places) -> Option<Place> {
+        let synonyms = self.synonyms.get(word as usize)?;
+        if synonyms.len() < places.sorted.len() {
+            synonyms.iter().filter_map(|&synonym| places.last(synonym)).max()
+        } else {
+            let is_synonym = |word: &WordId| synonyms.binary_search(word).is_ok();
+            places.words().filter(is_synonym).filter_map(|synonym| places.last(synonym)).max()
+        }
+    }
+}
+
+/// Where a free word stands in the reference, and in [`Places`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    position: usize,
+    run: usize,
+}
+
+/// The free words of a reference by word, each word's positions ascending: a run.
+struct Places {
+    sorted: Vec<(WordId, usize)>,
+    /// How many of a run are still free, where the run begins; they are its first.
+    free: Vec<usize>,
+}
+
+impl Places {
+    fn new(words: &[Free]) -> Self {
+        let mut sorted: Vec<(WordId, usize)> =
+            words.iter().map(|&(position, word)| (word, position)).collect();
+        sorted.sort_unstable();
+        let runs = sorted.chunk_by(|(a, _), (b, _)| a == b);
+        let free =
+            runs.flat_map(|run| std::iter::once(run.len()).chain(std::iter::repeat_n(0, run.len() - 1)));
+        Self { free: free.collect(), sorted }
+    }
+
+    fn last(&self, word: WordId) -> Option<Place> {
+        let run = self.sorted.partition_point(|&(other, _)| other < word);
+        let last = self.free.get(run)?.checked_sub(1)?;
+        let &(found, position) = self.sorted.get(run + last)?;
+        (found == word).then_some(Place { position, run })
+    }
+
+    fn take(&mut self, place: Place) {
+        if let Some(free) = self.free.get_mut(place.run) {
+            *free -= 1;
+        }
+    }
+
+    fn words(&self) -> impl Iterator<Item = WordId> {
+        self.sorted.chunk_by(|(a, _), (b, _)| a == b).filter_map(|run| Some(run.first()?.0))
+    }
+
+    /// What is still free, in the order of the reference.
+    fn rest(&self) -> Vec<Free> {
+        let runs = self.sorted.chunk_by(|(a, _), (b, _)| a == b);
+        let mut start = 0;
+        let mut rest = Vec::new();
+        for run in runs {
+            let free = self.free.get(start).copied().unwrap_or(0);
+            rest.extend(run.iter().take(free).map(|&(word, position)| (position, word)));
+            start += run.len();
+        }
+        rest.sort_unstable();
+        rest
     }
 }
 
@@ -97,17 +161,28 @@ fn match_stage(
     caption: &mut Vec<Free>,
     reference: &mut Vec<Free>,
     matches: &mut Vec<(usize, usize)>,
-    is_match: impl Fn(WordId, WordId) -> bool,
+    find: impl Fn(WordId, &Places) -> Option<Place>,
 ) {
-    let mut left = Vec::new();
+    if caption.is_empty() || reference.is_empty() {
+        return;
+    }
+    let mut places = Places::new(reference);
+    let before = matches.len();
+    let mut left: Vec<Free> = Vec::new();
     for &(position, word) in caption.iter().rev() {
-        match reference.iter().rposition(|&(_, other)| is_match(word, other)) {
-            Some(index) => matches.push((position, reference.remove(index).0)),
+        match find(word, &places) {
+            Some(place) => {
+                matches.push((position, place.position));
+                places.take(place);
+            }
             None => left.push((position, word)),
         }
     }
-    left.reverse();
-    *caption = left;
+    if matches.len() > before {
+        left.reverse();
+        *caption = left;
+        *reference = places.rest();
+    }
 }
 
 /// How many runs of words the matches form that are adjacent and in the same order in both texts.
@@ -121,7 +196,10 @@ fn chunks(matches: &[(usize, usize)]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::random::Random;
 
     /// The alignment of two texts, and their score.
     fn compare(caption: &str, reference: &str) -> (Vec<(usize, usize)>, f64) {
@@ -145,6 +223,41 @@ mod tests {
         assert_eq!(compare("sleeve", "arm sleeves").0, [(0, 1)]);
         assert_eq!(compare("jumper", "a sweater").0, [(0, 1)]);
         assert_eq!(compare("jumper", "a skirt").0, []);
+    }
+
+    /// The definition word by word, as NLTK has it.
+    fn align_slowly(meteor: &Meteor, caption: &[WordId], reference: &[WordId]) -> Vec<(usize, usize)> {
+        let stem = |word: WordId| meteor.stems[word as usize];
+        let synonyms = |a: WordId, b: WordId| meteor.synonyms[stem(a) as usize].contains(&stem(b));
+        let stages: [&dyn Fn(WordId, WordId) -> bool; 3] =
+            [&|a, b| a == b, &|a, b| stem(a) == stem(b), &|a, b| synonyms(a, b)];
+        let (mut used, mut matches) = (vec![false; reference.len()], BTreeMap::new());
+        for is_match in stages {
+            for i in (0..caption.len()).rev().filter(|i| !matches.contains_key(i)).collect::<Vec<_>>() {
+                let found =
+                    (0..reference.len()).rev().find(|&j| !used[j] && is_match(caption[i], reference[j]));
+                if let Some(j) = found {
+                    used[j] = true;
+                    matches.insert(i, j);
+                }
+            }
+        }
+        matches.into_iter().collect()
+    }
+
+    #[test]
+    fn the_alignment_is_that_of_the_definition() {
+        let words = "shirt shirts dress dresses dressed jumper sweater pullover trouser trousers pants pant the a lady \
+                     woman women ladies hat hats lid picture photo photos image images big large bigger";
+        let mut vocabulary = Vocabulary::default();
+        let ids: Vec<WordId> = words.split_whitespace().map(|word| vocabulary.add(word.to_owned())).collect();
+        let meteor = Meteor::new(&vocabulary);
+        let mut random = Random::new(1, "meteor", &[]);
+        for _ in 0..2000 {
+            let mut draw = || (0..random.below(25)).map(|_| *random.pick(&ids)).collect::<Vec<_>>();
+            let (caption, reference) = (draw(), draw());
+            assert_eq!(meteor.align(&caption, &reference), align_slowly(&meteor, &caption, &reference));
+        }
     }
 
     #[test]
