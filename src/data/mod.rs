@@ -1,14 +1,15 @@
 //! Images and captions from files to plain numbers; nothing here knows a tensor or a model.
 //!
 //! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`mt19937`]
-//! (the seeded split), [`problems`] (all faults in one error). Pictures: [`image_file`] and [`completeness`]
-//! (decoding), [`processor`], [`processor_config`] and [`resample`] (the model's input), [`pixels`] (many at
-//! once). Text: [`tokenizer`], [`batch`].
+//! (the seeded split), [`problems`] (all faults in one error). Pictures: [`image_file`], `decoders` and
+//! [`completeness`] (decoding), [`processor`], [`processor_config`] and [`resample`] (the model's input),
+//! [`pixels`] (many at once). Text: [`tokenizer`], [`batch`].
 
 pub mod batch;
 pub mod captions;
 pub mod completeness;
 pub mod dataset;
+mod decoders;
 pub mod digest;
 pub mod image_file;
 pub mod mt19937;
