@@ -1,7 +1,8 @@
 //! Reads an [`ImageProcessor`] from the files of a model folder.
 //!
-//! A missing key, or one that is null, takes its default; unknown keys are ignored, as in transformers. A
-//! known key that would change the result in a way this program cannot follow is an error.
+//! A missing key takes its default and unknown keys are ignored, as in transformers. A switch that is null is
+//! off there, so it is here; a size, mean or deviation that is null takes its default (transformers 4 says so,
+//! 5 refuses it). A known key that would change the result in a way this program cannot follow is an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,19 +37,18 @@ pub enum ProcessorError {
 
 /// See [`ImageProcessor::load`].
 pub fn load(folder: &Path) -> Result<ImageProcessor, ProcessorError> {
-    let own = folder.join("preprocessor_config.json");
-    if own.exists() {
-        let settings = read_object(&own)?;
-        return Settings::new(&own, &settings).processor();
-    }
+    // The joint file of transformers 5 comes first where it has an image processor, as it does there.
     let joint = folder.join("processor_config.json");
-    if !joint.exists() {
+    if joint.exists()
+        && let Some(Value::Object(settings)) = read_object(&joint)?.get("image_processor")
+    {
+        return Settings::new(&joint, settings).processor();
+    }
+    let own = folder.join("preprocessor_config.json");
+    if !own.exists() {
         return Err(ProcessorError::Missing(folder.to_owned()));
     }
-    match read_object(&joint)?.get("image_processor") {
-        Some(Value::Object(settings)) => Settings::new(&joint, settings).processor(),
-        _ => Err(ProcessorError::Missing(folder.to_owned())),
-    }
+    Settings::new(&own, &read_object(&own)?).processor()
 }
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, ProcessorError> {
@@ -75,6 +75,7 @@ impl<'a> Settings<'a> {
 
     fn processor(&self) -> Result<ImageProcessor, ProcessorError> {
         let default = ImageProcessor::default();
+        self.check_type()?;
         for key in ["do_center_crop", "do_pad"] {
             if self.flag(key, false)? {
                 return Err(self.refused(key, "only false is supported"));
@@ -84,15 +85,19 @@ impl<'a> Settings<'a> {
         // on any other picture where it is false.
         self.flag("do_convert_rgb", true)?;
         let do_resize = self.flag("do_resize", default.do_resize)?;
+        let do_rescale = self.flag("do_rescale", default.do_rescale)?;
         let (height, width) = self.size((default.height, default.width))?;
         if do_resize {
             self.check_filter()?;
+        }
+        if do_rescale && self.keys.get("rescale_factor").is_some_and(Value::is_null) {
+            return Err(self.refused("rescale_factor", "it must be a number above 0"));
         }
         Ok(ImageProcessor {
             do_resize,
             height,
             width,
-            do_rescale: self.flag("do_rescale", default.do_rescale)?,
+            do_rescale,
             rescale_factor: self.factor("rescale_factor", default.rescale_factor)?,
             do_normalize: self.flag("do_normalize", default.do_normalize)?,
             image_mean: self.channels("image_mean", default.image_mean, |_| true)?,
@@ -113,9 +118,23 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// The class decides what the other keys default to and what they mean.
+    fn check_type(&self) -> Result<(), ProcessorError> {
+        const KEYS: [&str; 2] = ["image_processor_type", "feature_extractor_type"];
+        let Some((key, kind)) = KEYS.into_iter().find_map(|key| Some((key, self.value(key)?))) else {
+            return Ok(());
+        };
+        let kind = kind.as_str().unwrap_or_default().replace("FeatureExtractor", "ImageProcessor");
+        if kind.strip_prefix("BlipImageProcessor").is_some_and(|end| ["", "Fast", "Pil"].contains(&end)) {
+            return Ok(());
+        }
+        Err(self.refused(key, "only BlipImageProcessor is supported"))
+    }
+
     fn flag(&self, key: &str, default: bool) -> Result<bool, ProcessorError> {
-        match self.value(key) {
+        match self.keys.get(key) {
             None => Ok(default),
+            Some(Value::Null) => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(_) => Err(self.refused(key, "it must be true or false")),
         }
@@ -180,7 +199,7 @@ impl<'a> Settings<'a> {
     }
 
     fn check_filter(&self) -> Result<(), ProcessorError> {
-        let number = match self.value("resample") {
+        let number = match self.keys.get("resample") {
             None => return Ok(()),
             Some(value) => value.as_u64(),
         };
@@ -209,11 +228,21 @@ mod tests {
     }
 
     #[test]
-    fn missing_null_and_unknown_keys_leave_the_defaults() {
+    fn missing_and_unknown_keys_leave_the_defaults_and_so_do_sizes_and_means_that_are_null() {
         let default = ImageProcessor::default();
         assert_eq!(parsed("{}").unwrap(), default);
-        let text = r#"{"size": null, "resample": null, "do_resize": null, "image_mean": null, "crop": 7}"#;
+        let text = r#"{"size": null, "image_mean": null, "image_std": null, "crop": 7}"#;
         assert_eq!(parsed(text).unwrap(), default);
+    }
+
+    #[test]
+    fn a_switch_that_is_null_is_off_as_in_transformers() {
+        let off =
+            parsed(r#"{"do_resize": null, "do_rescale": null, "do_normalize": null, "resample": null}"#);
+        let off = off.unwrap();
+        assert_eq!((off.do_resize, off.do_rescale, off.do_normalize), (false, false, false));
+        let side = parsed(r#"{"size": 9, "default_to_square": null}"#).unwrap_err();
+        assert!(side.contains("`size` is 9"), "{side}");
     }
 
     #[test]
@@ -259,6 +288,12 @@ mod tests {
             (r#"{"resample": 2}"#, "`resample` is 2; only 3 (bicubic) is supported, not bilinear"),
             (r#"{"resample": 9}"#, "`resample` is 9; only 3 (bicubic) is supported"),
             (r#"{"resample": "x"}"#, "`resample` is \"x\"; only 3 (bicubic) is supported"),
+            (r#"{"resample": null}"#, "`resample` is null; only 3 (bicubic) is supported"),
+            (r#"{"rescale_factor": null}"#, "`rescale_factor` is null; it must be a number above 0"),
+            (
+                r#"{"image_processor_type": "CLIPImageProcessor"}"#,
+                "`image_processor_type` is \"CLIPImageProcessor\"; only BlipImageProcessor is supported",
+            ),
             (r#"{"do_center_crop": true}"#, "`do_center_crop` is true; only false is supported"),
             (r#"{"do_pad": true}"#, "`do_pad` is true; only false is supported"),
             (r#"{"do_rescale": 1}"#, "`do_rescale` is 1; it must be true or false"),
@@ -299,6 +334,12 @@ mod tests {
             r#"{"image_processor": {"size": {"height": 8, "width": 9}}, "processor_class": "BlipProcessor"}"#;
         let processor = loaded("processor_config.json", text).unwrap();
         assert_eq!((processor.height, processor.width), (8, 9));
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("processor_config.json"), text).unwrap();
+        fs::write(folder.path().join("preprocessor_config.json"), r#"{"size": 7}"#).unwrap();
+        assert_eq!(load(folder.path()).unwrap().height, 8, "the joint file comes first, as in transformers");
+        fs::write(folder.path().join("processor_config.json"), "{}").unwrap();
+        assert_eq!(load(folder.path()).unwrap().height, 7);
         let refused = loaded("processor_config.json", r#"{"image_processor": {"do_pad": true}}"#);
         assert!(refused.unwrap_err().starts_with("DIR/processor_config.json: `do_pad`"));
     }

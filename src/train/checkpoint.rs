@@ -19,13 +19,14 @@ use crate::record::recipe::Generation;
 use crate::record::store::write_atomic;
 
 /// Files of a model folder that a checkpoint takes over as they are.
-const COPIED: [&str; 7] = [
+const COPIED: [&str; 8] = [
     "config.json",
     "preprocessor_config.json",
     "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
 ];
 const WEIGHTS: &str = "model.safetensors";
