@@ -3,7 +3,7 @@
 //! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`mt19937`]
 //! (the seeded split), [`problems`] (all faults in one error). Pictures: [`image_file`], `decoders` and
 //! [`completeness`] (decoding), [`processor`], [`processor_config`] and [`resample`] (the model's input),
-//! [`pixels`] (many at once). Text: [`tokenizer`], [`batch`].
+//! [`pixels`] (many at once). Text: [`tokenizer`], [`tokenizer_build`] and [`tokenizer_config`], [`batch`].
 
 pub mod batch;
 pub mod captions;
@@ -19,6 +19,8 @@ pub mod processor;
 pub mod processor_config;
 pub mod resample;
 pub mod tokenizer;
+pub mod tokenizer_build;
+pub mod tokenizer_config;
 
 pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
