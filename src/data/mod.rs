@@ -22,6 +22,9 @@ pub mod tokenizer;
 pub mod tokenizer_build;
 pub mod tokenizer_config;
 
+#[cfg(test)]
+mod reference_tests;
+
 pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
 pub use digest::digest;

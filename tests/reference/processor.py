@@ -1,18 +1,23 @@
-"""Makes the fixtures of `src/data`: what Pillow and transformers say of small pictures and captions.
+"""Makes the fixtures of `src/data`: what Pillow and transformers say of pictures, captions and model folders.
 
-    pip install torch==2.15.0 transformers==5.23.0 pillow==13.0.0 numpy==2.4.6
-    python tests/reference/processor.py [folder with a hub copy of blip-image-captioning-base]
+    pip install -r tests/reference/requirements.txt
+    python tests/reference/processor.py [--seed N] [--out FOLDER] [--hub FOLDER] [--resizes N] [--files N] [--settings N] [--folders N]
 
-Writes `tests/fixtures/processor/`. The folder is needed for `tokens_blip_base.json` alone, and only its tokenizer is read.
-Everything is drawn from fixed seeds, so that a second run changes nothing.
+Writes `tests/fixtures/processor/`, or another folder that the tests read where SWEEP_PROCESSOR_FIXTURES names it. `--hub`
+is a folder with a hub copy of blip-image-captioning-base, of which only the tokenizer is read; without it what needs it is
+left as it is. All is drawn from the seed, so that a second run changes nothing.
 """
 
+import argparse
+import gzip
 import hashlib
 import json
+import os
 import struct
-import sys
 import zlib
 from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import PIL
@@ -21,21 +26,59 @@ from PIL import Image
 from transformers import AutoTokenizer
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from processor_parts.drawn import resize_cases
+from processor_parts.files import file_cases
+from processor_parts.settings import settings_cases as folder_settings_cases
+from processor_parts.tokenizers import folder_cases, tokenizer_cases
+
 OUT = Path(__file__).resolve().parent.parent / "fixtures" / "processor"
 SIDE = 24
 
 
 def main():
     assert (PIL.__version__, transformers.__version__) == ("13.0.0", "5.23.0"), "other versions than pinned"
-    OUT.mkdir(parents=True, exist_ok=True)
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--out", type=Path, default=OUT)
+    arguments.add_argument("--hub", type=Path)
+    for name, default in {"resizes": 600, "files": 80, "settings": 40, "folders": 40, "captions": 10_000}.items():
+        arguments.add_argument(f"--{name}", type=int, default=default)
+    given = arguments.parse_args()
+    write_drawn(given)
+    if given.out == OUT:
+        write_hand_made(given.hub)
+
+
+def write_drawn(given):
+    """What is drawn from a seed. Every file has a generator of its own, so that one can grow and the others stay."""
+    given.out.mkdir(parents=True, exist_ok=True)
+
+    def random(purpose):
+        return np.random.default_rng([given.seed, *purpose.encode()])
+
+    write_gz(given.out / "resizes.json.gz", resize_cases(random("resizes"), given.resizes, processed))
+    write_gz(given.out / "files.json.gz", file_cases(random("files"), given.files))
+    write_gz(given.out / "settings.json.gz", folder_settings_cases(random("settings"), given.settings))
+    write_gz(given.out / "tokenizers.json.gz", folder_cases(random("folders"), given.folders, 60))
+    if given.hub:
+        tokenizer = AutoTokenizer.from_pretrained(given.hub)
+        write_gz(given.out / "captions_blip_base.json.gz", tokenizer_cases(random("captions"), tokenizer, given.captions, 10_000))
+
+
+def write_hand_made(hub):
     draw_pictures()
     lossless = [picture_case(path) for path in sorted(OUT.glob("exact_*"))]
     lossy = [picture_case(path, with_pixels=True) for path in sorted(OUT.glob("lossy_*"))]
     write_json(OUT / "pictures.json", {"side": SIDE, "lossless": lossless, "lossy": lossy, "settings": settings_cases()})
     small = write_small_tokenizer(OUT / "tokenizer")
     write_json(OUT / "tokens_small.json", token_cases(small))
-    if len(sys.argv) > 1:
-        write_json(OUT / "tokens_blip_base.json", token_cases(Path(sys.argv[1])))
+    if hub:
+        write_json(OUT / "tokens_blip_base.json", token_cases(hub))
+
+
+def write_gz(path, value):
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 def write_json(path, value):
