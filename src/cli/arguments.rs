@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::record::recipe::BeamStopping;
+
 /// A sweep file and what overrides it.
 #[derive(Debug, clap::Args)]
 pub struct SweepFile {
@@ -22,6 +26,12 @@ pub fn device(name: &str) -> Result<String, String> {
         _ if name.strip_prefix("cuda:").is_some_and(is_cuda) => Ok(name.to_owned()),
         _ => Err("there are `auto`, `cpu`, `cuda:N` (such as `cuda:0`) and `metal`".to_owned()),
     }
+}
+
+/// When beam search ends, by its word.
+pub fn beam_stopping() -> impl TypedValueParser<Value = BeamStopping> {
+    PossibleValuesParser::new(BeamStopping::WORDS)
+        .try_map(|word| BeamStopping::named(&word).ok_or("not one of the possible values"))
 }
 
 /// A number of things of which there must be one.

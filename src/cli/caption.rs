@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use walkdir::WalkDir;
 
-use super::arguments::device;
+use super::arguments::{beam_stopping, device};
 use super::exit::BadInput;
 use super::output::{self, Format};
 use crate::run::download::fetch_models;
 use crate::run::progress;
 use crate::run::resolve::{self, ResolveError};
+use crate::record::recipe::BeamStopping;
 use crate::train::caption::{GenerationOverrides, caption_images};
 use crate::train::open_device;
 
@@ -60,9 +61,10 @@ struct GenerationFlags {
     /// Above 0 favours long captions, below 0 short ones
     #[arg(long, alias = "length_penalty", value_name = "X", allow_negative_numbers = true)]
     length_penalty: Option<f64>,
-    /// End an image's search when as many captions are finished as there are beams
-    #[arg(long, alias = "early_stopping", value_name = "true|false")]
-    early_stopping: Option<bool>,
+    /// End an image's search when as many captions are finished as there are beams; false goes on while the
+    /// best beam looks better than the worst of them, never while one may still become better
+    #[arg(long, alias = "early_stopping", value_name = "true|false|never", value_parser = beam_stopping())]
+    early_stopping: Option<BeamStopping>,
     /// Above 1 makes words less likely that have been said
     #[arg(long, alias = "repetition_penalty", value_name = "X")]
     repetition_penalty: Option<f64>,

@@ -6,7 +6,8 @@
 
 use crate::record::Recipe;
 use crate::record::recipe::{
-    Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, StartToken, Training,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName,
+    StartToken, Training,
 };
 use crate::spec::setting::SETTINGS;
 
@@ -106,7 +107,7 @@ fn neutral() -> Recipe {
             num_beams: 1,
             no_repeat_ngram_size: 0,
             length_penalty: 1.0,
-            early_stopping: true,
+            early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.0,
         },
     }

@@ -86,7 +86,7 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::recipe::{DataFiles, DataSource, Split, Validation};
+    use crate::record::recipe::{BeamStopping, DataFiles, DataSource, Split, Validation};
     use crate::spec::Preset;
     use crate::spec::setting::SETTINGS;
 
@@ -105,6 +105,18 @@ mod tests {
             "r9aa79eeff2",
         ]
         "#);
+    }
+
+    #[test]
+    fn when_beam_search_ends_is_hashed_as_a_flag_or_a_word() {
+        let mut recipe = Preset::Corrected.recipe();
+        let ids = [BeamStopping::Yes, BeamStopping::No, BeamStopping::Never].map(|stopping| {
+            recipe.generation.early_stopping = stopping;
+            of(&recipe, 0).unwrap()
+        });
+        assert_eq!(ids[0], "rfdca8eecf7");
+        assert!(ids[1] != ids[0] && ids[2] != ids[0] && ids[2] != ids[1], "{ids:?}");
+        assert!(canonical_text(&recipe, 0).unwrap().contains(r#""early_stopping":"never""#));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::beam_stopping::BeamStopping;
+
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,8 +206,8 @@ pub struct Generation {
     pub no_repeat_ngram_size: usize,
     /// Exponent of the length by which a finished beam's score is divided.
     pub length_penalty: f64,
-    /// True ends an image's search when `num_beams` captions are finished.
-    pub early_stopping: bool,
+    /// When an image's search ends once `num_beams` captions are finished.
+    pub early_stopping: BeamStopping,
     /// Divides the logit of tokens already said (multiplies where it is negative); 1 does nothing.
     pub repetition_penalty: f64,
 }

@@ -103,7 +103,7 @@ pub(crate) mod tests {
             num_beams: 5,
             no_repeat_ngram_size: 0,
             length_penalty: 1.0,
-            early_stopping: true,
+            early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.0,
         };
         let recipe = Recipe {

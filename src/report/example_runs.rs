@@ -139,7 +139,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             num_beams: 5,
             no_repeat_ngram_size: 0,
             length_penalty: 1.0,
-            early_stopping: true,
+            early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.0,
         },
     };

@@ -5,8 +5,8 @@
 //! difference is an ordinary setting, so a sweep can vary them one at a time.
 
 use crate::record::recipe::{
-    Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Recipe, StartToken,
-    Training,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Recipe,
+    StartToken, Training,
 };
 
 /// The recipe that a sweep file's own settings are laid over.
@@ -79,7 +79,7 @@ fn as_original() -> Recipe {
             num_beams: 5,
             no_repeat_ngram_size: 2,
             length_penalty: 1.0,
-            early_stopping: true,
+            early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.1,
         },
     }

@@ -27,6 +27,8 @@ pub struct Setting {
 enum Range {
     /// `true` or `false`.
     Flag,
+    /// `true`, `false` or this word.
+    FlagOr(&'static str),
     /// Whole numbers from the first to the second.
     Count(usize, usize),
     /// Finite numbers within two bounds.
@@ -37,7 +39,7 @@ enum Range {
     Text,
 }
 
-use Range::{Count, Flag, Number, Text, Word};
+use Range::{Count, Flag, FlagOr, Number, Text, Word};
 
 /// Far above every sensible count, and low enough that products of two do not overflow.
 const MANY: usize = 1_000_000_000;
@@ -92,7 +94,7 @@ pub static SETTINGS: [Setting; 30] = [
     setting!(generation.num_beams, Count(1, 1000)),
     setting!(generation.no_repeat_ngram_size, Count(0, 1000)),
     setting!(generation.length_penalty, Number(Included(-100.0), Included(100.0))),
-    setting!(generation.early_stopping, Flag),
+    setting!(generation.early_stopping, FlagOr("never")),
     setting!(generation.repetition_penalty, Number(Excluded(0.0), Included(1000.0))),
 ];
 
@@ -131,7 +133,8 @@ impl Setting {
     /// However a number is spelt, equal settings give equal values.
     pub(super) fn check(&self, node: &Node) -> Result<Value, String> {
         match (&self.range, &node.content) {
-            (Flag, Content::Flag(flag)) => Ok(json!(flag)),
+            (Flag | FlagOr(_), Content::Flag(flag)) => Ok(json!(flag)),
+            (FlagOr(word), Content::Text(text)) if text == word => Ok(json!(word)),
             (Count(least, most), content) => match whole(content) {
                 Some(count) if (*least..=*most).contains(&count) => Ok(json!(count)),
                 _ => Err(self.refusal(node)),
@@ -143,15 +146,19 @@ impl Setting {
                 _ => Err(self.refusal(node)),
             },
             (Word(words), Content::Text(text)) if words.contains(&text.as_str()) => Ok(json!(text)),
-            (Word(words), Content::Text(text)) => {
-                let guess = did_you_mean(text, words.iter().copied());
-                Err(format!("is {}; it must be {}{guess}", node.shown(), self.valid()))
-            }
+            (Word(words), Content::Text(text)) => Err(self.misspelt(node, text, words)),
+            (FlagOr(word), Content::Text(text)) => Err(self.misspelt(node, text, &["true", "false", word])),
             (Text, Content::Text(text)) if !text.is_empty() && !text.contains(char::is_control) => {
                 Ok(json!(text))
             }
             _ => Err(self.refusal(node)),
         }
+    }
+
+    /// The refusal of a word that may be meant for one of `words`.
+    fn misspelt(&self, node: &Node, text: &str, words: &[&str]) -> String {
+        let guess = did_you_mean(text, words.iter().copied());
+        format!("is {}; it must be {}{guess}", node.shown(), self.valid())
     }
 
     fn refusal(&self, node: &Node) -> String {
@@ -169,6 +176,7 @@ impl Setting {
     pub fn valid(&self) -> String {
         match &self.range {
             Flag => "`true` or `false`".to_owned(),
+            FlagOr(word) => one_of(["true", "false", *word]),
             Count(least, most) if *most >= MANY => format!("a whole number of at least {least}"),
             Count(least, most) => format!("a whole number from {least} to {most}"),
             Number(low, high) => {
@@ -350,6 +358,9 @@ mod tests {
         assert_eq!(check("warmup_steps", "1e3"), Ok(json!(1000)));
         assert_eq!(check("mask_padding", "true"), Ok(json!(true)));
         assert_eq!(check("start_token", "dec"), Ok(json!("dec")));
+        for (text, value) in [("true", json!(true)), ("false", json!(false)), ("never", json!("never"))] {
+            assert_eq!(check("generation.early_stopping", text), Ok(value));
+        }
     }
 
     #[test]
@@ -380,5 +391,11 @@ mod tests {
         );
         assert_eq!(refused("model", "''"), "is the text ``; it must be a name on one line");
         assert_eq!(refused("model", "3"), "is 3; it must be a name on one line");
+        let stopping = "it must be `true`, `false` or `never`";
+        assert_eq!(refused("generation.early_stopping", "1"), format!("is 1; {stopping}"));
+        assert_eq!(
+            refused("generation.early_stopping", "nevr"),
+            format!("is the text `nevr`; {stopping}; did you mean `never`?")
+        );
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::record::recipe::{DataSource, MetricName, StartToken};
+use crate::record::recipe::{BeamStopping, DataSource, MetricName, StartToken};
 
 fn spec(text: &str, overrides: &[&str]) -> SweepSpec {
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
@@ -29,6 +29,19 @@ parameters:
   weight_decay: {value: 0.05}
   training.batch_size: 8
 ";
+
+#[test]
+fn a_search_ends_by_a_flag_or_the_word_never() {
+    let never = spec("model: lab\ngeneration: {early_stopping: never}", &[]);
+    assert_eq!(never.base.generation.early_stopping, BeamStopping::Never);
+    let varied = spec("model: lab\n", &["generation.early_stopping=true,false,never"]);
+    assert_eq!(axes(&varied), [r#"generation.early_stopping [true,false,"never"]"#]);
+    let error = refused("model: lab\ngeneration: {early_stopping: Never}\n", &[]);
+    assert!(
+        error.contains("is the text `Never`; it must be `true`, `false` or `never`; did you mean `never`?"),
+        "{error}"
+    );
+}
 
 #[test]
 fn the_example_of_the_design_is_read_whole() {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::material::{Pretrained, beam_settings};
 use crate::data::read_rgb;
 use crate::model::{Blip, generate};
-use crate::record::recipe::Generation;
+use crate::record::recipe::{BeamStopping, Generation};
 
 /// Images captioned at once.
 const BATCH: usize = 16;
@@ -32,7 +32,7 @@ pub struct GenerationOverrides {
     pub num_beams: Option<usize>,
     pub no_repeat_ngram_size: Option<usize>,
     pub length_penalty: Option<f64>,
-    pub early_stopping: Option<bool>,
+    pub early_stopping: Option<BeamStopping>,
     pub repetition_penalty: Option<f64>,
 }
 
@@ -60,7 +60,7 @@ const FALLBACK: Generation = Generation {
     num_beams: 5,
     no_repeat_ngram_size: 0,
     length_penalty: 1.0,
-    early_stopping: true,
+    early_stopping: BeamStopping::Yes,
     repetition_penalty: 1.0,
 };
 
@@ -75,11 +75,18 @@ pub fn saved_generation(model: &Path) -> Result<(Generation, bool)> {
     };
     let saved: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?;
-    // transformers' own files have other keys and lack some of these.
+    // transformers' own files have other keys, lack some of these, and leave some null.
+    let said = |key: &str| saved.get(key).filter(|value| !value.is_null()).cloned();
     let mut generation = serde_json::json!(FALLBACK);
     for (key, value) in generation.as_object_mut().into_iter().flatten() {
-        if let Some(saved) = saved.get(key).filter(|saved| !saved.is_null()) {
-            *value = saved.clone();
+        if let Some(saved) = said(key) {
+            *value = saved;
+        }
+    }
+    // New tokens come after the start token, and go before lengths that count it.
+    for (key, new) in [("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")] {
+        if let Some(tokens) = said(new).and_then(|tokens| tokens.as_u64()) {
+            generation[key] = serde_json::json!(tokens.saturating_add(1));
         }
     }
     let ours = saved.contains_key("num_beams");
@@ -97,9 +104,12 @@ pub fn caption_images(
     device: &Device,
 ) -> Result<Vec<CaptionRow>> {
     let pretrained = Pretrained::load(model, device)?;
-    let (mut generation, _) = saved_generation(model)?;
-    overrides.apply(&mut generation);
     let limit = pretrained.config.text.max_position_embeddings;
+    let (mut generation, has_settings) = saved_generation(model)?;
+    if !has_settings {
+        generation.max_length = generation.max_length.min(limit);
+    }
+    overrides.apply(&mut generation);
     anyhow::ensure!(
         (2..=limit).contains(&generation.max_length) && generation.num_beams > 0,
         "max_length {} and num_beams {} do not fit the model: 2 to {limit} tokens, at least 1 beam",
@@ -127,4 +137,51 @@ pub fn caption_images(
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved(text: &str) -> Result<(Generation, bool)> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("generation_config.json"), text).unwrap();
+        saved_generation(folder.path())
+    }
+
+    #[test]
+    fn the_settings_in_a_model_folder_are_read_as_transformers_writes_them() {
+        let (generation, has_settings) = saved(
+            r#"{"_from_model_config": true, "bos_token_id": 28, "do_sample": null, "early_stopping": "never",
+                "length_penalty": 2, "max_length": 20, "min_length": null, "num_beams": 3, "temperature": null,
+                "repetition_penalty": null, "transformers_version": "5.23.0", "use_cache": true}"#,
+        )
+        .unwrap();
+        assert!(has_settings);
+        let wanted = Generation {
+            max_length: 20,
+            num_beams: 3,
+            length_penalty: 2.0,
+            early_stopping: BeamStopping::Never,
+            ..FALLBACK
+        };
+        assert_eq!(generation, wanted);
+        assert_eq!(saved(r#"{"early_stopping": null}"#).unwrap(), (FALLBACK, false));
+        assert_eq!(saved_generation(Path::new("no/such/folder")).unwrap(), (FALLBACK, false));
+    }
+
+    #[test]
+    fn numbers_of_new_tokens_go_before_lengths_with_the_start_token() {
+        let (generation, _) =
+            saved(r#"{"max_length": 20, "max_new_tokens": 30, "min_new_tokens": 4, "num_beams": 2}"#)
+                .unwrap();
+        assert_eq!((generation.max_length, generation.min_length), (31, 5));
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_meant_is_refused_with_the_file() {
+        let error = format!("{:#}", saved(r#"{"early_stopping": "always"}"#).unwrap_err());
+        assert!(error.contains("generation_config.json"), "{error}");
+        assert!(error.contains("`true`, `false` or `never`"), "{error}");
+    }
 }

@@ -10,7 +10,7 @@ use crate::data::{CaptionTokenizer, Dataset, Example, ImageProcessor, TokenBatch
 use crate::model::beam::{BeamSettings, EarlyStopping};
 use crate::model::{Config, Weights};
 use crate::random::Random;
-use crate::record::recipe::{Generation, Kind, Recipe, StartToken};
+use crate::record::recipe::{BeamStopping, Generation, Kind, Recipe, StartToken};
 
 /// A model folder's parts, before a model is built.
 pub struct Pretrained {
@@ -152,7 +152,11 @@ pub fn beam_settings(generation: &Generation, config: &Config) -> BeamSettings {
         num_beams: generation.num_beams,
         no_repeat_ngram_size: generation.no_repeat_ngram_size,
         length_penalty: generation.length_penalty,
-        early_stopping: if generation.early_stopping { EarlyStopping::Yes } else { EarlyStopping::No },
+        early_stopping: match generation.early_stopping {
+            BeamStopping::Yes => EarlyStopping::Yes,
+            BeamStopping::No => EarlyStopping::No,
+            BeamStopping::Never => EarlyStopping::Never,
+        },
         repetition_penalty: generation.repetition_penalty,
         start: config.tokens.start,
         end: config.tokens.end,

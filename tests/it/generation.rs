@@ -7,6 +7,7 @@ use sweep::model::beam::{BeamSettings, EarlyStopping};
 use sweep::model::{GeneratedCaption, Unfrozen, generate};
 
 use crate::gradients::{fixtures, read_json, tiny};
+use crate::workdir::Workdir;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -22,7 +23,7 @@ struct Case {
 }
 
 #[derive(Debug, Deserialize)]
-struct Settings {
+pub struct Settings {
     num_beams: usize,
     max_length: usize,
     min_length: usize,
@@ -32,7 +33,7 @@ struct Settings {
     repetition_penalty: f64,
 }
 
-fn beam_settings(settings: &Settings, start: u32, end: u32) -> BeamSettings {
+pub fn beam_settings(settings: &Settings, start: u32, end: u32) -> BeamSettings {
     BeamSettings {
         max_length: settings.max_length,
         min_length: settings.min_length,
@@ -82,4 +83,17 @@ fn captions_equal_those_of_transformers_in_batches_and_one_by_one() {
             }
         }
     }
+}
+
+#[test]
+fn the_command_line_takes_the_word_never_and_says_what_else_it_takes() {
+    let workdir = Workdir::new();
+    image::RgbImage::from_fn(9, 7, |x, y| image::Rgb([30 * x as u8, 40 * y as u8, 90]))
+        .save(workdir.path().join("a.png"))
+        .unwrap();
+    let captioned = workdir.sweep("caption --model lab a.png --early-stopping never --length-penalty 2");
+    assert!(captioned.starts_with("exit 0") && captioned.contains("a.png\t"), "{captioned}");
+    let refused = workdir.sweep("caption --model lab a.png --early-stopping sometimes");
+    assert!(refused.starts_with("exit 2"), "{refused}");
+    assert!(refused.contains("[possible values: true, false, never]"), "{refused}");
 }

@@ -77,3 +77,17 @@ fn overrides_make_other_sweeps_of_the_same_file() {
     let is_in_wider = |id: &String| wider.runs.iter().any(|run| run.id == *id);
     assert!(base.runs.iter().all(|run| is_in_wider(&run.id)), "adding values changes no id");
 }
+
+#[test]
+fn when_beam_search_ends_can_vary_and_changes_no_other_id() {
+    let base = plan("conservative.yaml", &[]);
+    let varied = plan("conservative.yaml", &["generation.early_stopping=true,never"]);
+    let fine_tuned = |plan: &Plan| {
+        let trained = plan.runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned);
+        trained.map(|run| run.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(fine_tuned(&varied).len(), 2 * fine_tuned(&base).len());
+    assert!(fine_tuned(&base).iter().all(|id| fine_tuned(&varied).contains(id)));
+    let table = table::draw(&varied, &Facts::default());
+    assert!(table.contains("early_stopping") && table.contains("never"), "{table}");
+}
