@@ -9,10 +9,10 @@ use walkdir::WalkDir;
 use super::arguments::{beam_stopping, device};
 use super::exit::BadInput;
 use super::output::{self, Format};
+use crate::record::recipe::BeamStopping;
 use crate::run::download::fetch_models;
 use crate::run::progress;
 use crate::run::resolve::{self, ResolveError};
-use crate::record::recipe::BeamStopping;
 use crate::train::caption::{GenerationOverrides, caption_images};
 use crate::train::open_device;
 

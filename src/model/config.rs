@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use candle_nn::Activation;
 use candle_transformers::models::{blip, blip_text};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -12,6 +13,8 @@ pub struct Config {
     pub vision: blip::VisionConfig,
     pub text: blip_text::Config,
     pub tokens: SpecialTokens,
+    /// Whether the output head is that of the word embeddings.
+    pub tied_head: bool,
 }
 
 /// Token ids with a meaning of their own.
@@ -63,14 +66,35 @@ impl Config {
             filled.extend(given.into_iter().filter(|(_, value)| !value.is_null()));
             Ok(Value::Object(filled))
         };
-        let vision = part("vision_config", vision_defaults())?;
+        let mut vision = part("vision_config", vision_defaults())?;
         let mut text = part("text_config", text_defaults())?;
         text["encoder_hidden_size"] = vision["hidden_size"].clone();
+        for (name, part) in [("vision_config", &mut vision), ("text_config", &mut text)] {
+            check_types(name, part)?;
+            part["hidden_act"] = activation(name, &part["hidden_act"])?;
+        }
+        for key in ["bos_token_id", "sep_token_id", "pad_token_id"] {
+            if root.get("text_config").and_then(|given| given.get(key)).is_some_and(Value::is_null) {
+                return Err(format!("`text_config.{key}` is null; captions need it"));
+            }
+        }
+        if text["is_decoder"] != json!(true) {
+            let given = &text["is_decoder"];
+            return Err(format!(
+                "`text_config.is_decoder` is {given}; a captioner's text model is a decoder"
+            ));
+        }
+        // transformers ties the head unless both say no.
+        let ties =
+            |given: Option<&Value>| given.and_then(|given| given.get("tie_word_embeddings")?.as_bool());
+        let root_ties = root.get("tie_word_embeddings").and_then(Value::as_bool);
+        let tied_head = root_ties.unwrap_or(true) || ties(root.get("text_config")).unwrap_or(true);
         let read = |name: &str, error: serde_json::Error| format!("`{name}`: {error}");
         Ok(Self {
             tokens: serde_json::from_value(text.clone()).map_err(|error| read("text_config", error))?,
             vision: serde_json::from_value(vision).map_err(|error| read("vision_config", error))?,
             text: serde_json::from_value(text).map_err(|error| read("text_config", error))?,
+            tied_head,
         })
     }
 
@@ -86,7 +110,29 @@ impl Config {
         };
         divides("vision_config", vision.hidden_size, vision.num_attention_heads, "attention heads")?;
         divides("text_config", text.hidden_size, text.num_attention_heads, "attention heads")?;
-        divides("vision_config", vision.image_size, vision.patch_size, "pixels a patch")?;
+        // Patches need not cover the image: as in a convolution, pixels that fill no patch are left out.
+        if vision.patch_size == 0 || vision.patch_size > vision.image_size {
+            return Err(format!(
+                "`vision_config.patch_size` is {}; it must be a whole number from 1 to `image_size`, {}",
+                vision.patch_size, vision.image_size
+            ));
+        }
+        for (key, size) in [
+            ("vision_config.intermediate_size", vision.intermediate_size),
+            ("text_config.intermediate_size", text.intermediate_size),
+            ("text_config.max_position_embeddings", text.max_position_embeddings),
+        ] {
+            if size == 0 {
+                return Err(format!("`{key}` is 0; it must be a whole number from 1"));
+            }
+        }
+        if tokens.start == tokens.pad {
+            // transformers takes such a start for padding and hides it from the words after it.
+            return Err(format!(
+                "`text_config.bos_token_id` and `pad_token_id` are both {}; the start of a caption is no padding",
+                tokens.pad
+            ));
+        }
         for (name, id) in [("bos", tokens.start), ("sep", tokens.end), ("pad", tokens.pad)] {
             if id as usize >= text.vocab_size {
                 return Err(format!(
@@ -157,6 +203,55 @@ impl Config {
     }
 }
 
+/// Refuses values of another type than the default's, by the key's name.
+fn check_types(part: &str, given: &Value) -> Result<(), String> {
+    let defaults = if part == "vision_config" { vision_defaults() } else { text_defaults() };
+    for (key, default) in defaults.as_object().into_iter().flatten() {
+        let value = &given[key];
+        let (is_valid, valid) = match default {
+            Value::Number(number) if number.is_f64() => (value.is_number(), "a number"),
+            Value::Number(_) => {
+                (value.as_u64().is_some_and(|n| n <= u32::MAX as u64), "a whole number of at least 0")
+            }
+            Value::Bool(_) => (value.is_boolean(), "`true` or `false`"),
+            _ => (value.is_string(), "a text"),
+        };
+        if !is_valid {
+            return Err(format!("`{part}.{key}` is {value}; it must be {valid}"));
+        }
+    }
+    Ok(())
+}
+
+/// The activation functions that are known, by the names that transformers gives them.
+const ACTIVATIONS: [(&str, Activation); 14] = [
+    ("gelu", Activation::Gelu),
+    ("gelu_python", Activation::Gelu),
+    ("gelu_new", Activation::NewGelu),
+    ("gelu_fast", Activation::NewGelu),
+    ("gelu_accurate", Activation::NewGelu),
+    ("gelu_pytorch_tanh", Activation::NewGelu),
+    ("gelu_python_tanh", Activation::NewGelu),
+    ("relu", Activation::Relu),
+    ("relu2", Activation::Relu2),
+    ("relu6", Activation::Relu6),
+    ("silu", Activation::Silu),
+    ("swish", Activation::Silu),
+    ("mish", Activation::Mish),
+    ("leaky_relu", Activation::LeakyRelu(0.01)),
+];
+
+/// An activation's name in transformers as candle writes it.
+fn activation(part: &str, name: &Value) -> Result<Value, String> {
+    match ACTIVATIONS.iter().find(|(known, _)| name == known) {
+        Some((_, activation)) => Ok(json!(activation)),
+        None => {
+            let known: Vec<String> = ACTIVATIONS.iter().map(|(known, _)| format!("`{known}`")).collect();
+            Err(format!("`{part}.hidden_act` is {name}; it must be one of {}", known.join(", ")))
+        }
+    }
+}
+
 fn vision_defaults() -> Value {
     json!({
         "hidden_size": 768, "intermediate_size": 3072, "projection_dim": 512, "num_hidden_layers": 12,
@@ -195,5 +290,41 @@ mod tests {
         assert!(refused(r#"{"text_config": {"bos_token_id": 30524}}"#).contains("bos_token_id"));
         assert!(refused(r#"{"text_config": 3}"#).contains("not a mapping"));
         assert!(Config::parse("[]").is_err());
+        let error = refused(r#"{"vision_config": {"image_size": [384, 384]}}"#);
+        assert_eq!(error, "`vision_config.image_size` is [384,384]; it must be a whole number of at least 0");
+        assert!(
+            refused(r#"{"text_config": {"hidden_size": 24.5}}"#)
+                .starts_with("`text_config.hidden_size` is 24.5")
+        );
+        assert!(
+            refused(r#"{"text_config": {"hidden_act": "quick_gelu"}}"#)
+                .starts_with("`text_config.hidden_act` is \"quick_gelu\"; it must be one of `gelu`, ")
+        );
+        assert!(refused(r#"{"text_config": {"is_decoder": false}}"#).contains("`text_config.is_decoder`"));
+        assert!(refused(r#"{"text_config": {"sep_token_id": null}}"#).contains("`text_config.sep_token_id`"));
+        assert!(refused(r#"{"text_config": {"bos_token_id": 0}}"#).contains("no padding"));
+        let error = refused(r#"{"vision_config": {"image_size": 8, "patch_size": 9}}"#);
+        assert!(error.starts_with("`vision_config.patch_size` is 9; "), "{error}");
+    }
+
+    #[test]
+    fn activations_are_those_that_transformers_means_by_their_names() {
+        let read = |name: &str| {
+            let text = format!(r#"{{"vision_config": {{"hidden_act": "{name}"}}}}"#);
+            Config::parse(&text).unwrap().vision.hidden_act
+        };
+        for (name, activation) in ACTIVATIONS {
+            assert_eq!(read(name), activation, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_untied_only_where_both_parts_say_so() {
+        let tied = |text| Config::parse(text).unwrap().tied_head;
+        assert!(tied("{}"));
+        assert!(tied(r#"{"tie_word_embeddings": false}"#));
+        assert!(tied(r#"{"tie_word_embeddings": false, "text_config": {"tie_word_embeddings": true}}"#));
+        assert!(tied(r#"{"text_config": {"tie_word_embeddings": false}}"#));
+        assert!(!tied(r#"{"tie_word_embeddings": false, "text_config": {"tie_word_embeddings": false}}"#));
     }
 }

@@ -3,7 +3,7 @@
 //! Training runs whole captions at once ([`TextDecoder::logits`]); generation goes token by token with cached
 //! keys and values ([`TextDecoder::begin`], [`TextDecoder::step`]).
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Shape, Tensor};
 use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip_text::Config;
 
@@ -238,7 +238,7 @@ impl Output {
     }
 }
 
-/// `BlipTextOnlyMLMHead`; the decoder's weight is the word embeddings'.
+/// `BlipTextOnlyMLMHead`; the decoder's weight is the word embeddings' unless the checkpoint has one of its own.
 #[derive(Debug, Clone)]
 struct Predictions {
     transform: Linear,
@@ -253,7 +253,10 @@ impl Predictions {
         Ok(Self {
             transform: Linear::new(width, width, vb.pp("transform.dense"))?,
             layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("transform.LayerNorm"))?,
-            decoder: Linear::tied(word_embeddings, vb.get(config.vocab_size, "bias")?),
+            decoder: Linear::tied(
+                own_or(vb.pp("decoder"), "weight", (config.vocab_size, width), || Ok(word_embeddings))?,
+                own_or(vb.pp("decoder"), "bias", config.vocab_size, || vb.get(config.vocab_size, "bias"))?,
+            ),
             activation: config.hidden_act,
         })
     }
@@ -262,4 +265,14 @@ impl Predictions {
         let hidden = activate(self.activation, &self.transform.forward(hidden)?)?;
         self.decoder.forward(&self.layer_norm.forward(&hidden)?)
     }
+}
+
+/// The tensor below `vb`, or the one it is tied to where there is none.
+fn own_or<S: Into<Shape>>(
+    vb: VarBuilder,
+    name: &str,
+    shape: S,
+    tied: impl FnOnce() -> Result<Tensor>,
+) -> Result<Tensor> {
+    if vb.contains_tensor(name) { vb.get(shape.into(), name) } else { tied() }
 }

@@ -79,6 +79,8 @@ impl VisionEmbeddings {
         let patch = self.patch_size;
         let (rows, columns) = (height / patch, width / patch);
         let patches = pixels
+            .narrow(2, 0, rows * patch)?
+            .narrow(3, 0, columns * patch)?
             .reshape(&[images, channels, rows, patch, columns, patch][..])?
             .permute(vec![0, 2, 4, 1, 3, 5])?
             .reshape((images, rows * columns, channels * patch * patch))?;

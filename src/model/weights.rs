@@ -50,52 +50,34 @@ pub enum Unfrozen {
     All,
 }
 
-/// Tensors that are one and the same in the model: the one that is kept, and its other name. Files hold one
-/// of the two or both.
-const TIED: [(&str, &str); 2] = [
-    ("text_decoder.bert.embeddings.word_embeddings.weight", "text_decoder.cls.predictions.decoder.weight"),
-    ("text_decoder.cls.predictions.bias", "text_decoder.cls.predictions.decoder.bias"),
+/// The tensors of the output head, each with the one that it is tied to.
+const HEAD: [(&str, &str); 2] = [
+    ("text_decoder.cls.predictions.decoder.weight", "text_decoder.bert.embeddings.word_embeddings.weight"),
+    ("text_decoder.cls.predictions.decoder.bias", "text_decoder.cls.predictions.bias"),
 ];
 
-/// The tensors without those that only repeat another, each under the name that is kept.
-fn one_of_each(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
-    for (kept, other) in TIED {
-        if let Some(tensor) = tensors.remove(other) {
-            tensors.entry(kept.to_owned()).or_insert(tensor);
-        }
-    }
-    tensors
-}
-
 impl Weights {
-    /// Loads the weights of a model folder as `f32`, whatever form they are stored in.
+    /// Loads the weights of a model folder as `f32`, whatever form they are stored in. Tensors that the folder's
+    /// `config.json` does not know are left out, as in transformers.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and a tensor that is missing or has another shape than the configuration says.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, WeightsError> {
-        let files = weight_files::find(folder)?;
-        let mut loaded = BTreeMap::new();
-        files.read(&mut |name, tensor| drop(loaded.insert(name, tensor)))?;
-        let mut tensors = one_of_each(loaded);
+        let config = Config::load(folder)?;
+        let shapes: BTreeMap<String, Vec<usize>> = config.tensor_shapes().into_iter().collect();
+        let is_known = |name: &str| shapes.contains_key(name) || HEAD.iter().any(|(own, _)| *own == name);
+        let mut tensors = BTreeMap::new();
+        weight_files::find(folder)?.read(&mut |name, tensor| {
+            if is_known(&name) {
+                tensors.insert(name, tensor);
+            }
+        })?;
+        settle_head(&mut tensors, config.tied_head, folder)?;
+        check(&shapes, &tensors, folder)?;
         for (name, tensor) in &mut tensors {
-            *tensor = tensor.to_device(device).map_err(|error| WeightsError::Tensor {
-                path: folder.to_owned(),
-                name: name.clone(),
-                reason: error.to_string(),
-            })?;
+            *tensor = tensor.to_device(device).map_err(|error| wrong(folder, name, error.to_string()))?;
         }
         Ok(Self::from_tensors(tensors))
-    }
-
-    /// Whether all tensors of a model of this shape are there; `folder` is where they were loaded from. Others
-    /// do no harm.
-    pub fn check(&self, config: &Config, folder: &Path) -> Result<(), WeightsError> {
-        for (name, shape) in config.tensor_shapes() {
-            let reason = match self.tensors.get(&name) {
-                Some(tensor) if tensor.dims() == shape => continue,
-                Some(tensor) => format!("has shape {:?}, but config.json asks for {shape:?}", tensor.dims()),
-                None => format!("is missing; config.json asks for one of shape {shape:?}"),
-            };
-            return Err(WeightsError::Tensor { path: folder.to_owned(), name, reason });
-        }
-        Ok(())
     }
 
     /// Weights made elsewhere, such as random ones.
@@ -106,6 +88,9 @@ impl Weights {
     /// Makes variables of the tensors that train, out of a vision model of `depth` layers. Must come before
     /// the model is built.
     pub fn unfreeze(&mut self, unfrozen: Unfrozen, depth: usize) -> candle_core::Result<()> {
+        // What a head of its own takes the place of plays no part any more; words' embeddings still do.
+        let has_own_bias = self.tensors.contains_key(HEAD[1].0);
+        let replaced: &[&str] = if has_own_bias { &[HEAD[1].1] } else { &[] };
         for (name, tensor) in &mut self.tensors {
             let trains = match (unfrozen, Part::of(name)) {
                 (Unfrozen::All, _) => true,
@@ -115,7 +100,7 @@ impl Weights {
                 (Unfrozen::Last { text, .. }, Part::Text) => text,
                 (Unfrozen::Last { .. }, Part::VisionOther) => false,
             };
-            if trains && !self.trainable.contains_key(name) {
+            if trains && !self.trainable.contains_key(name) && !replaced.contains(&name.as_str()) {
                 let var = Var::from_tensor(tensor)?;
                 *tensor = var.as_tensor().clone();
                 self.trainable.insert(name.clone(), var);
@@ -167,6 +152,62 @@ impl Weights {
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         safetensors::serialize(&tensors, Some(metadata)).map_err(candle_core::Error::wrap)
     }
+}
+
+/// Leaves the head only such tensors of its own as it does not share, as transformers 5 does on loading: where
+/// the configuration ties the head, a stored copy with other values than those it is tied to still counts.
+fn settle_head(
+    tensors: &mut BTreeMap<String, Tensor>,
+    tied: bool,
+    folder: &Path,
+) -> Result<(), WeightsError> {
+    for (own, shared) in HEAD {
+        match (tensors.get(own), tensors.get(shared)) {
+            (None, _) if !tied => {
+                let reason = "is missing, although `tie_word_embeddings` is false in config.json\nhint: if the output \
+                              head is that of the word embeddings, set it to true, at the top and in `text_config`";
+                return Err(wrong(folder, own, reason.to_owned()));
+            }
+            (Some(head), Some(other))
+                if tied
+                    && are_equal(head, other).map_err(|error| wrong(folder, own, error.to_string()))? =>
+            {
+                tensors.remove(own);
+            }
+            (Some(head), None) if tied => {
+                tensors.insert(shared.to_owned(), head.clone());
+                tensors.remove(own);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn are_equal(a: &Tensor, b: &Tensor) -> candle_core::Result<bool> {
+    let values = |xs: &Tensor| xs.flatten_all()?.to_vec1::<f32>();
+    Ok(a.dims() == b.dims() && values(a)? == values(b)?)
+}
+
+/// Whether every tensor of the configuration is there in its shape.
+fn check(
+    shapes: &BTreeMap<String, Vec<usize>>,
+    tensors: &BTreeMap<String, Tensor>,
+    folder: &Path,
+) -> Result<(), WeightsError> {
+    for (name, shape) in shapes {
+        let reason = match tensors.get(name) {
+            Some(tensor) if tensor.dims() == shape => continue,
+            Some(tensor) => format!("has shape {:?}, but config.json asks for {shape:?}", tensor.dims()),
+            None => format!("is missing; config.json asks for one of shape {shape:?}"),
+        };
+        return Err(wrong(folder, name, reason));
+    }
+    Ok(())
+}
+
+fn wrong(folder: &Path, name: &str, reason: String) -> WeightsError {
+    WeightsError::Tensor { path: folder.to_owned(), name: name.to_owned(), reason }
 }
 
 fn digest<'a>(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> candle_core::Result<String> {
@@ -231,33 +272,45 @@ mod tests {
         assert_ne!(weights.digest().unwrap(), all);
     }
 
-    #[test]
-    fn saved_weights_load_back_as_the_same_bits() {
-        let weights = weights();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("model.safetensors");
-        let bytes = weights.to_bytes(DType::F32).unwrap();
-        std::fs::write(&path, &bytes).unwrap();
-        let loaded = Weights::load(folder.path(), &Device::Cpu).unwrap();
-        assert_eq!(loaded.digest().unwrap(), weights.digest().unwrap());
-        for kept in 0..bytes.len() {
-            std::fs::write(&path, &bytes[..kept]).unwrap();
-            assert!(Weights::load(folder.path(), &Device::Cpu).is_err(), "cut to {kept} bytes");
-        }
+    /// The four tensors of a head, by their first value: word embeddings and bias, then the head's own.
+    fn head(values: [Option<f32>; 4]) -> BTreeMap<String, Tensor> {
+        let names = [HEAD[0].1, HEAD[1].1, HEAD[0].0, HEAD[1].0];
+        let stored = names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)));
+        stored.map(|(name, value)| (name.to_owned(), Tensor::new(&[value], &Device::Cpu).unwrap())).collect()
+    }
+
+    /// What is left of them.
+    fn settled(values: [Option<f32>; 4], tied: bool) -> Result<[Option<f32>; 4], String> {
+        let mut tensors = head(values);
+        settle_head(&mut tensors, tied, Path::new("x")).map_err(|error| error.to_string())?;
+        let value = |name: &str| tensors.get(name).map(|tensor| tensor.to_vec1::<f32>().unwrap()[0]);
+        Ok([HEAD[0].1, HEAD[1].1, HEAD[0].0, HEAD[1].0].map(value))
     }
 
     #[test]
-    fn a_tied_tensor_is_found_under_either_name_and_the_kept_name_wins() {
-        let filled = |value: f32| Tensor::full(value, 2, &Device::Cpu).unwrap();
-        let [(kept, other), _] = TIED;
-        let values = |named: &[(&str, f32)]| {
-            let tensors = named.iter().map(|(name, value)| ((*name).to_owned(), filled(*value)));
-            let tied = one_of_each(tensors.collect());
-            assert_eq!(tied.len(), 1);
-            tied[kept].to_vec1::<f32>().unwrap()[0]
-        };
-        assert_eq!(values(&[(kept, 1.0)]), 1.0);
-        assert_eq!(values(&[(other, 2.0)]), 2.0);
-        assert_eq!(values(&[(kept, 1.0), (other, 2.0)]), 1.0);
+    fn a_head_is_tied_unless_it_has_values_of_its_own() {
+        let (a, b, c, d) = (Some(1.0), Some(2.0), Some(3.0), Some(4.0));
+        assert_eq!(settled([a, b, None, None], true), Ok([a, b, None, None]));
+        assert_eq!(settled([a, b, a, b], true), Ok([a, b, None, None]));
+        assert_eq!(settled([a, b, c, b], true), Ok([a, b, c, None]));
+        assert_eq!(settled([a, b, a, d], true), Ok([a, b, None, d]));
+        assert_eq!(settled([None, None, c, d], true), Ok([c, d, None, None]));
+        assert_eq!(settled([a, b, a, b], false), Ok([a, b, a, b]));
+        let refused = settled([a, b, c, None], false).unwrap_err();
+        assert!(
+            refused.starts_with("x: tensor `text_decoder.cls.predictions.decoder.bias` is missing, although"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_bias_that_the_head_does_not_use_does_not_train() {
+        let mut weights = Weights::from_tensors(head([Some(1.0); 4]));
+        weights.unfreeze(Unfrozen::Last { vision_layers: 0, text: true }, 0).unwrap();
+        let trained: Vec<&str> = weights.trainable().keys().map(String::as_str).collect();
+        assert_eq!(trained, [HEAD[0].1, HEAD[1].0, HEAD[0].0]);
+        let mut weights = Weights::from_tensors(head([Some(1.0), Some(1.0), None, None]));
+        weights.unfreeze(Unfrozen::Last { vision_layers: 0, text: true }, 0).unwrap();
+        assert_eq!(weights.trainable().len(), 2);
     }
 }

@@ -49,7 +49,6 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
-        weights.check(&config, folder)?;
         Ok(Self { config, weights, tokenizer, processor })
     }
 }

@@ -3,22 +3,38 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use sweep::model::Weights;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weight_files")
 }
 
-fn digest(folder: &Path) -> String {
-    Weights::load(folder, &Device::Cpu).unwrap().digest().unwrap()
+/// A folder with the model's configuration.
+fn model_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(fixtures().join("safetensors/config.json"), folder.path().join("config.json")).unwrap();
+    folder
 }
 
-/// A folder with one file as its weights.
+/// The same with one file as its weights.
 fn folder_with(bytes: &[u8], name: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = model_folder();
     fs::write(folder.path().join(name), bytes).unwrap();
     folder
+}
+
+/// The digest of the weights that a form has.
+fn digest(form: &str) -> String {
+    let folder = model_folder();
+    for file in fs::read_dir(fixtures().join(form)).unwrap().flatten() {
+        fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    digest_of(folder.path())
+}
+
+fn digest_of(folder: &Path) -> String {
+    Weights::load(folder, &Device::Cpu).unwrap().digest().unwrap()
 }
 
 /// What is said of weights that cannot be used.
@@ -30,9 +46,9 @@ fn refused(bytes: &[u8], name: &str) -> String {
 
 #[test]
 fn every_form_gives_the_same_bits() {
-    let expected = digest(&fixtures().join("safetensors"));
+    let expected = digest("safetensors");
     for form in ["safetensors_parts", "bin", "bin_parts", "bin_strided", "bin_double"] {
-        assert_eq!(digest(&fixtures().join(form)), expected, "{form}");
+        assert_eq!(digest(form), expected, "{form}");
     }
 }
 
@@ -40,7 +56,7 @@ fn every_form_gives_the_same_bits() {
 fn half_precision_gives_the_values_that_pytorch_has_for_it() {
     let rounded = fs::read(fixtures().join("bin_half/expected.safetensors")).unwrap();
     let expected = folder_with(&rounded, "model.safetensors");
-    assert_eq!(digest(&fixtures().join("bin_half")), digest(expected.path()));
+    assert_eq!(digest("bin_half"), digest_of(expected.path()));
 }
 
 #[test]
@@ -67,7 +83,7 @@ fn the_format_before_pytorch_1_6_is_refused_with_what_to_do() {
 
 #[test]
 fn a_part_that_is_missing_is_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = model_folder();
     let index = "pytorch_model.bin.index.json";
     fs::copy(fixtures().join("bin_parts").join(index), folder.path().join(index)).unwrap();
     let message = Weights::load(folder.path(), &Device::Cpu).err().unwrap().to_string();
@@ -101,4 +117,34 @@ fn a_tensor_with_a_value_that_is_no_number_is_named() {
     let message = refused(&damaged, "model.safetensors");
     assert!(message.starts_with("DIR/model.safetensors: tensor `vision_model."), "{message}");
     assert!(message.ends_with("holds values that are not finite numbers"), "{message}");
+}
+
+#[test]
+fn saved_weights_load_back_as_the_same_bits() {
+    let weights = Weights::load(&fixtures().join("safetensors"), &Device::Cpu).unwrap();
+    let saved = folder_with(&weights.to_bytes(DType::F32).unwrap(), "model.safetensors");
+    assert_eq!(digest_of(saved.path()), weights.digest().unwrap());
+}
+
+#[test]
+fn weights_of_another_model_are_refused_by_the_tensor_that_tells() {
+    let whole = fs::read(fixtures().join("safetensors/model.safetensors")).unwrap();
+    let folder = folder_with(&whole, "model.safetensors");
+    let config = folder.path().join("config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    let refused_with = |old: &str, new: &str| {
+        assert!(text.contains(old), "{old}");
+        fs::write(&config, text.replace(old, new)).unwrap();
+        Weights::load(folder.path(), &Device::Cpu).err().unwrap().to_string()
+    };
+    let message = refused_with("\"intermediate_size\": 10", "\"intermediate_size\": 11");
+    assert!(
+        message.contains("tensor `text_decoder.bert.encoder.layer.0.intermediate.dense.bias` has shape [10], but config.json asks for [11]"),
+        "{message}"
+    );
+    let message = refused_with("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
+    assert!(
+        message.contains("tensor `vision_model.encoder.layers.2.layer_norm1.bias` is missing; "),
+        "{message}"
+    );
 }

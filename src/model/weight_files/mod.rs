@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
+use super::config::ConfigError;
+
 /// Single files, in the order of preference.
 const SAFETENSORS: &str = "model.safetensors";
 const TORCH: &str = "pytorch_model.bin";
@@ -38,6 +40,8 @@ pub enum WeightsError {
     Missing { folder: PathBuf },
     #[error("{}: cannot read the weights: {reason}", path.display())]
     Read { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error("{}: tensor `{name}` {reason}", path.display())]
     Tensor { path: PathBuf, name: String, reason: String },
 }
