@@ -4,6 +4,8 @@
 //! says which beams go on with which tokens. Scores are `f32`, as there. With one beam it is greedy search,
 //! where, as in `GenerationMixin._sample`, penalties act on logits instead of log-probabilities.
 
+use super::ops::vector::{exp, max, sum, vectorised};
+
 /// How captions are generated; meanings as in `transformers.GenerationConfig`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BeamSettings {
@@ -89,10 +91,10 @@ impl<'a> BeamSearch<'a> {
                 log_softmax(row);
                 constrain(row, &beam.tokens, settings);
             } else {
-                let log_sum = log_sum_exp(row);
                 let mut processed = row.to_vec();
                 constrain(&mut processed, &beam.tokens, settings);
-                keep_largest(row, &processed, log_sum);
+                log_softmax(row);
+                keep_largest(row, &processed);
             }
             row.iter_mut().for_each(|value| *value += beam.score);
         }
@@ -152,25 +154,25 @@ fn finish(finished: &mut Vec<Hypothesis>, hypothesis: Hypothesis, beams: usize) 
     finished.truncate(beams);
 }
 
-fn log_sum_exp(row: &[f32]) -> f32 {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    largest + row.iter().map(|value| (value - largest).exp()).sum::<f32>().ln()
-}
-
+/// Turns logits into log-probabilities. The largest logit is taken off first, so that large logits do not
+/// coarsen what is left.
 fn log_softmax(row: &mut [f32]) {
-    let log_sum = log_sum_exp(row);
-    row.iter_mut().for_each(|value| *value -= log_sum);
+    vectorised(|| {
+        let largest = max(row);
+        let log_sum = sum(row.len(), |i| exp(row[i] - largest)).ln();
+        row.iter_mut().for_each(|value| *value = *value - largest - log_sum);
+    });
 }
 
 /// Greedy choice: leaves the log-probability of the token with the largest processed logit, bans the others.
-fn keep_largest(row: &mut [f32], processed: &[f32], log_sum: f32) {
+fn keep_largest(row: &mut [f32], processed: &[f32]) {
     let mut best = 0;
     for (token, value) in processed.iter().enumerate() {
         if *value > processed[best] {
             best = token;
         }
     }
-    let log_probability = row.get(best).map(|value| value - log_sum);
+    let log_probability = row.get(best).copied();
     row.fill(f32::NEG_INFINITY);
     if let (Some(value), Some(log_probability)) = (row.get_mut(best), log_probability) {
         *value = log_probability;
@@ -315,7 +317,48 @@ mod tests {
 
     #[test]
     fn logits_that_are_not_numbers_end_the_search_without_a_panic() {
-        let caption = search(&settings(3), |_| vec![f32::NAN; 4]);
-        assert_eq!(caption.tokens, [0]);
+        for beams in [1, 3] {
+            let caption = search(&settings(beams), |_| vec![f32::NAN; 4]);
+            assert_eq!(caption.tokens, [0]);
+            let caption = search(&settings(beams), |_| vec![0.0, f32::NAN, f32::INFINITY, 1.0]);
+            assert_eq!(caption.tokens[0], 0);
+        }
+    }
+
+    #[test]
+    fn a_maximum_length_of_two_leaves_one_word() {
+        for beams in [1, 3] {
+            let short = BeamSettings { max_length: 2, ..settings(beams) };
+            assert_eq!(search(&short, |_| vec![0.0, 0.5, 0.2, 3.0]).tokens, [0, 3]);
+        }
+    }
+
+    #[test]
+    fn a_search_that_may_say_nothing_more_ends_with_what_it_has() {
+        // Every token may occur once and the end not at all: nothing is left after the four others.
+        let spent =
+            |beams| BeamSettings { max_length: 9, min_length: 9, no_repeat_ngram_size: 1, ..settings(beams) };
+        let next = |_| vec![0.1, 0.2, 0.3, 0.4, 0.5];
+        assert_eq!(search(&spent(3), next).tokens, [0, 4, 3, 2]);
+        // Greedy search goes on with token 0, as torch.argmax does where all are equal.
+        assert_eq!(search(&spent(1), next).tokens, [0, 4, 3, 2, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn more_beams_than_words_find_the_best_caption() {
+        let many = BeamSettings { early_stopping: EarlyStopping::Never, ..settings(50) };
+        let next = |last| if last == 2 { vec![-9.0, 4.0, -9.0, 0.0] } else { vec![-9.0, -9.0, 1.0, 1.2] };
+        assert_eq!(search(&many, next).tokens, [0, 2, END]);
+    }
+
+    #[test]
+    fn log_probabilities_stay_exact_where_logits_are_large() {
+        let logits: Vec<f32> = (0..1000).map(|i| 300.0 + (i as f32 * 0.37).sin() * 8.0).collect();
+        let exact: f64 = logits.iter().map(|logit| (*logit as f64 - 300.0).exp()).sum::<f64>().ln() + 300.0;
+        let mut row = logits.clone();
+        log_softmax(&mut row);
+        for (logit, log_probability) in logits.iter().zip(&row) {
+            assert!((*log_probability as f64 - (*logit as f64 - exact)).abs() < 2e-6);
+        }
     }
 }
