@@ -5,6 +5,7 @@ mod cli;
 mod end_to_end;
 mod full_size;
 mod generation;
+mod generation_at_scale;
 mod gradients;
 mod hub;
 mod hub_server;
