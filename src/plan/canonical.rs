@@ -7,7 +7,7 @@
 use crate::record::Recipe;
 use crate::record::recipe::{
     BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName,
-    StartToken, Training,
+    StartToken, Training, ZeroCider,
 };
 use crate::spec::setting::SETTINGS;
 
@@ -24,6 +24,8 @@ const VISION_MULTIPLIER: Inactive =
     Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
 const TEXT_MULTIPLIER: Inactive =
     Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+const ZERO_CIDER: Inactive =
+    Inactive { path: "early_stopping.zero_cider", why: "the best epoch is not chosen by the score" };
 
 /// Whether a setting can matter to a run of this kind at all.
 ///
@@ -68,6 +70,10 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
         recipe.training.text_lr_multiplier = neutral.training.text_lr_multiplier;
         inactive.push(TEXT_MULTIPLIER);
     }
+    if recipe.early_stopping.metric != MetricName::Score {
+        recipe.early_stopping.zero_cider = neutral.early_stopping.zero_cider;
+        inactive.push(ZERO_CIDER);
+    }
     Ok(inactive)
 }
 
@@ -99,8 +105,19 @@ fn neutral() -> Recipe {
             label_smoothing: 0.0,
             shuffle: false,
         },
-        evaluation: Evaluation { samples: 0, test_samples: 0, convention: Convention::Coco, batch_size: 1 },
-        early_stopping: EarlyStopping { patience: 0, min_delta: 0.0, metric: MetricName::Score },
+        evaluation: Evaluation {
+            samples: 0,
+            test_samples: 0,
+            convention: Convention::Coco,
+            cider_weight: 0.1,
+            batch_size: 1,
+        },
+        early_stopping: EarlyStopping {
+            patience: 0,
+            min_delta: 0.0,
+            metric: MetricName::Score,
+            zero_cider: ZeroCider::Keep,
+        },
         generation: Generation {
             max_length: 128,
             min_length: 0,
@@ -153,6 +170,18 @@ mod tests {
         };
         assert_eq!(with(0.1), with(0.5));
         assert_eq!(with(0.1).1, [TEXT_MULTIPLIER]);
+    }
+
+    #[test]
+    fn what_replaces_a_score_is_inactive_where_no_score_chooses() {
+        let with = |zero_cider| {
+            canonical(|recipe| {
+                recipe.early_stopping.metric = MetricName::ValLoss;
+                recipe.early_stopping.zero_cider = zero_cider;
+            })
+        };
+        assert_eq!(with(ZeroCider::Keep), with(ZeroCider::MinusValLoss));
+        assert_eq!(with(ZeroCider::Keep).1, [ZERO_CIDER]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ mod tests {
         insta::assert_debug_snapshot!(ids, @r#"
         [
             "rfdca8eecf7",
-            "r9aa79eeff2",
+            "r8b4672d6d2",
         ]
         "#);
     }
@@ -149,6 +149,7 @@ mod tests {
                     "training.start_token" => json!("cls"),
                     "evaluation.convention" => json!("original"),
                     "early_stopping.metric" => json!("meteor"),
+                    "early_stopping.zero_cider" => json!("minus_val_loss"),
                     _ => json!("other"),
                 },
             };

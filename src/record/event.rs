@@ -109,8 +109,13 @@ pub struct Evaluated {
     /// 0 to 10.
     pub cider_d: Option<f64>,
     pub bleu_4: Option<f64>,
-    /// What chooses the best epoch unless the recipe names another metric.
+    /// The mean of METEOR, ROUGE-L and CIDEr-D, the latter weighted as the recipe says. It chooses the best epoch
+    /// unless the recipe names another metric.
     pub score: Option<f64>,
+    /// What chose the best epoch in the place of `score`: minus the validation loss, where CIDEr-D is 0 and the recipe
+    /// falls back to it. `score` is recorded as ever. Absent, also from the line, everywhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<f64>,
     /// Wall-clock seconds since the previous evaluation, or since the start.
     #[serde(deserialize_with = "null_is_nan")]
     pub seconds: f64,
@@ -144,10 +149,11 @@ pub struct Summary {
     pub seconds: f64,
     /// The model before training.
     pub initial: Option<Evaluated>,
-    /// The best epoch by the recipe's metric; never epoch 0 in a trained run.
+    /// The best epoch by the recipe's metric; never epoch 0 in a trained run. Absent from a complete trained run where
+    /// no epoch was good enough to be one: then `test` is of the model before training.
     pub best: Option<Evaluated>,
     pub last: Option<Evaluated>,
-    /// Scores of the best epoch's captions on the test split: `meteor`, `rouge_l`, `cider_d`, `bleu_1`.., `score`.
+    /// Scores on the test split of the best epoch's captions: `meteor`, `rouge_l`, `cider_d`, `bleu_1`.., `score`.
     #[serde(default, deserialize_with = "null_is_nan_in_map")]
     pub test: Option<BTreeMap<String, f64>>,
     /// SHA-256 of the frozen weights after training; equals the one at the start.

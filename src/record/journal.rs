@@ -315,7 +315,7 @@ mod tests {
         ) -> Evaluated {
             let [train_loss, val_loss, val_nll] = losses;
             let [meteor, rouge_l, cider_d, bleu_4, score] = scores;
-            Evaluated { epoch, step: epoch, train_loss, val_loss, val_nll, meteor, rouge_l, cider_d, bleu_4, score, seconds }
+            Evaluated { epoch, step: epoch, train_loss, val_loss, val_nll, meteor, rouge_l, cider_d, bleu_4, score, compared: score, seconds }
         }
     }
 

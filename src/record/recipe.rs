@@ -141,15 +141,46 @@ pub enum StartToken {
 
 /// How a model is evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "EvaluationInFile", into = "EvaluationInFile")]
 pub struct Evaluation {
     /// Validation images captioned every epoch, from the first on; 0 means all.
     pub samples: usize,
     /// Test images captioned at the end, from the first on; 0 means all.
     pub test_samples: usize,
     pub convention: Convention,
+    /// What CIDEr-D (0 to 10) is multiplied by in the score, the mean of METEOR, ROUGE-L and CIDEr-D.
+    pub cider_weight: f64,
     /// Images captioned at once; of no influence on the result.
     pub batch_size: usize,
+}
+
+/// An [`Evaluation`] as files have it: the weight of CIDEr-D is written only where it is not the one that goes with
+/// the convention in the two presets. Files written before it was a setting mean that one, and keep their ids.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Evaluation", deny_unknown_fields)]
+struct EvaluationInFile {
+    samples: usize,
+    test_samples: usize,
+    convention: Convention,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cider_weight: Option<f64>,
+    batch_size: usize,
+}
+
+impl From<EvaluationInFile> for Evaluation {
+    fn from(file: EvaluationInFile) -> Self {
+        let EvaluationInFile { samples, test_samples, convention, cider_weight, batch_size } = file;
+        let cider_weight = cider_weight.unwrap_or(convention.cider_weight());
+        Self { samples, test_samples, convention, cider_weight, batch_size }
+    }
+}
+
+impl From<Evaluation> for EvaluationInFile {
+    fn from(evaluation: Evaluation) -> Self {
+        let Evaluation { samples, test_samples, convention, cider_weight, batch_size } = evaluation;
+        let cider_weight = Some(cider_weight).filter(|weight| *weight != convention.cider_weight());
+        Self { samples, test_samples, convention, cider_weight, batch_size }
+    }
 }
 
 /// The rules by which captions are scored. Their details are versioned with the scorer.
@@ -162,7 +193,18 @@ pub enum Convention {
     Original,
 }
 
-/// When training ends before its last epoch.
+impl Convention {
+    /// The weight of CIDEr-D in the score of the preset with this convention: as it is, or a tenth, so that all three
+    /// metrics lie in `[0, 1]`.
+    pub fn cider_weight(self) -> f64 {
+        match self {
+            Self::Coco => 0.1,
+            Self::Original => 1.0,
+        }
+    }
+}
+
+/// When training ends before its last epoch, and which epoch is the best.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
@@ -172,6 +214,28 @@ pub struct EarlyStopping {
     pub min_delta: f64,
     /// The recorded metric that chooses the best epoch.
     pub metric: MetricName,
+    /// What an epoch is compared by whose CIDEr-D is 0. Matters only where `score` chooses. Left out of files where
+    /// nothing special is done, as in files written before it was a setting.
+    #[serde(default, skip_serializing_if = "ZeroCider::is_keep")]
+    pub zero_cider: ZeroCider,
+}
+
+/// How an epoch whose CIDEr-D is 0 is compared with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZeroCider {
+    /// By its score, like any other.
+    #[default]
+    Keep,
+    /// By minus its validation loss, as the original script did without a word, on a scale that starts at -1: an
+    /// epoch with a loss of 1 or more is never the best.
+    MinusValLoss,
+}
+
+impl ZeroCider {
+    fn is_keep(&self) -> bool {
+        *self == Self::Keep
+    }
 }
 
 /// A metric that an evaluation records.
@@ -240,5 +304,30 @@ impl<'de> Deserialize<'de> for DataSource {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::run::tests::any_run;
+
+    #[test]
+    fn settings_that_are_younger_than_a_file_have_the_value_that_it_was_written_under() {
+        let mut recipe = any_run("r1").recipe;
+        for convention in [Convention::Coco, Convention::Original] {
+            recipe.evaluation.convention = convention;
+            recipe.evaluation.cider_weight = convention.cider_weight();
+            let text = serde_json::to_string(&recipe).unwrap();
+            assert!(!text.contains("cider_weight") && !text.contains("zero_cider"), "{text}");
+            assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+        }
+        recipe.evaluation.cider_weight = 0.1;
+        recipe.early_stopping.zero_cider = ZeroCider::MinusValLoss;
+        let text = serde_json::to_string(&recipe).unwrap();
+        assert!(text.contains(r#""cider_weight":0.1"#) && text.contains(r#""zero_cider":"minus_val_loss""#));
+        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+        let strange = text.replace("cider_weight", "cider_wait");
+        assert!(serde_json::from_str::<Recipe>(&strange).unwrap_err().to_string().contains("cider_wait"));
     }
 }

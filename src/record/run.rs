@@ -115,9 +115,15 @@ pub(crate) mod tests {
                 samples: 0,
                 test_samples: 0,
                 convention: Convention::Coco,
+                cider_weight: 0.1,
                 batch_size: 16,
             },
-            early_stopping: EarlyStopping { patience: 5, min_delta: 0.0, metric: MetricName::Score },
+            early_stopping: EarlyStopping {
+                patience: 5,
+                min_delta: 0.0,
+                metric: MetricName::Score,
+                zero_cider: ZeroCider::Keep,
+            },
             generation,
         };
         let point = [("training.learning_rate".to_owned(), Value::from(5e-4))].into();

@@ -52,10 +52,10 @@ impl Comparison {
 
 /// The scores of a run's captions, by image, at its best epoch.
 pub fn image_scores(run: &RunData, images: Images) -> BTreeMap<&str, ImageScores> {
-    let convention = run.record.spec.recipe.evaluation.convention;
+    let cider_weight = run.record.spec.recipe.evaluation.cider_weight;
     let scores = |row: &PerImage| -> Option<ImageScores> {
         let (meteor, rouge_l, cider_d) = (row.meteor?, row.rouge_l?, row.cider_d?);
-        let scores = [meteor, rouge_l, cider_d, mean_score(convention, meteor, rouge_l, cider_d)];
+        let scores = [meteor, rouge_l, cider_d, mean_score(cider_weight, meteor, rouge_l, cider_d)];
         scores.iter().all(|score| score.is_finite()).then_some(scores)
     };
     let epoch = scored_epoch(run, images);
@@ -69,7 +69,8 @@ pub fn image_scores(run: &RunData, images: Images) -> BTreeMap<&str, ImageScores
 /// The best epoch where it has rows; test images are captioned only then, so theirs is the last that has any.
 fn scored_epoch(run: &RunData, images: Images) -> Option<usize> {
     let epochs = || run.per_image.iter().filter(|row| row.split == images.name()).map(|row| row.epoch);
-    let best = run.record.summary.as_ref().and_then(|summary| summary.best.as_ref()).map(|best| best.epoch);
+    // A run whose epochs were none of them good enough to be the best counts as the model before training.
+    let best = run.record.summary.as_ref().map(|summary| summary.best.as_ref().map_or(0, |best| best.epoch));
     match (images, best) {
         (Images::Validation, Some(best)) if epochs().any(|epoch| epoch == best) => Some(best),
         _ => epochs().max(),

@@ -131,8 +131,19 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             label_smoothing: 0.0,
             shuffle: true,
         },
-        evaluation: Evaluation { samples: 0, test_samples: 0, convention: Convention::Coco, batch_size: 16 },
-        early_stopping: EarlyStopping { patience: 5, min_delta: 0.0, metric: MetricName::Score },
+        evaluation: Evaluation {
+            samples: 0,
+            test_samples: 0,
+            convention: Convention::Coco,
+            cider_weight: 0.1,
+            batch_size: 16,
+        },
+        early_stopping: EarlyStopping {
+            patience: 5,
+            min_delta: 0.0,
+            metric: MetricName::Score,
+            zero_cider: ZeroCider::Keep,
+        },
         generation: Generation {
             max_length: 60,
             min_length: 0,
@@ -198,7 +209,8 @@ fn evaluated(spec: &RunSpec, epoch: usize) -> Evaluated {
         rouge_l: Some(rouge_l),
         cider_d: Some(cider_d),
         bleu_4: Some(0.4 * meteor),
-        score: Some(crate::score::mean_score(Convention::Coco, meteor, rouge_l, cider_d)),
+        score: Some(crate::score::mean_score(0.1, meteor, rouge_l, cider_d)),
+        compared: None,
         seconds: 1.1 + 0.2 * spec.recipe.training.unfrozen_vision_layers as f64,
     }
 }
@@ -301,7 +313,7 @@ fn step(spec: &RunSpec, evaluated: &Evaluated) -> Step {
 
 fn summary(spec: &RunSpec, curve: &[Evaluated], best: Option<Evaluated>, test: Option<[f64; 3]>) -> Summary {
     let test = test.map(|[meteor, rouge_l, cider_d]| {
-        let score = crate::score::mean_score(Convention::Coco, meteor, rouge_l, cider_d);
+        let score = crate::score::mean_score(0.1, meteor, rouge_l, cider_d);
         let scores = [
             ("score", score),
             ("meteor", meteor),

@@ -1,6 +1,5 @@
 //! The numbers an evaluation has, by name.
 
-use crate::record::event::Evaluated;
 use crate::record::recipe::MetricName;
 
 /// A score of generated captions; more is better.
@@ -37,19 +36,6 @@ impl Metric {
             Self::Bleu4 => "BLEU-4",
         }
     }
-}
-
-/// The value of the metric that chooses epochs, where it is finite.
-pub fn chosen_by(metric: MetricName, evaluated: &Evaluated) -> Option<f64> {
-    let value = match metric {
-        MetricName::Score => evaluated.score,
-        MetricName::Meteor => evaluated.meteor,
-        MetricName::RougeL => evaluated.rouge_l,
-        MetricName::CiderD => evaluated.cider_d,
-        MetricName::ValLoss => evaluated.val_loss,
-        MetricName::ValNll => evaluated.val_nll,
-    };
-    value.filter(|value| value.is_finite())
 }
 
 /// What people call the metric that ranks the runs.

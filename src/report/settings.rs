@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::format::significant;
 use crate::record::RunSpec;
 use crate::record::recipe::Kind;
+use crate::spec::setting::SETTINGS;
 
 /// Settings by dotted path, such as `training.learning_rate`; every value is a number, a text or a truth value.
 pub type Settings = BTreeMap<String, Value>;
@@ -28,6 +29,10 @@ pub fn active_settings(spec: &RunSpec) -> Settings {
         flatten("", &recipe, &mut settings);
     }
     settings.remove("kind");
+    // Files leave out some settings where they have their usual value; they act all the same.
+    for setting in SETTINGS.iter() {
+        settings.entry(setting.path.to_owned()).or_insert_with(|| setting.read(&spec.recipe));
+    }
     match spec.recipe.kind {
         Kind::FineTuned => {
             settings.insert(SEED.to_owned(), Value::from(spec.seed));

@@ -81,14 +81,10 @@ pub fn score(convention: Convention, items: &[Item]) -> Scores {
     }
 }
 
-/// The score of a run: the mean of the three metrics, with CIDEr-D as it is (`original`, so that it counts
-/// for most of the mean) or a tenth of it (`coco`, so that all three lie in `[0, 1]`).
-pub fn mean_score(convention: Convention, meteor: f64, rouge_l: f64, cider_d: f64) -> f64 {
-    let cider_d = match convention {
-        Convention::Original => cider_d,
-        Convention::Coco => cider_d / 10.0,
-    };
-    (meteor + rouge_l + cider_d) / 3.0
+/// The score of a run: the mean of the three metrics, CIDEr-D times `cider_weight`. With a weight of 1 it is as it
+/// is, from 0 to 10, and counts for most of the mean; with 0.1 all three lie in `[0, 1]`.
+pub fn mean_score(cider_weight: f64, meteor: f64, rouge_l: f64, cider_d: f64) -> f64 {
+    (meteor + rouge_l + cider_d * cider_weight) / 3.0
 }
 
 fn each(corpus: &Corpus, score: impl Fn(&Image) -> f64 + Sync + Send) -> Vec<f64> {
@@ -149,7 +145,8 @@ mod tests {
 
     #[test]
     fn the_mean_score_counts_cider_in_full_or_a_tenth() {
-        assert!((mean_score(Convention::Original, 0.3, 0.6, 3.0) - 1.3).abs() < 1e-12);
-        assert!((mean_score(Convention::Coco, 0.3, 0.6, 3.0) - 0.4).abs() < 1e-12);
+        let score = |convention: Convention| mean_score(convention.cider_weight(), 0.3, 0.6, 3.0);
+        assert!((score(Convention::Original) - 1.3).abs() < 1e-12);
+        assert!((score(Convention::Coco) - 0.4).abs() < 1e-12);
     }
 }

@@ -1,12 +1,12 @@
 //! The two recipes that a sweep starts from.
 //!
 //! `as-original` is the recipe of the study this program was made for, faults included. `corrected` mends
-//! what can be mended by a setting; [`Preset::recipe`] says what and why, difference by difference. Each
-//! difference is an ordinary setting, so a sweep can vary them one at a time.
+//! what can be mended by a setting; [`DIFFERENCES`] says what and why. Each difference is an ordinary setting,
+//! so a sweep can vary them one at a time.
 
 use crate::record::recipe::{
     BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Recipe,
-    StartToken, Training,
+    StartToken, Training, ZeroCider,
 };
 
 /// The recipe that a sweep file's own settings are laid over.
@@ -17,9 +17,96 @@ pub enum Preset {
     Corrected,
 }
 
+/// A setting in which the two presets differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// Its dotted path.
+    pub path: &'static str,
+    /// Why `corrected` departs from the original, in half a line.
+    pub why: &'static str,
+}
+
+/// All differences between the presets, in the order of the recipe. This is the only place that explains them.
+pub const DIFFERENCES: [Difference; 13] = [
+    Difference {
+        path: "training.epochs",
+        why: "The rate falls over all epochs; those never reached keep it high.",
+    },
+    Difference {
+        path: "training.warmup_steps",
+        why: "1000 steps are most of a run on a few hundred images.",
+    },
+    Difference {
+        path: "training.max_length",
+        why: "At 60 tokens, half of all long captions are cut in mid-sentence.",
+    },
+    Difference {
+        path: "training.start_token",
+        why: "Generation starts from [DEC]; train from what it starts from.",
+    },
+    Difference {
+        path: "training.mask_padding",
+        why: "Counted padding makes the loss fall for saying nothing.",
+    },
+    Difference {
+        path: "evaluation.samples",
+        why: "A hundred captions decide between epochs by luck; 0 means all.",
+    },
+    Difference {
+        path: "evaluation.test_samples",
+        why: "Two hundred captions leave wide intervals; 0 means all.",
+    },
+    Difference {
+        path: "evaluation.convention",
+        why: "Casing and punctuation are not what a model is judged by.",
+    },
+    Difference {
+        path: "evaluation.cider_weight",
+        why: "From 0 to 10, CIDEr-D at full weight drowns the other two.",
+    },
+    Difference {
+        path: "early_stopping.zero_cider",
+        why: "A loss is no score: one scale, and 0 is a result like any other.",
+    },
+    Difference { path: "generation.max_length", why: "As many tokens as in training." },
+    Difference {
+        path: "generation.no_repeat_ngram_size",
+        why: "Most structured captions repeat a pair of tokens.",
+    },
+    Difference {
+        path: "generation.repetition_penalty",
+        why: "Structured captions repeat words because they must.",
+    },
+];
+
+/// What a user of `as-original` has to know of the layers it asks for: the published code never trained them. That is
+/// documented and not reproduced, since a run with no layer is the same thing and says so.
+const NONE_UNFROZEN: &str = "The original's code looks for its 6 layers under a name that does not exist and trained \
+                             none of them: 0 is that run, 6 is what it meant to be.";
+
 impl Preset {
     /// The names as written in sweep files.
     pub const NAMES: [&'static str; 2] = ["as-original", "corrected"];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AsOriginal => "as-original",
+            Self::Corrected => "corrected",
+        }
+    }
+
+    /// The preset to compare with.
+    pub fn other(self) -> Self {
+        match self {
+            Self::AsOriginal => Self::Corrected,
+            Self::Corrected => Self::AsOriginal,
+        }
+    }
+
+    /// What there is to know of a setting under this preset.
+    pub fn note(self, path: &str) -> Option<&'static str> {
+        (self == Self::AsOriginal && path == "training.unfrozen_vision_layers").then_some(NONE_UNFROZEN)
+    }
 
     /// The preset of a name.
     pub fn named(name: &str) -> Option<Self> {
@@ -40,10 +127,7 @@ impl Preset {
     }
 }
 
-/// What the original experiment asked for.
-///
-/// It asked for six unfrozen vision layers and, through a misspelt attribute, trained none;
-/// `unfrozen_vision_layers: 0` reproduces what it did, the default what it meant.
+/// What the original experiment asked for; of its vision layers see [`NONE_UNFROZEN`].
 fn as_original() -> Recipe {
     Recipe {
         kind: Kind::FineTuned,
@@ -70,9 +154,15 @@ fn as_original() -> Recipe {
             samples: 100,
             test_samples: 200,
             convention: Convention::Original,
+            cider_weight: 1.0,
             batch_size: 16,
         },
-        early_stopping: EarlyStopping { patience: 5, min_delta: 0.0, metric: MetricName::Score },
+        early_stopping: EarlyStopping {
+            patience: 5,
+            min_delta: 0.0,
+            metric: MetricName::Score,
+            zero_cider: ZeroCider::MinusValLoss,
+        },
         generation: Generation {
             max_length: 60,
             min_length: 0,
@@ -85,37 +175,30 @@ fn as_original() -> Recipe {
     }
 }
 
-/// The original with its faults mended.
+/// The original with its faults mended; [`DIFFERENCES`] says why, these comments how far.
 fn corrected(original: Recipe) -> Recipe {
     Recipe {
         training: Training {
-            // Generation starts from [DEC]; a model trained to start from [CLS] has never seen its first input.
-            start_token: StartToken::Dec,
-            // Counting pads teaches the model to say nothing after [SEP], and makes the loss fall for it.
-            mask_padding: true,
-            // Fashion captions have up to 114 tokens; at 60, more than half of them are cut in mid-sentence.
-            // 128 fits them all and the built-in model's positions.
-            max_length: 128,
-            // 1000 steps are most of a run on a few hundred images: the rate would never reach its peak.
-            warmup_steps: 100,
-            // The rate falls to zero over all epochs, so epochs never reached keep it high. Ten are more than
-            // these models take to overfit.
+            // More than these models take to overfit.
             epochs: 10,
+            warmup_steps: 100,
+            // Fashion captions have up to 114 tokens, and the built-in model has 128 positions.
+            max_length: 128,
+            start_token: StartToken::Dec,
+            mask_padding: true,
             ..original.training
         },
         evaluation: Evaluation {
-            // A hundred captions decide between epochs by luck; all of them cost little when batched.
             samples: 0,
             test_samples: 0,
-            // Casing and punctuation are not what the model is judged by, and numbers compare with papers.
             convention: Convention::Coco,
+            cider_weight: 0.1,
             ..original.evaluation
         },
+        early_stopping: EarlyStopping { zero_cider: ZeroCider::Keep, ..original.early_stopping },
         generation: Generation {
             max_length: 128,
-            // Nearly every reference repeats a pair of tokens (". the"): forbidding that forbids the answer.
             no_repeat_ngram_size: 0,
-            // For the same reason: structured captions repeat words because they must.
             repetition_penalty: 1.0,
             ..original.generation
         },
@@ -138,6 +221,9 @@ mod tests {
                 format!("{}: {} -> {}", setting.path, setting.read(&original), setting.read(&corrected))
             })
             .collect();
+        let documented: Vec<&str> = DIFFERENCES.iter().map(|difference| difference.path).collect();
+        let found = differences.iter().filter_map(|line| line.split(':').next()).collect::<Vec<_>>();
+        assert_eq!(found, documented);
         insta::assert_snapshot!(differences.join("\n"), @r#"
         training.epochs: 15 -> 10
         training.warmup_steps: 1000 -> 100
@@ -147,6 +233,8 @@ mod tests {
         evaluation.samples: 100 -> 0
         evaluation.test_samples: 200 -> 0
         evaluation.convention: "original" -> "coco"
+        evaluation.cider_weight: 1.0 -> 0.1
+        early_stopping.zero_cider: "minus_val_loss" -> "keep"
         generation.max_length: 60 -> 128
         generation.no_repeat_ngram_size: 2 -> 0
         generation.repetition_penalty: 1.1 -> 1.0
@@ -155,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_name_has_its_preset() {
-        assert!(Preset::NAMES.iter().all(|name| Preset::named(name).is_some()));
+        assert!(Preset::NAMES.iter().all(|name| Preset::named(name).is_some_and(|p| p.name() == *name)));
         assert_eq!(Preset::named("original"), None);
     }
 }

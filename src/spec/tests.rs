@@ -239,7 +239,7 @@ learning_rate: 1e-5
     study.yaml:11:41: `learning_rate` is the text `1e-5`; it must be a number above 0 and at most 1, written without quotes
     study.yaml:11:49: `learning_rate` is NaN; it must be a number above 0 and at most 1
     study.yaml:12:3: `max_length` occurs in several groups; write `training.max_length` or `generation.max_length`
-    study.yaml:13:3: `early_stopping` is a group of settings; name one of them, such as `early_stopping.patience`, `early_stopping.min_delta`, `early_stopping.metric` or `generation.early_stopping`
+    study.yaml:13:3: `early_stopping` is a group of settings; name one of them, such as `early_stopping.patience`, `early_stopping.min_delta`, `early_stopping.metric`, `early_stopping.zero_cider` or `generation.early_stopping`
     study.yaml:14:36: `unfrozen_vision_layers` has no values
     study.yaml:15:26: `vision_lr_multiplier` has `min`: ranges are not supported yet
     hint: list the values: `{values: [...]}`

@@ -12,7 +12,7 @@ use crate::model::blip::targets;
 use crate::model::ops::cross_entropy;
 use crate::model::{Blip, generate};
 use crate::record::event::Evaluated;
-use crate::record::recipe::Recipe;
+use crate::record::recipe::{MetricName, Recipe, ZeroCider};
 use crate::record::run::{PerImage, Prediction};
 use crate::score::{Item, Scores, mean_score, score};
 
@@ -34,13 +34,20 @@ pub struct Losses {
     pub nll: f64,
     /// The same for each image.
     pub per_image: Vec<f64>,
+    /// The loss as the original script's validation has it: the mean of the first batches' mean losses.
+    pub of_first_batches: f64,
 }
+
+/// Batches that the original script's validation loss looks at. It goes on where fewer do not hold the images that are
+/// captioned.
+const FIRST_BATCHES: usize = 50;
 
 /// Losses of the whole split, in batches of the training batch size (padding depends on it).
 pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Material) -> Result<Losses> {
     let training = &session.spec.recipe.training;
     let (mut loss, mut counted, mut nll, mut real) = (0.0, 0usize, 0.0, 0usize);
     let mut per_image = Vec::with_capacity(split.examples.len());
+    let mut batch_means = Vec::new();
     let indices: Vec<usize> = (0..split.examples.len()).collect();
     for indices in indices.chunks(training.batch_size.max(1)) {
         session.go_on()?;
@@ -48,8 +55,11 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
         let logits = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
         let as_trained = targets(&captions, !training.mask_padding);
         let rows = cross_entropy(&logits, &as_trained, training.label_smoothing)?.to_vec1::<f32>()?;
-        loss += rows.iter().map(|row| *row as f64).sum::<f64>();
-        counted += as_trained.iter().flatten().count();
+        let (sum, tokens) =
+            (rows.iter().map(|row| *row as f64).sum::<f64>(), as_trained.iter().flatten().count());
+        batch_means.push(sum / tokens.max(1) as f64);
+        loss += sum;
+        counted += tokens;
 
         let unpadded = targets(&captions, false);
         let plain = cross_entropy(&logits, &unpadded, 0.0)?.to_vec1::<f32>()?;
@@ -62,7 +72,19 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
             real += n;
         }
     }
-    Ok(Losses { loss: loss / counted.max(1) as f64, nll: nll / real.max(1) as f64, per_image })
+    batch_means.truncate(first_batches(&session.spec.recipe, split.examples.len()));
+    Ok(Losses {
+        loss: loss / counted.max(1) as f64,
+        nll: nll / real.max(1) as f64,
+        per_image,
+        of_first_batches: batch_means.iter().sum::<f64>() / batch_means.len().max(1) as f64,
+    })
+}
+
+/// How many batches the original script's validation loss looks at.
+fn first_batches(recipe: &Recipe, examples: usize) -> usize {
+    let captioned = if recipe.evaluation.samples == 0 { examples } else { recipe.evaluation.samples };
+    captioned.div_ceil(recipe.training.batch_size.max(1)).max(FIRST_BATCHES)
 }
 
 /// What the model says of the first `count` images of a split (0 means all).
@@ -119,9 +141,18 @@ pub fn scores(recipe: &Recipe, predictions: &[Prediction]) -> Scores {
     score(recipe.evaluation.convention, &items)
 }
 
-/// The mean of METEOR, ROUGE-L and CIDEr-D as the recipe's convention weighs them.
+/// The mean of METEOR, ROUGE-L and CIDEr-D as the recipe weighs them.
 pub fn mean(recipe: &Recipe, scores: &Scores) -> f64 {
-    mean_score(recipe.evaluation.convention, scores.meteor, scores.rouge_l, scores.cider_d)
+    mean_score(recipe.evaluation.cider_weight, scores.meteor, scores.rouge_l, scores.cider_d)
+}
+
+/// What the epoch is compared by in the place of its score: where CIDEr-D is 0 and the recipe falls back to minus the
+/// validation loss.
+fn compared(recipe: &Recipe, losses: Option<&Losses>, scores: &Scores) -> Option<f64> {
+    let settings = &recipe.early_stopping;
+    let falls_back = settings.metric == MetricName::Score && settings.zero_cider == ZeroCider::MinusValLoss;
+    let loss = losses.filter(|_| falls_back && scores.cider_d <= 0.0)?.of_first_batches;
+    Some(-loss)
 }
 
 /// The row that an evaluation event carries; losses are absent where no model has any.
@@ -134,6 +165,7 @@ pub fn evaluated(recipe: &Recipe, losses: Option<&Losses>, scores: &Scores) -> E
         cider_d: Some(scores.cider_d),
         bleu_4: Some(scores.bleu[3]),
         score: Some(mean(recipe, scores)),
+        compared: compared(recipe, losses, scores),
         ..Evaluated::default()
     }
 }

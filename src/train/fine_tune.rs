@@ -19,6 +19,9 @@ use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, 
 use crate::record::run::Prediction;
 
 /// Step events an epoch, about.
+/// Why the test scores of a run are not those of its training.
+const NONE_BEST: &str = "no epoch was good enough to be the best (in all of them CIDEr-D was 0 and the validation loss \
+                         1 or more): the test scores and captions are those of the model before training";
 const STEPS_RECORDED: usize = 10;
 
 /// Fine-tunes the pretrained model as the recipe says.
@@ -49,8 +52,12 @@ pub fn fine_tune(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
         "frozen weights changed during training: a defect of this program"
     );
     let mut tested = None;
-    if let (true, Some(best)) = (status.is_complete(), &state.progress.best) {
-        match test_best(&mut bench, best.epoch) {
+    if status.is_complete() {
+        let best = state.progress.best.as_ref().map(|best| best.epoch);
+        if best.is_none() {
+            reason = Some(reason.into_iter().chain([NONE_BEST.to_owned()]).collect::<Vec<_>>().join("; "));
+        }
+        match test_best(&mut bench, best) {
             Err(error) if error.is::<Stopped>() => {
                 status = Status::Interrupted;
                 reason = Some("stopped before the test images were captioned".to_owned());
@@ -164,7 +171,9 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         state.initial = Some(evaluated.clone());
         emit(Event::Evaluated(Box::new(evaluated)))?;
     }
-    while state.epoch <= recipe.training.epochs {
+    // A run that is out of patience and was interrupted later is not resumed to train on.
+    while state.epoch <= recipe.training.epochs && !state.progress.is_out_of_patience(&recipe.early_stopping)
+    {
         since = Instant::now();
         if let Some(divergence) = train_epoch(bench, state, emit)? {
             return Ok((Status::Diverged, Some(divergence)));
@@ -194,10 +203,10 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         }
         save_last(bench, state)?;
         checkpointed("last")?;
-        if verdict.should_stop {
-            let reason = format!("no new best in {} epochs", recipe.early_stopping.patience);
-            return Ok((Status::EarlyStopped, Some(reason)));
-        }
+    }
+    if state.progress.is_out_of_patience(&recipe.early_stopping) {
+        let reason = format!("no new best in {} epochs", recipe.early_stopping.patience);
+        return Ok((Status::EarlyStopped, Some(reason)));
     }
     Ok((Status::Finished, None))
 }
@@ -268,11 +277,22 @@ fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Predictio
     Ok((Evaluated { epoch, ..evaluate::evaluated(recipe, Some(&losses), &scores) }, predictions))
 }
 
-/// Scores on the test split with the weights of the best epoch.
-fn test_best(bench: &mut Bench, epoch: usize) -> Result<Option<std::collections::BTreeMap<String, f64>>> {
+/// Scores on the test split with the weights of the best epoch. Where no epoch was the best, the model before training
+/// is tested, as the original script did where it had saved none, and its captions are the run's.
+fn test_best(
+    bench: &mut Bench,
+    best: Option<usize>,
+) -> Result<Option<std::collections::BTreeMap<String, f64>>> {
     let session = bench.session;
-    checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)?;
-    test(session, &bench.observer, &mut bench.test, bench.material, bench.pretrained, epoch)
+    let folder = if best.is_some() { &session.directory.best() } else { &session.inputs.model };
+    checkpoint::restore_weights(folder, bench.weights(), &session.device)?;
+    let Bench { observer, validation, test: test_split, material, pretrained, .. } = bench;
+    if best.is_none() {
+        let samples = session.spec.recipe.evaluation.samples;
+        let said = evaluate::captions(session, observer, validation, &pretrained.tokenizer, samples)?;
+        session.directory.write_predictions(&said)?;
+    }
+    test(session, observer, test_split, material, pretrained, best.unwrap_or(0))
 }
 
 /// The state of the last checkpoint, put into weights and optimizer; the beginning where there is none.
@@ -294,7 +314,7 @@ fn save_best(bench: &Bench, predictions: &[Prediction]) -> Result<()> {
 }
 
 fn save_last(bench: &Bench, state: &State) -> Result<()> {
-    let (session, generation) = (bench.session, &bench.session.spec.recipe.generation);
+    let session = bench.session;
     let (folder, source) = (session.directory.last(), &session.inputs.model);
     checkpoint::save_resumable(&folder, source, bench.weights(), generation, state, &bench.optimizer)
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::analysis::{Interval, LossPoint, Overfitting, RESAMPLES, mean_intervals, overfitting};
 use crate::record::event::Evaluated;
-use crate::record::recipe::{Kind, MetricName};
+use crate::record::recipe::Kind;
 use crate::record::{RunRecord, RunSpec};
 use crate::report::gather::{RunData, SweepData};
-use crate::report::metrics::chosen_by;
 use crate::report::settings::{Settings, active_settings};
+use crate::train::early_stopping::Progress;
 
 /// A run with the numbers that need more than its record's fields.
 pub struct Facts<'a> {
@@ -48,25 +48,25 @@ fn best_of(record: &RunRecord) -> Option<&Evaluated> {
     let summary = record.summary.as_ref();
     let decided = summary.and_then(|summary| summary.best.as_ref());
     match record.spec.recipe.kind {
-        Kind::FineTuned => decided.or_else(|| best_epoch(&record.spec, &record.curve)),
+        Kind::FineTuned => match summary {
+            Some(_) => decided,
+            None => best_epoch(&record.spec, &record.curve),
+        },
         Kind::ZeroShot | Kind::ConstantCaption | Kind::NearestImage => {
             decided.or(summary.and_then(|summary| summary.initial.as_ref())).or(record.curve.first())
         }
     }
 }
 
-/// The first epoch of training with the best value of the recipe's metric.
+/// The best epoch of training so far, by the rule that the run itself goes by.
 fn best_epoch<'a>(spec: &RunSpec, curve: &'a [Evaluated]) -> Option<&'a Evaluated> {
-    let metric: MetricName = spec.recipe.early_stopping.metric;
-    let mut best: Option<(&Evaluated, f64)> = None;
+    let (mut progress, mut best) = (Progress::default(), None);
     for evaluated in curve.iter().filter(|evaluated| evaluated.epoch > 0) {
-        let Some(value) = chosen_by(metric, evaluated) else { continue };
-        let beats = |best: f64| if metric.higher_is_better() { value > best } else { value < best };
-        if best.is_none_or(|(_, best)| beats(best)) {
-            best = Some((evaluated, value));
+        if progress.observe(evaluated, &spec.recipe.early_stopping).is_best {
+            best = Some(evaluated);
         }
     }
-    best.map(|(evaluated, _)| evaluated)
+    best
 }
 
 fn nll_rise(run: &RunData, from: usize, to: usize) -> Option<Interval> {
