@@ -1,9 +1,11 @@
 //! What planning needs to know beyond the sweep file: how many training examples there are, and how large the models
 //! in folders are. Neither weights nor images are read; what cannot be learned is left open.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::data::CaptionTokenizer;
 use crate::data::captions::read_captions;
 use crate::hub::{Hub, HubId};
 use crate::lab::study;
@@ -11,6 +13,7 @@ use crate::plan::Facts;
 use crate::record::RunSpec;
 use crate::record::recipe::{DataFiles, DataSource};
 use crate::spec::Architecture;
+use crate::train::material::longest;
 
 /// A `config.json` is far smaller.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -28,7 +31,36 @@ pub fn gather(runs: &[RunSpec]) -> Facts {
             facts.architectures.insert(model.clone(), architecture);
         }
     }
+    facts.longest_captions = longest_captions(runs);
     facts
+}
+
+/// The longest training caption for each model, where training and generation have different limits: only then does it
+/// matter, and reading every caption takes time.
+fn longest_captions(runs: &[RunSpec]) -> BTreeMap<String, usize> {
+    let differ = |run: &&RunSpec| run.recipe.training.max_length != run.recipe.generation.max_length;
+    let mut longest = BTreeMap::new();
+    for run in runs.iter().filter(differ) {
+        let recipe = &run.recipe;
+        if !longest.contains_key(&recipe.model)
+            && let Some(tokens) = longest_caption(&recipe.model, &recipe.data)
+        {
+            longest.insert(recipe.model.clone(), tokens);
+        }
+    }
+    longest
+}
+
+/// `None` where the model's tokenizer is not at hand, as that of a hub id, or the captions cannot be read.
+fn longest_caption(model: &str, data: &DataSource) -> Option<usize> {
+    match data {
+        DataSource::BuiltIn(_) => (model == "lab").then_some(study::LONGEST_CAPTION),
+        DataSource::Files(files) => {
+            let tokenizer = CaptionTokenizer::load(Path::new(model)).ok()?;
+            let captions = read_captions(Path::new(&files.train.captions)).ok()?;
+            longest(captions.entries.iter().flat_map(|entry| &entry.captions), &tokenizer).ok()
+        }
+    }
 }
 
 fn train_examples(data: &DataSource) -> Option<usize> {

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::arguments::{SweepFile, device, positive, quoted, typed};
+use super::facts;
 use super::table::{Align, Table, number};
 use super::{exit, output};
-use crate::plan;
-use crate::record::recipe::MetricName;
+use crate::plan::{self, consistency};
+use crate::record::RunRecord;
+use crate::record::recipe::{Kind, MetricName};
 use crate::run::leaderboard::leaderboard;
 use crate::run::share::Wish;
 use crate::run::{Options, Outcome, execute, progress};
@@ -55,11 +57,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         device: args.device.clone(),
         preflight: !args.no_preflight,
     };
+    let warnings = consistency::warnings(&plan.runs, &facts::gather(&plan.runs));
+    consistency::in_words(&warnings, &plan.runs).iter().for_each(|warning| output::tell(warning));
     let outcome = {
         let mut progress = progress::for_standard_error();
         execute(&spec.name, &plan.runs, &options, progress.as_mut())?
     };
     output::print(&results(&outcome, spec.metric))?;
+    for record in outcome.records.iter().filter(|record| has_no_best_epoch(record)) {
+        output::tell(&format!(
+            "note: run {}: {}",
+            record.spec.id,
+            record.reason.as_deref().unwrap_or_default()
+        ));
+    }
     if !outcome.failures.is_empty() {
         output::tell(&failures(&outcome));
     }
@@ -70,6 +81,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     output::tell(&format!("next: sweep report {}", typed(&args.runs)));
     let all_well = outcome.failures.is_empty();
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::from(exit::SOME_RUNS_FAILED) })
+}
+
+/// A run that is complete although no epoch of it was good enough to be the best.
+fn has_no_best_epoch(record: &RunRecord) -> bool {
+    record.spec.recipe.kind == Kind::FineTuned
+        && record.status.is_some_and(|status| status.is_complete())
+        && record.summary.as_ref().is_some_and(|summary| summary.best.is_none())
 }
 
 /// The leaderboard.

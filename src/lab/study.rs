@@ -32,6 +32,9 @@ pub const TEST: u64 = 160;
 /// Scenes to measure by what a model forgets.
 pub const SOURCE: u64 = 64;
 
+/// Word pieces of the longest training caption, with the start and end token: known without drawing it.
+pub const LONGEST_CAPTION: usize = 85;
+
 /// Seed of the held-out scenes; the model is pretrained on those of another seed.
 pub const SOURCE_SEED: u64 = 1;
 /// Seed of the figures; their splits are successive ranges of indices.

@@ -20,6 +20,8 @@ pub struct Facts {
     pub train_examples: Option<usize>,
     /// Sizes of models that are folders, by name as in the sweep.
     pub architectures: BTreeMap<String, Architecture>,
+    /// Tokens of the longest training caption, start and end token included, by model: each has its own tokenizer.
+    pub longest_captions: BTreeMap<String, usize>,
 }
 
 impl Facts {
@@ -245,7 +247,7 @@ mod tests {
         unknown.model = "models/mine".to_owned();
         assert_eq!(of(&run(unknown.clone()), &Facts::default()), Cost::default());
         let architectures = [("models/mine".to_owned(), BLIP_BASE)].into();
-        let cost = of(&run(unknown), &Facts { train_examples: Some(60), architectures });
+        let cost = of(&run(unknown), &Facts { train_examples: Some(60), architectures, ..Facts::default() });
         assert_eq!((cost.trainable.unwrap().text, cost.steps), (137_881_148, Some(150)));
     }
 

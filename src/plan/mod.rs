@@ -1,13 +1,15 @@
 //! From a [`SweepSpec`](crate::spec::SweepSpec) to the runs it means. Pure: no files, no clock, no randomness.
 //!
 //! [`expand`] makes the combinations, [`canonical`] drops settings that cannot matter, [`id`] names what is
-//! left; two combinations with the same id are one run. [`cost`] says what the runs will need and [`table`]
-//! shows the plan.
+//! left; two combinations with the same id are one run. [`cost`] says what the runs will need, [`consistency`]
+//! whether they generate captions as they train them; [`table`] and [`settings`] show the plan.
 
 pub mod canonical;
+pub mod consistency;
 pub mod cost;
 pub mod expand;
 pub mod id;
+pub mod settings;
 pub mod table;
 
 pub use cost::Facts;

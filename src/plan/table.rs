@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::consistency::{self, Warning};
 use super::cost::{self, Cost, Facts};
 use super::expand::Plan;
+use super::settings::{SettingsView, wrapped};
 use crate::record::RunSpec;
 use crate::record::event::Trainable;
 use crate::record::recipe::Kind;
@@ -24,6 +26,11 @@ pub struct PlanView {
     pub merged: Vec<MergedView>,
     /// Combinations left out because nothing would train.
     pub excluded: usize,
+    /// What of training and generation does not fit together.
+    pub warnings: Vec<Warning>,
+    /// Every setting, where they are asked for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsView>,
 }
 
 /// A run of the plan. Numbers are `null` where the model's sizes or the number of examples are not known.
@@ -76,14 +83,16 @@ pub fn view(plan: &Plan, facts: &Facts) -> PlanView {
         runs: plan.runs.iter().map(run).collect(),
         merged: merged.collect(),
         excluded: plan.excluded,
+        warnings: consistency::warnings(&plan.runs, facts),
+        settings: None,
     }
 }
 
-/// The plan for people: a heading, the runs with the settings that vary, and notes on what was left out and
-/// what the sweep will need.
+/// The plan for people: a heading, the runs with the settings that vary, and notes on what was left out, what the
+/// sweep will need and what of it does not fit together.
 pub fn draw(plan: &Plan, facts: &Facts) -> String {
     let costs: Vec<Cost> = plan.runs.iter().map(|run| cost::of(run, facts)).collect();
-    let sections = [heading(plan), run_table(plan, &costs), notes(plan, &costs)];
+    let sections = [heading(plan), run_table(plan, &costs), notes(plan, &costs), warnings(plan, facts)];
     sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -148,6 +157,11 @@ fn notes(plan: &Plan, costs: &[Cost]) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
+fn warnings(plan: &Plan, facts: &Facts) -> String {
+    let warnings = consistency::warnings(&plan.runs, facts);
+    consistency::in_words(&warnings, &plan.runs).iter().flat_map(|line| wrapped(line, "", "  ")).collect()
+}
+
 fn assignments(point: &[(&'static Setting, Value)]) -> String {
     let assignment =
         |(setting, value): &(&'static Setting, Value)| format!("{}={}", setting.short_name(), shown(value));
@@ -207,7 +221,11 @@ mod tests {
         expand(&parse(text, "study.yaml", &[]).unwrap()).unwrap()
     }
 
-    const FACTS: Facts = Facts { train_examples: Some(100), architectures: BTreeMap::new() };
+    const FACTS: Facts = Facts {
+        train_examples: Some(100),
+        architectures: BTreeMap::new(),
+        longest_captions: BTreeMap::new(),
+    };
 
     #[test]
     fn the_table_shows_what_varies_what_was_merged_and_what_is_needed() {
@@ -256,6 +274,13 @@ mod tests {
         r988e1c1791  constant caption                      -     0          -      -
         r6a0464592d  fine-tuned                           60     0          -      -
         rc76b6098ff  fine-tuned                           96     0          -      -
+
+        warning: in 1 of 2 fine-tuned runs, `generation.max_length` is 60, below
+          `training.max_length` (128): longer captions are learnt but cut off when
+          generated
+        warning: in 1 of 2 fine-tuned runs, `generation.max_length` is 96, below
+          `training.max_length` (128): longer captions are learnt but cut off when
+          generated
         ");
     }
 
@@ -328,7 +353,8 @@ mod tests {
               "why": "vision_lr_multiplier has no effect where no vision layer is unfrozen"
             }
           ],
-          "excluded": 0
+          "excluded": 0,
+          "warnings": []
         }
         "#);
     }

@@ -35,7 +35,7 @@ pub(super) struct Draft {
     pub recipe: Option<Preset>,
     pub method: Option<(Method, Place)>,
     pub seeds: Option<Vec<u64>>,
-    pub metric: Option<MetricName>,
+    pub metric: Option<(MetricName, Place)>,
     /// Whether there is a `data` key, and what it says if it could be read.
     pub data: Option<Option<DataSource>>,
     pub references: References,
@@ -202,7 +202,7 @@ impl Draft {
             let message = format!("`metric.goal` is {}, but {} is better", goal.shown(), better);
             self.refuse(&goal.place, format!("{message}; it must be `{right_goal}`"));
         }
-        self.metric = Some(name);
+        self.metric = Some((name, name_node.place.clone()));
     }
 
     fn read_references(&mut self, node: &Node) {

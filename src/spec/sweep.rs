@@ -1,5 +1,6 @@
 //! A whole sweep as its file describes it: [`SweepSpec`], and reading one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -19,8 +20,12 @@ use crate::record::recipe::{DataSource, MetricName};
 pub struct SweepSpec {
     /// Names the sweep's folders.
     pub name: String,
+    /// The recipe that the sweep starts from.
+    pub preset: Preset,
     /// The preset with everything laid over it that does not vary.
     pub base: Recipe,
+    /// Where the settings were written that the preset does not decide, by dotted path.
+    pub written: BTreeMap<&'static str, Place>,
     pub method: Method,
     /// Replications of every point; not empty, without duplicates.
     pub seeds: Vec<u64>,
@@ -116,10 +121,18 @@ pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<SweepSpec, 
 fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
     let name = sweep_name(draft, file);
     let points = take_points(draft);
-    let mut base = draft.recipe.unwrap_or(Preset::Corrected).recipe();
-    if let Some(metric) = draft.metric {
-        base.early_stopping.metric = metric;
+    let preset = draft.recipe.unwrap_or(Preset::Corrected);
+    let mut base = preset.recipe();
+    let mut written = BTreeMap::new();
+    if let Some((metric, place)) = &draft.metric {
+        base.early_stopping.metric = *metric;
+        written.insert("early_stopping.metric", place.clone());
     }
+    // Of a setting in several points the first place counts.
+    for choice in points.iter().flatten() {
+        written.entry(choice.setting.path).or_insert_with(|| choice.place.clone());
+    }
+    written.extend(draft.settings.iter().map(|choice| (choice.setting.path, choice.place.clone())));
     for Choice { setting, values, .. } in &draft.settings {
         // For an axis this is its first value, which every point replaces.
         if let Some((value, place)) = values.first()
@@ -140,11 +153,13 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         name: name?,
         method: draft.method.as_ref().map_or(Method::Grid, |(method, _)| *method),
         seeds: draft.seeds.clone().unwrap_or_else(|| vec![0]),
-        metric: draft.metric.unwrap_or(base.early_stopping.metric),
+        metric: draft.metric.as_ref().map_or(base.early_stopping.metric, |(metric, _)| *metric),
         axes: axes.collect(),
         points: points.iter().map(|point| point.iter().filter_map(value).collect()).collect(),
         references: draft.references,
+        preset,
         base,
+        written,
     })
 }
 

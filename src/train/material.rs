@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 
 use super::Inputs;
+use crate::data::tokenizer::TokenizerError;
 use crate::data::{CaptionTokenizer, Dataset, Example, ImageProcessor, TokenBatch, collate};
 use crate::model::beam::{BeamSettings, EarlyStopping};
 use crate::model::{Config, Weights};
@@ -59,6 +60,8 @@ pub struct Material {
     pub train: Vec<Tokens>,
     pub validation: Vec<Tokens>,
     pub test: Vec<Tokens>,
+    /// Tokens of the longest training caption before it was cut, start and end token included.
+    pub longest_caption: usize,
     pad: u32,
 }
 
@@ -81,11 +84,14 @@ impl Material {
             }
         }
         let encode = |examples: &[Example]| encode(examples, recipe, pretrained);
+        let train_captions = dataset.train.iter().flat_map(|example| &example.captions);
+        let longest_caption = longest(train_captions, &pretrained.tokenizer)?;
         Ok(Self {
             train: encode(&dataset.train)?,
             validation: encode(&dataset.validation)?,
             test: encode(&dataset.test)?,
             dataset,
+            longest_caption,
             pad: pretrained.config.tokens.pad,
         })
     }
@@ -107,6 +113,18 @@ impl Material {
             .collect();
         collate(&rows, self.pad)
     }
+}
+
+/// Tokens of the longest caption, start and end token included; 0 where there is none.
+pub fn longest<'a>(
+    captions: impl IntoIterator<Item = &'a String>,
+    tokenizer: &CaptionTokenizer,
+) -> Result<usize, TokenizerError> {
+    let mut longest = 0;
+    for caption in captions {
+        longest = longest.max(tokenizer.encode(caption, usize::MAX)?.len());
+    }
+    Ok(longest)
 }
 
 fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Result<Vec<Tokens>> {

@@ -69,4 +69,10 @@ fn the_study_is_written_as_ordinary_files() {
         assert_eq!(captions.len() as u64, count);
         assert!(captions.keys().all(|image| study.join("images").join(image).is_file()));
     }
+    // Planning knows the length of the longest caption without drawing any.
+    let tokenizer = CaptionTokenizer::load(&study.join("model")).unwrap();
+    let text = std::fs::read(study.join("train_captions.json")).unwrap();
+    let captions: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap();
+    let tokens = captions.values().map(|caption| tokenizer.encode(caption, usize::MAX).unwrap().len());
+    assert_eq!(tokens.max(), Some(lab::study::LONGEST_CAPTION));
 }

@@ -40,11 +40,15 @@ fn the_original_experiment_has_the_parameters_it_asked_for_and_those_it_trained(
     r727269d770  zero-shot                              -     0          -      -
     r7db03a9f6f  constant caption                       -     0          -      -
     r49e1459187  nearest image                          -     0          -      -
-    rf5efa1a80a  fine-tuned                             0     0    137.9 M  22860
-    rb5b427db0c  fine-tuned                             3     0    159.1 M  22860
-    r59ec671900  fine-tuned                             6     0    180.4 M  22860
+    re1b426d7ab  fine-tuned                             0     0    137.9 M  22860
+    r8e52263d7c  fine-tuned                             3     0    159.1 M  22860
+    rbb4536986a  fine-tuned                             6     0    180.4 M  22860
 
     needs: about 5.0 GB of memory for the largest run, 9.2 GB of disk for all
+
+    warning: training begins captions with [CLS] (`start_token: cls`), generation
+      always with [DEC]: it starts from a token that fine-tuning never showed the
+      model
     ");
 }
 
