@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::Context;
 use walkdir::WalkDir;
@@ -13,7 +14,8 @@ use crate::record::recipe::BeamStopping;
 use crate::run::download::fetch_models;
 use crate::run::progress;
 use crate::run::resolve::{self, ResolveError};
-use crate::train::caption::{GenerationOverrides, caption_images};
+use crate::spec::setting;
+use crate::train::caption::{CaptionSettings, GenerationOverrides, caption_images};
 use crate::train::open_device;
 
 /// Endings of the image files that are taken from a folder.
@@ -21,7 +23,9 @@ const IMAGE_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "gif", "webp"];
 
 /// Caption images with the settings that a model was evaluated with.
 ///
-/// A run saves these settings beside its model; every flag of generation replaces one of them.
+/// A run saves these settings beside its model, so that its best/ says of its images again what predictions.jsonl
+/// has. Every flag of generation replaces one of them. Standard error tells where the settings came from and which
+/// were replaced, and warns where they do not fit how the model was trained.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -47,27 +51,38 @@ pub struct Args {
 #[command(next_help_heading = "Generation")]
 struct GenerationFlags {
     /// Most tokens of a caption, the start token included
-    #[arg(long, alias = "max_length", value_name = "N")]
+    #[arg(long, alias = "max_length", value_name = "N", value_parser = number_for::<usize>("generation.max_length"))]
     max_length: Option<usize>,
     /// Fewest tokens before a caption may end
-    #[arg(long, alias = "min_length", value_name = "N")]
+    #[arg(long, alias = "min_length", value_name = "N", value_parser = number_for::<usize>("generation.min_length"))]
     min_length: Option<usize>,
     /// Beams of the search; 1 is greedy
-    #[arg(long, alias = "num_beams", value_name = "N")]
+    #[arg(long, alias = "num_beams", value_name = "N", value_parser = number_for::<usize>("generation.num_beams"))]
     num_beams: Option<usize>,
     /// N-grams of this length occur only once; 0 allows all
-    #[arg(long, alias = "no_repeat_ngram_size", value_name = "N")]
+    #[arg(long, alias = "no_repeat_ngram_size", value_name = "N", value_parser = number_for::<usize>("generation.no_repeat_ngram_size"))]
     no_repeat_ngram_size: Option<usize>,
     /// Above 0 favours long captions, below 0 short ones
-    #[arg(long, alias = "length_penalty", value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, alias = "length_penalty", value_name = "X", allow_negative_numbers = true, value_parser = number_for::<f64>("generation.length_penalty"))]
     length_penalty: Option<f64>,
     /// End an image's search when as many captions are finished as there are beams; false goes on while the
     /// best beam looks better than the worst of them, never while one may still become better
     #[arg(long, alias = "early_stopping", value_name = "true|false|never", value_parser = beam_stopping())]
     early_stopping: Option<BeamStopping>,
     /// Above 1 makes words less likely that have been said
-    #[arg(long, alias = "repetition_penalty", value_name = "X")]
+    #[arg(long, alias = "repetition_penalty", value_name = "X", value_parser = number_for::<f64>("generation.repetition_penalty"))]
     repetition_penalty: Option<f64>,
+}
+
+/// Reads a number that a setting may have, in the same range as in a sweep file.
+fn number_for<T: FromStr + Clone + Send + Sync + 'static>(
+    path: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let setting = setting::named(path)?;
+        setting.check_text(text)?;
+        text.trim().parse().map_err(|_| format!("it must be {}", setting.valid()))
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -80,8 +95,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let model = model_folder(&args.model.to_string_lossy())?;
     let (device, _) =
         open_device(&args.device).context(BadInput(format!("cannot use --device {}", args.device)))?;
-    let rows = caption_images(&model, &images, &overrides(&args.generation), &device)
-        .with_context(|| BadInput(format!("cannot caption with {}", args.model.display())))?;
+    let cannot = || BadInput(format!("cannot caption with {}", args.model.display()));
+    let settings = CaptionSettings::load(&model, &overrides(&args.generation)).with_context(cannot)?;
+    output::tell(&settings.origin);
+    for warning in &settings.warnings {
+        output::tell(&format!("warning: {warning}"));
+    }
+    let rows = caption_images(&model, &images, &settings.generation, &device).with_context(cannot)?;
     match args.format {
         Format::Json => output::print_json(&rows)?,
         Format::Text => {

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::material::{Pretrained, beam_settings};
+use super::provenance::Saved;
 use crate::data::read_rgb;
-use crate::model::{Blip, generate};
+use crate::model::{Blip, Config, generate};
+use crate::plan::consistency::mismatches;
 use crate::record::recipe::{BeamStopping, Generation};
+use crate::spec::setting::shown;
 
 /// Images captioned at once.
 const BATCH: usize = 16;
@@ -20,8 +24,9 @@ pub struct CaptionRow {
     pub image: String,
     pub caption: String,
     pub token_ids: Vec<u32>,
-    /// Sum of log-probabilities divided by the length to the power of the length penalty.
-    pub score: f32,
+    /// Sum of log-probabilities divided by the length to the power of the length penalty: the number that a run
+    /// records in `predictions.jsonl`, digit by digit.
+    pub score: f64,
 }
 
 /// Settings given on the command line; what is absent comes from the checkpoint.
@@ -64,20 +69,58 @@ const FALLBACK: Generation = Generation {
     repetition_penalty: 1.0,
 };
 
-/// The settings a model folder was evaluated with, from its `generation_config.json`; the second value tells
-/// whether it has them.
-pub fn saved_generation(model: &Path) -> Result<(Generation, bool)> {
-    let path = model.join("generation_config.json");
+/// How captions will be generated, and what the user should know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaptionSettings {
+    pub generation: Generation,
+    /// Where the settings come from and which the command line replaced, on one line.
+    pub origin: String,
+    /// What of them does not fit how the model was trained; empty where all is well or nothing is known.
+    pub warnings: Vec<String>,
+}
+
+impl CaptionSettings {
+    /// The settings that the model in `folder` was evaluated with, where it has them, under the overrides.
+    pub fn load(folder: &Path, overrides: &GenerationOverrides) -> Result<Self> {
+        let positions = Config::load(folder)?.text.max_position_embeddings;
+        let saved = saved_generation(folder)?;
+        let fallback = Generation { max_length: FALLBACK.max_length.min(positions), ..FALLBACK };
+        let before = over(&fallback, saved.as_ref())
+            .with_context(|| format!("a setting in {}", folder.join(GENERATION_FILE).display()))?;
+        let mut generation = before.clone();
+        overrides.apply(&mut generation);
+        check(&generation, positions)?;
+
+        let mut warnings = Vec::new();
+        let provenance = Saved::read(folder).unwrap_or_else(|error| {
+            warnings.push(format!("{error:#}: captions are not checked against how the model was trained"));
+            None
+        });
+        if let Some(saved) = &provenance {
+            warnings.extend(mismatches(&saved.trained(), &generation));
+        }
+        let origin = origin(folder, saved.is_some(), provenance.as_ref(), &fallback);
+        Ok(Self { origin: origin + &changes(&before, &generation), generation, warnings })
+    }
+}
+
+const GENERATION_FILE: &str = "generation_config.json";
+
+/// The content of `generation_config.json`.
+fn saved_generation(folder: &Path) -> Result<Option<Map<String, Value>>> {
+    let path = folder.join(GENERATION_FILE);
     let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((FALLBACK, false)),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    let saved: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?;
-    // transformers' own files have other keys, lack some of these, and leave some null.
-    let said = |key: &str| saved.get(key).filter(|value| !value.is_null()).cloned();
-    let mut generation = serde_json::json!(FALLBACK);
+    Ok(Some(serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?))
+}
+
+/// `generation` with what is saved laid over it. transformers' own files have other keys, lack some of these, and leave
+/// some null.
+fn over(generation: &Generation, saved: Option<&Map<String, Value>>) -> serde_json::Result<Generation> {
+    let said = |key: &str| saved.and_then(|saved| saved.get(key)).filter(|value| !value.is_null()).cloned();
+    let mut generation = json!(generation);
     for (key, value) in generation.as_object_mut().into_iter().flatten() {
         if let Some(saved) = said(key) {
             *value = saved;
@@ -86,38 +129,67 @@ pub fn saved_generation(model: &Path) -> Result<(Generation, bool)> {
     // New tokens come after the start token, and go before lengths that count it.
     for (key, new) in [("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")] {
         if let Some(tokens) = said(new).and_then(|tokens| tokens.as_u64()) {
-            generation[key] = serde_json::json!(tokens.saturating_add(1));
+            generation[key] = json!(tokens.saturating_add(1));
         }
     }
-    let ours = saved.contains_key("num_beams");
-    Ok((
-        serde_json::from_value(generation).with_context(|| format!("a setting in {}", path.display()))?,
-        ours,
-    ))
+    serde_json::from_value(generation)
+}
+
+fn check(generation: &Generation, positions: usize) -> Result<()> {
+    let Generation { max_length, min_length, num_beams, .. } = *generation;
+    ensure!(
+        (2..=positions).contains(&max_length),
+        "max_length is {max_length}, but the model takes from 2 to {positions} tokens\nhint: `--max-length {positions}`"
+    );
+    ensure!(
+        min_length <= max_length,
+        "min_length is {min_length}, more than max_length, which is {max_length}"
+    );
+    ensure!(num_beams > 0, "num_beams is 0; it must be at least 1");
+    Ok(())
+}
+
+fn origin(folder: &Path, is_saved: bool, provenance: Option<&Saved>, fallback: &Generation) -> String {
+    let defaults = format!("{} beams, at most {} tokens", fallback.num_beams, fallback.max_length);
+    match (provenance, is_saved) {
+        (Some(saved), true) => {
+            format!("settings: those that run {} of sweep {} was evaluated with", saved.run, saved.sweep)
+        }
+        (_, true) => {
+            format!(
+                "settings: {}; what it lacks by default ({defaults})",
+                folder.join(GENERATION_FILE).display()
+            )
+        }
+        (_, false) => format!("settings: defaults ({defaults}), as the model has no {GENERATION_FILE}"),
+    }
+}
+
+/// `; changed: num_beams 3 -> 1`, or nothing.
+fn changes(before: &Generation, after: &Generation) -> String {
+    let (before, after) = (json!(before), json!(after));
+    let changed: Vec<String> = before
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, old)| {
+            let new = after.get(key).filter(|new| *new != old)?;
+            Some(format!("{key} {} -> {}", shown(old), shown(new)))
+        })
+        .collect();
+    if changed.is_empty() { String::new() } else { format!("; changed: {}", changed.join(", ")) }
 }
 
 /// Captions `images` with the model in `model`, in order.
 pub fn caption_images(
     model: &Path,
     images: &[PathBuf],
-    overrides: &GenerationOverrides,
+    generation: &Generation,
     device: &Device,
 ) -> Result<Vec<CaptionRow>> {
     let pretrained = Pretrained::load(model, device)?;
-    let limit = pretrained.config.text.max_position_embeddings;
-    let (mut generation, has_settings) = saved_generation(model)?;
-    if !has_settings {
-        generation.max_length = generation.max_length.min(limit);
-    }
-    overrides.apply(&mut generation);
-    anyhow::ensure!(
-        (2..=limit).contains(&generation.max_length) && generation.num_beams > 0,
-        "max_length {} and num_beams {} do not fit the model: 2 to {limit} tokens, at least 1 beam",
-        generation.max_length,
-        generation.num_beams,
-    );
     let blip = Blip::new(&pretrained.config, &pretrained.weights)?;
-    let settings = beam_settings(&generation, &pretrained.config);
+    let settings = beam_settings(generation, &pretrained.config);
     let (side, depth) = (pretrained.config.vision.image_size, pretrained.config.vision.num_hidden_layers);
     let mut rows = Vec::with_capacity(images.len());
     for images in images.chunks(BATCH) {
@@ -132,7 +204,7 @@ pub fn caption_images(
                 image: path.display().to_string(),
                 caption: pretrained.tokenizer.decode(&said.ids)?,
                 token_ids: said.ids,
-                score: said.score,
+                score: f64::from(said.score),
             });
         }
     }

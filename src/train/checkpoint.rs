@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::early_stopping::Progress;
 use super::optimizer::{AdamW, Moments};
+use super::provenance::{self, Provenance};
 use crate::model::Weights;
 use crate::record::event::Evaluated;
 use crate::record::recipe::Generation;
@@ -70,15 +71,10 @@ impl State {
     }
 }
 
-/// Saves a model folder: what `pretrained` holds beside its weights, the given weights, and how captions are
-/// generated from it (`generation_config.json`).
-pub fn save_model(
-    folder: &Path,
-    pretrained: &Path,
-    weights: &Weights,
-    generation: &Generation,
-) -> Result<()> {
-    save(folder, pretrained, weights, generation, None)
+/// Saves a model folder: what `pretrained` holds beside its weights, the given weights, how captions are generated
+/// from it (`generation_config.json`) and how it was trained (`sweep.json`).
+pub fn save_model(folder: &Path, pretrained: &Path, weights: &Weights, provenance: Provenance) -> Result<()> {
+    save(folder, pretrained, weights, provenance, None)
 }
 
 /// Saves a model folder together with the state that training goes on from.
@@ -86,18 +82,18 @@ pub fn save_resumable(
     folder: &Path,
     pretrained: &Path,
     weights: &Weights,
-    generation: &Generation,
+    provenance: Provenance,
     state: &State,
     optimizer: &AdamW,
 ) -> Result<()> {
-    save(folder, pretrained, weights, generation, Some((state, optimizer)))
+    save(folder, pretrained, weights, provenance, Some((state, optimizer)))
 }
 
 fn save(
     folder: &Path,
     pretrained: &Path,
     weights: &Weights,
-    generation: &Generation,
+    provenance: Provenance,
     resumable: Option<(&State, &AdamW)>,
 ) -> Result<()> {
     let fresh = sibling(folder, "new");
@@ -111,8 +107,9 @@ fn save(
         }
     }
     write_atomic(&fresh.join(WEIGHTS), &weights.to_bytes(DType::F32)?)?;
-    let generation = serde_json::to_vec_pretty(&generation_config(generation))?;
-    write_atomic(&fresh.join("generation_config.json"), &generation)?;
+    let generation = generation_config(&provenance.spec.recipe.generation);
+    write_atomic(&fresh.join("generation_config.json"), &serde_json::to_vec_pretty(&generation)?)?;
+    write_atomic(&fresh.join(provenance::FILE), &provenance.to_bytes()?)?;
     if let Some((state, optimizer)) = resumable {
         write_atomic(&fresh.join(MOMENTS), &moments_to_bytes(optimizer)?)?;
         write_atomic(&fresh.join(STATE), &serde_json::to_vec_pretty(state)?)?;

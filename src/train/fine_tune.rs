@@ -10,6 +10,7 @@ use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
 use super::material::{Material, Pretrained, epoch_batches};
 use super::optimizer::{AdamW, Multipliers, clip_scale};
+use super::provenance::Provenance;
 use super::schedule::linear_with_warmup;
 use super::{Emit, Session, Stopped};
 use crate::data::Example;
@@ -18,10 +19,10 @@ use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary};
 use crate::record::run::Prediction;
 
-/// Step events an epoch, about.
 /// Why the test scores of a run are not those of its training.
 const NONE_BEST: &str = "no epoch was good enough to be the best (in all of them CIDEr-D was 0 and the validation loss \
                          1 or more): the test scores and captions are those of the model before training";
+/// Step events an epoch, about.
 const STEPS_RECORDED: usize = 10;
 
 /// Fine-tunes the pretrained model as the recipe says.
@@ -154,6 +155,10 @@ impl<'a> Bench<'a> {
 
     fn weights(&self) -> &Weights {
         &self.pretrained.weights
+    }
+
+    fn provenance(&self) -> Provenance<'a> {
+        Provenance { spec: self.session.spec, longest_caption: self.material.longest_caption }
     }
 }
 
@@ -308,13 +313,14 @@ fn resume(bench: &mut Bench) -> Result<State> {
 }
 
 fn save_best(bench: &Bench, predictions: &[Prediction]) -> Result<()> {
-    let (session, generation) = (bench.session, &bench.session.spec.recipe.generation);
-    checkpoint::save_model(&session.directory.best(), &session.inputs.model, bench.weights(), generation)?;
+    let session = bench.session;
+    let (folder, source) = (session.directory.best(), &session.inputs.model);
+    checkpoint::save_model(&folder, source, bench.weights(), bench.provenance())?;
     Ok(session.directory.write_predictions(predictions)?)
 }
 
 fn save_last(bench: &Bench, state: &State) -> Result<()> {
     let session = bench.session;
     let (folder, source) = (session.directory.last(), &session.inputs.model);
-    checkpoint::save_resumable(&folder, source, bench.weights(), generation, state, &bench.optimizer)
+    checkpoint::save_resumable(&folder, source, bench.weights(), bench.provenance(), state, &bench.optimizer)
 }

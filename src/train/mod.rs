@@ -14,6 +14,7 @@ pub mod fine_tune;
 pub mod material;
 pub mod optimizer;
 pub mod preflight;
+pub mod provenance;
 pub mod references;
 pub mod schedule;
 

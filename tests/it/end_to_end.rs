@@ -39,12 +39,12 @@ pub fn prepared() -> Workdir {
     workdir
 }
 
-fn json_lines(path: &Path) -> Vec<Value> {
+pub fn json_lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn plan(sweep: &Path) -> Vec<Value> {
+pub fn plan(sweep: &Path) -> Vec<Value> {
     json_lines(&sweep.join("plan.jsonl"))
 }
 
