@@ -1,6 +1,7 @@
 //! Tests of the program as a whole. One binary, so that it is linked once.
 
 mod architecture;
+mod captioning;
 mod cli;
 mod end_to_end;
 mod full_size;
@@ -11,6 +12,7 @@ mod hub;
 mod hub_server;
 mod lab;
 mod optimizer_steps;
+mod original;
 mod plan;
 mod second_opinion;
 mod weight_files;
