@@ -1,11 +1,13 @@
 //! Reads an image file into 8-bit RGB, within limits and without trust.
 //!
 //! The colours are those of Pillow's `Image.open(path).convert("RGB")`: grey is replicated, palettes are
-//! looked up, alpha is dropped (the colour beneath it stays), 16-bit colour keeps its high byte while 16-bit
-//! grey is clipped to 255, of an animation the first frame counts, and the orientation in EXIF is not
-//! applied. The format is told by the content; the file's extension does not matter. All formats decode as in
-//! Pillow 13 to the last bit, JPEG included ([`super::decoders`]); what our own decoders do not cover, such as
-//! damaged or arithmetically coded files, is left to the `image` crate.
+//! looked up, alpha is dropped (the colour beneath it stays; transformers 5 paints it white, if it is handed
+//! a picture that was not converted before), 16-bit colour keeps its high byte while 16-bit grey is clipped
+//! to 255, of an animation the first frame counts, and the orientation in EXIF is not applied. The format is
+//! told by the content; the file's extension does not matter.
+//!
+//! All formats decode as in Pillow 13 to the last bit, JPEG included (`decoders`). What our own decoders do
+//! not cover, damaged and arithmetically coded files and such, is left to the `image` crate.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};

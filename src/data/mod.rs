@@ -29,6 +29,6 @@ pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
 pub use digest::digest;
 pub use image_file::{ImageFileError, read_rgb};
-pub use pixels::load_pixels;
+pub use pixels::{load_pixels, read_pixels};
 pub use processor::ImageProcessor;
 pub use tokenizer::CaptionTokenizer;

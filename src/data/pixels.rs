@@ -1,5 +1,7 @@
 //! Decodes and processes the images of examples, in parallel.
 
+use std::path::Path;
+
 use rayon::prelude::*;
 
 use super::dataset::{DataError, Example};
@@ -17,7 +19,7 @@ use super::processor::ImageProcessor;
 /// size.
 pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<Vec<Vec<f32>>, DataError> {
     let loaded: Vec<Result<Vec<f32>, String>> =
-        examples.par_iter().map(|example| pixels_of(example, processor)).collect();
+        examples.par_iter().map(|example| read_pixels(&example.path, processor)).collect();
     let mut problems = Problems::default();
     let mut pixels = Vec::with_capacity(loaded.len());
     for result in loaded {
@@ -29,12 +31,16 @@ pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<V
     if problems.is_empty() { Ok(pixels) } else { Err(DataError::Problems(problems)) }
 }
 
-fn pixels_of(example: &Example, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
-    let picture = read_rgb(&example.path).map_err(|error| error.to_string())?;
+/// An image file as the model takes it.
+///
+/// # Errors
+/// Says which file cannot be decoded, or has another size where the processor does not resize.
+pub fn read_pixels(path: &Path, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
+    let picture = read_rgb(path).map_err(|error| error.to_string())?;
     let (width, height) = picture.dimensions();
     if !processor.do_resize && (width, height) != (processor.width, processor.height) {
         let wanted = format!("{} x {}", processor.width, processor.height);
-        let path = example.path.display();
+        let path = path.display();
         return Err(format!(
             "{path}: {width} x {height} pixels, but the processor does not resize (`do_resize: false`) and the model takes {wanted}"
         ));
@@ -45,7 +51,6 @@ fn pixels_of(example: &Example, processor: &ImageProcessor) -> Result<Vec<f32>, 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::*;
 

@@ -87,7 +87,8 @@ fn check_model_folder(folder: &Path) -> Result<(), ResolveError> {
         return incomplete("config.json");
     }
     weight_files::find(folder).map_err(ResolveError::Weights)?;
-    if lacks("tokenizer.json") { incomplete("tokenizer.json") } else { Ok(()) }
+    // A tokenizer is made from the vocabulary of older repositories where it is not there itself.
+    if lacks("tokenizer.json") && lacks("vocab.txt") { incomplete("tokenizer.json") } else { Ok(()) }
 }
 
 /// The files of the data that a recipe names.
@@ -173,6 +174,9 @@ mod tests {
         std::fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
         assert!(message(&name).contains("no tokenizer.json;"));
         std::fs::write(folder.path().join("tokenizer.json"), "").unwrap();
+        assert_eq!(resolve_model(&name, Path::new("runs")).unwrap(), folder.path());
+        let [new, old] = ["tokenizer.json", "vocab.txt"].map(|file| folder.path().join(file));
+        std::fs::rename(new, old).unwrap();
         assert_eq!(resolve_model(&name, Path::new("runs")).unwrap(), folder.path());
     }
 

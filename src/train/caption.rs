@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::material::{Pretrained, beam_settings};
 use super::provenance::Saved;
-use crate::data::read_rgb;
+use crate::data::read_pixels;
 use crate::model::{Blip, Config, generate};
 use crate::plan::consistency::mismatches;
 use crate::record::recipe::{BeamStopping, Generation};
@@ -195,7 +195,7 @@ pub fn caption_images(
     for images in images.chunks(BATCH) {
         let mut pixels = Vec::with_capacity(images.len() * 3 * side * side);
         for path in images {
-            pixels.extend(pretrained.processor.process(&read_rgb(path)?));
+            pixels.extend(read_pixels(path, &pretrained.processor).map_err(anyhow::Error::msg)?);
         }
         let pixels = Tensor::from_vec(pixels, (images.len(), 3, side, side), device)?;
         let image_embeds = blip.vision_model.finish(&blip.vision_model.encode(&pixels, depth)?, depth)?;

@@ -11,6 +11,7 @@ mod gradients;
 mod hub;
 mod hub_server;
 mod lab;
+mod model_folders;
 mod optimizer_steps;
 mod original;
 mod plan;

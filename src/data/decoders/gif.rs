@@ -6,13 +6,14 @@
 
 use image::RgbImage;
 
+use super::super::image_file::{MAX_PIXELS, MAX_SIDE};
 use super::{colours, is_ramp, u16_at};
 
 /// Most codes that the table of the compression holds.
 const MAX_CODES: usize = 1 << 12;
 
 /// See [`super::decode`].
-pub fn decode(bytes: &[u8], most_bytes: u64) -> Option<RgbImage> {
+pub fn decode(bytes: &[u8]) -> Option<RgbImage> {
     if !bytes.starts_with(b"GIF87a") && !bytes.starts_with(b"GIF89a") {
         return None;
     }
@@ -25,7 +26,7 @@ pub fn decode(bytes: &[u8], most_bytes: u64) -> Option<RgbImage> {
     let (local, rest) = palette(flags, rest.get(9..)?)?;
     let (&code_bits, rest) = rest.split_first()?;
     let (width, height) = (width.max(left + across), height.max(top + down));
-    if (width * height * 4) as u64 > most_bytes {
+    if width.max(height) > MAX_SIDE as usize || (width * height) as u64 > MAX_PIXELS {
         return None;
     }
     let indices = decompress(&sub_blocks(rest)?, u32::from(code_bits), across * down)?;

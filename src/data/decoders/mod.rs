@@ -11,12 +11,11 @@ use image::{ImageFormat, Rgb, RgbImage};
 /// The picture as Pillow's `Image.open(...).convert("RGB")` has it. `None` where no decoder of ours is
 /// needed, or where it cannot promise that: then the `image` crate has to say what the file is.
 ///
-/// A decoder here uses at most `most_bytes` of memory besides the picture, whose size the caller has
-/// checked.
+/// `most_bytes` bounds the memory for a JPEG's coefficients; the picture's size the caller has checked.
 pub fn decode(format: ImageFormat, bytes: &[u8], most_bytes: u64) -> Option<RgbImage> {
     match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, most_bytes),
-        ImageFormat::Gif => gif::decode(bytes, most_bytes),
+        ImageFormat::Gif => gif::decode(bytes),
         ImageFormat::Bmp => bmp::decode(bytes),
         _ => None,
     }

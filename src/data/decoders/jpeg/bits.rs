@@ -122,6 +122,11 @@ impl<'a> Bits<'a> {
         if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
     }
 
+    /// True where more bits were taken than there are.
+    pub fn are_exhausted(&self) -> bool {
+        self.made_up > self.count
+    }
+
     /// Goes behind the next restart marker, which must come now and be number `expected` of eight.
     pub fn restart(&mut self, expected: u8) -> Option<()> {
         let marker = self.end()?;
@@ -136,7 +141,7 @@ impl<'a> Bits<'a> {
     /// Where the marker lies that ends these bits. `None` where there is none, or where more bits were
     /// asked for than there were: what a damaged file looks like is for another decoder to say.
     pub fn end(&self) -> Option<usize> {
-        if self.made_up > self.count {
+        if self.are_exhausted() {
             return None;
         }
         let rest = self.bytes.get(self.at..)?;

@@ -44,6 +44,9 @@ pub fn read(scan: &Scan, frame: &mut Frame, tables: &Tables, bytes: &[u8]) -> Op
     let mut state = State { bits: Bits::new(bytes), predictions: [0; 4], empty_run: 0 };
     let mut unit = 0;
     let mut next_unit = |state: &mut State| {
+        if state.bits.are_exhausted() {
+            return None;
+        }
         if tables.restart_interval > 0 && unit > 0 && unit % tables.restart_interval == 0 {
             state.bits.restart(((unit / tables.restart_interval - 1) % 8) as u8)?;
             (state.predictions, state.empty_run) = ([0; 4], 0);
