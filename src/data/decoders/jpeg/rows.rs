@@ -10,12 +10,12 @@ pub fn fill(frame: &Frame, component: &Component, y: usize, row: &mut [u8]) {
     let near = component.row(y / down);
     // Even rows lie closer to the row above, odd ones to the row below; at the edges there is only itself.
     let above = (y / 2).saturating_sub(1);
-    let next_y = if y % 2 == 0 { above } else { (y / 2 + 1).min(component.height - 1) };
+    let next_y = if y.is_multiple_of(2) { above } else { (y / 2 + 1).min(component.height - 1) };
     match (across, down) {
         (1, 1) => row[..near.len()].copy_from_slice(near),
         (2, 1) if component.width > 2 => widen(near.len(), |x| u32::from(near[x]), row, 2, [1, 2], false),
         (1, 2) => {
-            let bias = if y % 2 == 0 { 1 } else { 2 };
+            let bias = if y.is_multiple_of(2) { 1 } else { 2 };
             for ((value, &a), &b) in row.iter_mut().zip(near).zip(component.row(next_y)) {
                 *value = ((3 * u32::from(a) + u32::from(b) + bias) >> 2) as u8;
             }
