@@ -83,10 +83,8 @@ impl CaptionSettings {
     /// The settings that the model in `folder` was evaluated with, where it has them, under the overrides.
     pub fn load(folder: &Path, overrides: &GenerationOverrides) -> Result<Self> {
         let positions = Config::load(folder)?.text.max_position_embeddings;
-        let saved = saved_generation(folder)?;
         let fallback = Generation { max_length: FALLBACK.max_length.min(positions), ..FALLBACK };
-        let before = over(&fallback, saved.as_ref())
-            .with_context(|| format!("a setting in {}", folder.join(GENERATION_FILE).display()))?;
+        let (before, is_saved) = saved_generation(folder, &fallback)?;
         let mut generation = before.clone();
         overrides.apply(&mut generation);
         check(&generation, positions)?;
@@ -99,27 +97,30 @@ impl CaptionSettings {
         if let Some(saved) = &provenance {
             warnings.extend(mismatches(&saved.trained(), &generation));
         }
-        let origin = origin(folder, saved.is_some(), provenance.as_ref(), &fallback);
+        let origin = origin(folder, is_saved, provenance.as_ref(), &fallback);
         Ok(Self { origin: origin + &changes(&before, &generation), generation, warnings })
     }
 }
 
 const GENERATION_FILE: &str = "generation_config.json";
 
-/// The content of `generation_config.json`.
-fn saved_generation(folder: &Path) -> Result<Option<Map<String, Value>>> {
+/// The settings of a folder's `generation_config.json` laid over `fallback`, and whether it has that file.
+fn saved_generation(folder: &Path, fallback: &Generation) -> Result<(Generation, bool)> {
     let path = folder.join(GENERATION_FILE);
     let text = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((fallback.clone(), false)),
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    Ok(Some(serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?))
+    let saved =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?;
+    let generation = over(fallback, &saved).with_context(|| format!("a setting in {}", path.display()))?;
+    Ok((generation, true))
 }
 
 /// `generation` with what is saved laid over it. transformers' own files have other keys, lack some of these, and leave
 /// some null.
-fn over(generation: &Generation, saved: Option<&Map<String, Value>>) -> serde_json::Result<Generation> {
-    let said = |key: &str| saved.and_then(|saved| saved.get(key)).filter(|value| !value.is_null()).cloned();
+fn over(generation: &Generation, saved: &Map<String, Value>) -> serde_json::Result<Generation> {
+    let said = |key: &str| saved.get(key).filter(|value| !value.is_null()).cloned();
     let mut generation = json!(generation);
     for (key, value) in generation.as_object_mut().into_iter().flatten() {
         if let Some(saved) = said(key) {
@@ -218,7 +219,7 @@ mod tests {
     fn saved(text: &str) -> Result<(Generation, bool)> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("generation_config.json"), text).unwrap();
-        saved_generation(folder.path())
+        saved_generation(folder.path(), &FALLBACK)
     }
 
     #[test]
@@ -238,8 +239,9 @@ mod tests {
             ..FALLBACK
         };
         assert_eq!(generation, wanted);
-        assert_eq!(saved(r#"{"early_stopping": null}"#).unwrap(), (FALLBACK, false));
-        assert_eq!(saved_generation(Path::new("no/such/folder")).unwrap(), (FALLBACK, false));
+        assert_eq!(saved(r#"{"early_stopping": null}"#).unwrap(), (FALLBACK, true));
+        let none = saved_generation(Path::new("no/such/folder"), &FALLBACK);
+        assert_eq!(none.unwrap(), (FALLBACK, false));
     }
 
     #[test]
