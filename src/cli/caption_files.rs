@@ -1,7 +1,8 @@
 //! Captions to be scored, in the forms that people have them in.
 //!
-//! `{image: caption}`, `{image: [captions]}`, COCO annotations (`{"annotations": [{"image_id", "caption"}], ...}`) and
-//! COCO results (`[{"image_id", "caption"}]`).
+//! `{image: caption}`, `{image: [captions]}`, COCO annotations (`{"annotations": [{"image_id", "caption"}], ...}`), COCO
+//! results (`[{"image_id", "caption"}]`), what `sweep caption` prints (`[{"image", "caption"}]`) and a run's
+//! predictions (`.jsonl`, a `{"image", "split", "caption"}` a line).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,11 +19,13 @@ const SHOWN: usize = 5;
 const MAX_BYTES: u64 = 1 << 30;
 
 /// Captions by image, in the order of the file.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct CaptionFile {
     pub entries: Vec<Entry>,
     /// Other names of images: COCO has an id and a file name for each.
     aliases: BTreeMap<String, String>,
+    /// The split of each image, where the file says it.
+    splits: BTreeMap<String, String>,
 }
 
 /// An image with a caption and what it is compared with.
@@ -42,8 +45,11 @@ struct Coco {
 
 #[derive(Deserialize)]
 struct Annotation {
+    #[serde(alias = "image")]
     image_id: Value,
     caption: String,
+    #[serde(default)]
+    split: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,46 +63,74 @@ struct CocoImage {
 pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
     let is_huge = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_BYTES);
     let bytes = if is_huge { Vec::new() } else { std::fs::read(path).unwrap_or_default() };
+    if path.extension().is_some_and(|extension| extension == "jsonl") && !bytes.is_empty() {
+        return gather(read_lines(path, &bytes)?);
+    }
     if let Ok(coco) = serde_json::from_slice::<Coco>(&bytes) {
-        let named = coco.images.into_iter().filter_map(|image| Some((image.file_name?, name_of(&image.id))));
-        return Ok(CaptionFile { entries: gather(coco.annotations), aliases: named.collect() });
+        let named =
+            coco.images.into_iter().filter_map(|image| Some((image.file_name?, name_of(&image.id).ok()?)));
+        let aliases = named.collect();
+        return Ok(CaptionFile { aliases, ..gather(coco.annotations)? });
     }
     if bytes.trim_ascii_start().starts_with(b"[") {
         let results = serde_json::from_slice::<Vec<Annotation>>(&bytes).map_err(|error| {
-            let form = "a list of captions has the form [{\"image_id\": 1, \"caption\": \"...\"}]";
+            let form = "a list of captions has the form [{\"image_id\": 1, \"caption\": \"...\"}] or \
+                        [{\"image\": \"a.jpg\", \"caption\": \"...\"}]";
             BadInput(format!("{}: {error}\nhint: {form}", path.display()))
         })?;
-        return Ok(CaptionFile { entries: gather(results), aliases: BTreeMap::new() });
+        return gather(results);
     }
     // This reader has the messages for whatever is wrong with the file, also where it cannot be read at all.
     let file = read_captions(path)?;
     if let Some(image) = file.duplicates.first() {
         return Err(BadInput(format!("{}: {image:?} occurs twice", path.display())).into());
     }
-    Ok(CaptionFile { entries: file.entries, aliases: BTreeMap::new() })
+    Ok(CaptionFile { entries: file.entries, ..CaptionFile::default() })
+}
+
+fn read_lines(path: &Path, bytes: &[u8]) -> Result<Vec<Annotation>, BadInput> {
+    let lines = bytes.split(|&byte| byte == b'\n').enumerate();
+    let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    let parse = |(index, line): (usize, &[u8])| {
+        serde_json::from_slice(line).map_err(|error| {
+            let form = "each line has the form {\"image\": \"a.jpg\", \"caption\": \"...\"}";
+            BadInput(format!("{}:{}: {error}\nhint: {form}", path.display(), index + 1))
+        })
+    };
+    filled.map(parse).collect()
 }
 
 /// Puts each prediction beside its references, in the order of the references. Also the number of images that have
 /// references and no prediction.
 pub fn pair(references: &CaptionFile, predictions: &CaptionFile) -> Result<(Vec<Pair>, usize), BadInput> {
+    let names = Names::of(references);
     let mut said: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut strangers: Vec<&str> = Vec::new();
+    let mut met_splits: BTreeSet<Option<&String>> = BTreeSet::new();
     for Entry { image, captions } in &predictions.entries {
         let [caption] = captions.as_slice() else {
             let count = captions.len();
             return Err(BadInput(format!("predictions: {image:?} has {count} captions; one is scored")));
         };
-        let image = references.aliases.get(image).unwrap_or(image);
-        if said.insert(image, caption).is_some() {
-            return Err(BadInput(format!("predictions: {image:?} occurs twice")));
+        let Some(known) = names.find(image)? else {
+            strangers.push(image);
+            continue;
+        };
+        met_splits.insert(predictions.splits.get(image));
+        if said.insert(known, caption).is_some() {
+            return Err(BadInput(format!("predictions: {known:?} occurs twice")));
         }
     }
-    let known: BTreeSet<&str> = references.entries.iter().map(|entry| entry.image.as_str()).collect();
-    let strangers: Vec<&str> = said.keys().copied().filter(|image| !known.contains(image)).collect();
+    // A run predicts for its validation and its test images: a split that the references are not about is no mistake.
+    strangers.retain(|image| {
+        let split = predictions.splits.get(*image);
+        split.is_none() || said.is_empty() || met_splits.contains(&split)
+    });
     if !strangers.is_empty() {
+        strangers.sort_unstable();
+        let (count, all) = (strangers.len(), predictions.entries.len());
         return Err(BadInput(format!(
-            "no references for {} of {} predictions: {}",
-            strangers.len(),
-            said.len(),
+            "no references for {count} of {all} predictions: {}",
             list(&strangers)
         )));
     }
@@ -112,24 +146,78 @@ pub fn pair(references: &CaptionFile, predictions: &CaptionFile) -> Result<(Vec<
     Ok((pairs, missing))
 }
 
-/// The captions of each image, in order of first appearance.
-fn gather(annotations: Vec<Annotation>) -> Vec<Entry> {
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut entries: Vec<Entry> = Vec::new();
-    for Annotation { image_id, caption } in annotations {
-        let image = name_of(&image_id);
-        let place = *places.entry(image.clone()).or_insert(entries.len());
-        match entries.get_mut(place) {
-            Some(entry) => entry.captions.push(caption),
-            None => entries.push(Entry { image, captions: vec![caption] }),
+/// The names that the images of the references go by.
+struct Names<'a> {
+    /// Names as they are written, with the image.
+    exact: BTreeMap<&'a str, &'a str>,
+    /// File names of paths, with all images that have them.
+    last: BTreeMap<&'a str, BTreeSet<&'a str>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(references: &'a CaptionFile) -> Self {
+        let own = references.entries.iter().map(|entry| (entry.image.as_str(), entry.image.as_str()));
+        let known: BTreeSet<&str> = references.entries.iter().map(|entry| entry.image.as_str()).collect();
+        let aliases = references.aliases.iter().map(|(name, image)| (name.as_str(), image.as_str()));
+        let aliases = aliases.filter(|(_, image)| known.contains(image));
+        // An image's own name goes before what another one is called as well.
+        let exact: BTreeMap<&str, &str> = aliases.chain(own).collect();
+        let mut last: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (name, image) in &exact {
+            last.entry(file_name(name)).or_default().insert(image);
+        }
+        Self { exact, last }
+    }
+
+    /// The image that a prediction is about; none if no name fits.
+    fn find(&self, name: &str) -> Result<Option<&'a str>, BadInput> {
+        if let Some(image) = self.exact.get(name) {
+            return Ok(Some(image));
+        }
+        let Some(images) = self.last.get(file_name(name)) else { return Ok(None) };
+        let images: Vec<&str> = images.iter().copied().collect();
+        match images.as_slice() {
+            [image] => Ok(Some(image)),
+            _ => Err(BadInput(format!(
+                "predictions: {name:?} may be any of {} images of the references: {}\nhint: name it as the \
+                 references do",
+                images.len(),
+                list(&images)
+            ))),
         }
     }
-    entries
+}
+
+/// What stands behind the last slash.
+fn file_name(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
+}
+
+/// The captions of each image, in order of first appearance.
+fn gather(annotations: Vec<Annotation>) -> anyhow::Result<CaptionFile> {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut file = CaptionFile::default();
+    for Annotation { image_id, caption, split } in annotations {
+        let image = name_of(&image_id)?;
+        if let Some(split) = split {
+            file.splits.insert(image.clone(), split);
+        }
+        let place = *places.entry(image.clone()).or_insert(file.entries.len());
+        match file.entries.get_mut(place) {
+            Some(entry) => entry.captions.push(caption),
+            None => file.entries.push(Entry { image, captions: vec![caption] }),
+        }
+    }
+    Ok(file)
 }
 
 /// An id as a name: `7` and `"7"` are the same image.
-fn name_of(id: &Value) -> String {
-    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+fn name_of(id: &Value) -> Result<String, BadInput> {
+    match id {
+        Value::String(name) => Ok(name.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(BadInput(format!("image_id: {other} is neither a number nor a name"))),
+    }
 }
 
 fn list(names: &[&str]) -> String {
@@ -145,8 +233,12 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> anyhow::Result<CaptionFile> {
+        file_named("captions.json", text)
+    }
+
+    fn file_named(name: &str, text: &str) -> anyhow::Result<CaptionFile> {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("captions.json");
+        let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         read(&path)
     }
@@ -178,6 +270,45 @@ mod tests {
     }
 
     #[test]
+    fn what_sweep_caption_prints_meets_references_by_file_name_where_that_is_unambiguous() {
+        let references = r#"{"a.jpg": "one", "x/b.jpg": "two", "y/b.jpg": "three"}"#;
+        let said = |image: &str| {
+            format!(r#"[{{"image": "{image}", "caption": "c", "token_ids": [1], "score": -0.5}}]"#)
+        };
+        for (image, expected) in [("photos/a.jpg", "a.jpg"), ("a.jpg", "a.jpg"), ("x/b.jpg", "x/b.jpg")] {
+            let (pairs, missing) = pairs(references, &said(image)).unwrap();
+            assert_eq!((pairs[0].image.as_str(), pairs.len(), missing), (expected, 1, 2));
+        }
+        let message = pairs(references, &said("photos/b.jpg")).unwrap_err().to_string();
+        assert!(
+            message.contains("\"photos/b.jpg\" may be any of 2 images of the references: x/b.jpg, y/b.jpg")
+        );
+        let twice = r#"[{"image": "p/a.jpg", "caption": "c"}, {"image": "q/a.jpg", "caption": "d"}]"#;
+        assert_eq!(pairs(references, twice).unwrap_err().to_string(), "predictions: \"a.jpg\" occurs twice");
+        let coco = r#"[{"image": "photos/b.jpg", "caption": "y"}]"#;
+        assert_eq!(pairs(COCO, coco).unwrap().0[0].image, "8");
+    }
+
+    #[test]
+    fn the_predictions_of_a_run_are_scored_on_the_split_that_the_references_are_of() {
+        let lines = concat!(
+            r#"{"image": "v.png", "split": "validation", "caption": "a", "references": ["x"]}"#,
+            "\n\n",
+            r#"{"image": "t.png", "split": "test", "caption": "b", "references": ["y"]}"#,
+            "\n"
+        );
+        let predictions = file_named("predictions.jsonl", lines).unwrap();
+        let scored = |references: &str| pair(&file(references).unwrap(), &predictions);
+        assert_eq!(scored(r#"{"t.png": "y"}"#).unwrap().0[0].caption, "b");
+        assert_eq!(scored(r#"{"t.png": "y", "v.png": "x"}"#).unwrap().0.len(), 2);
+        let message = scored(r#"{"u.png": "y"}"#).unwrap_err().to_string();
+        assert_eq!(message, "no references for 2 of 2 predictions: t.png, v.png");
+        let message =
+            file_named("x.jsonl", "{\"image\": \"a\", \"caption\": \"b\"}\n{}").unwrap_err().to_string();
+        assert!(message.contains("x.jsonl:2: missing field") && message.contains("hint: "), "{message}");
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_refused_by_name() {
         let message = |references, predictions| pairs(references, predictions).unwrap_err().to_string();
         assert_eq!(
@@ -191,6 +322,8 @@ mod tests {
 
     #[test]
     fn a_file_of_no_known_form_is_refused_with_the_forms() {
+        let null = file(r#"[{"image_id": null, "caption": "x"}]"#).unwrap_err().to_string();
+        assert_eq!(null, "image_id: null is neither a number nor a name");
         for text in [r#"[{"image": 1}]"#, r#"{"a": 1}"#, "", "[1"] {
             let message = file(text).unwrap_err().to_string();
             assert!(message.contains("captions.json") && message.contains("hint: "), "{text}: {message}");

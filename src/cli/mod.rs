@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 pub mod arguments;
 pub mod caption;
 mod caption_files;
+mod conventions;
 pub mod exit;
 mod facts;
 pub mod lab;

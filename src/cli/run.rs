@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::{SweepFile, device, positive, quoted, typed};
 use super::facts;
 use super::table::{Align, Table, number};
-use super::{exit, output};
+use super::{conventions, exit, output};
 use crate::plan::{self, consistency};
 use crate::record::RunRecord;
 use crate::record::recipe::{Kind, MetricName};
@@ -124,7 +124,8 @@ fn results(outcome: &Outcome, metric: MetricName) -> String {
             number(row.cider_d, 3),
         ]);
     }
-    table.to_string()
+    let scored_by = outcome.records.iter().map(|record| record.spec.recipe.evaluation.convention);
+    format!("{table}{}\n", conventions::in_words(scored_by))
 }
 
 /// A table of the runs that failed, and the end of what each had to say.

@@ -16,7 +16,9 @@ use crate::score::{ImageScores, Item, Scores, meteor_variant, score};
 /// Score captions against references: METEOR, ROUGE-L, CIDEr-D and BLEU.
 ///
 /// Both files may be {image: caption}, {image: [captions]} or COCO: annotations for the references, results
-/// ([{image_id, caption}]) for the predictions. Images without a prediction are left out.
+/// ([{image_id, caption}]) for the predictions. Predictions may also be what `sweep caption --format json` prints, or
+/// a run's predictions.jsonl. Images are the same where their names are, or else the file names of their paths.
+/// Images without a prediction are left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -40,7 +42,8 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   sweep score --references test_captions.json --predictions captions.json
-  sweep score --references captions_val2014.json --predictions results.json --format json";
+  sweep score --references captions_val2014.json --predictions results.json --format json
+  sweep score --references test_captions.json --predictions runs/unfreeze/r0123456789/predictions.jsonl";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Rules {
@@ -159,11 +162,8 @@ fn in_text(summary: &Summary) -> String {
     for (name, value) in metrics {
         table.row([name.to_owned(), number(Some(value), 4)]);
     }
-    let convention = match summary.convention {
-        Convention::Coco => "coco",
-        Convention::Original => "original",
-    };
-    let head = format!("{} images, convention {convention}, METEOR: {}\n", summary.n, summary.meteor_variant);
+    let (n, convention, variant) = (summary.n, summary.convention.name(), summary.meteor_variant);
+    let head = format!("{n} images, convention {convention}, METEOR: {variant}\n");
     format!("{head}{table}{}", summary.per_image.as_deref().map(images_in_text).unwrap_or_default())
 }
 

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::conventions;
 use super::exit::BadInput;
 use super::output::{self, Format};
 use super::table::{Align, Table, number};
-use crate::record::recipe::Kind;
+use crate::record::recipe::{Convention, Kind};
 use crate::record::{RunRecord, RunSpec, Status, Store, SweepDir};
 use crate::run::label::{has_several_seeds, label, short_id};
 use crate::run::{lease, progress};
+use crate::score::meteor_variant;
 
 /// Show what is done, running, failed, interrupted and waiting.
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,9 @@ struct RunStatus {
     planned_epochs: usize,
     /// Of the last epoch.
     score: Option<f64>,
+    /// What the score was made by.
+    convention: Convention,
+    meteor_variant: &'static str,
     /// Time of the last event.
     last_seen: Option<String>,
     /// For people.
@@ -124,6 +129,8 @@ fn status_of(record: RunRecord, is_held: bool, label: String) -> RunStatus {
         state,
         epochs: last.map_or(0, |evaluated| evaluated.epoch),
         score: last.and_then(|evaluated| evaluated.score),
+        convention: record.spec.recipe.evaluation.convention,
+        meteor_variant: meteor_variant(),
         status: record.status,
         attempts: record.attempts,
         planned_epochs: match record.spec.recipe.kind {
@@ -161,7 +168,8 @@ fn in_text(sweep: &SweepStatus, now: SystemTime) -> String {
             run.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default().to_owned(),
         ]);
     }
-    format!("{}: {}\n{table}", sweep.folder.display(), counts(sweep))
+    let scores = conventions::in_words(sweep.runs.iter().map(|run| run.convention));
+    format!("{}: {}\n{table}{scores}\n", sweep.folder.display(), counts(sweep))
 }
 
 /// `12 runs: 9 done, 1 running, 2 waiting`.
@@ -253,6 +261,7 @@ mod tests {
         rf   lr=5e-4  running          1/2  0.2500   3 min ago
         rg   lr=5e-4  diverged         1/2  0.2500   3 min ago
         rh   lr=5e-4  waiting          0/2       -
+        scores: convention coco; METEOR: nltk (exact, stem, wordnet 3.0)
         ");
         insta::assert_snapshot!(serde_json::to_string_pretty(&sweep.runs[2]).unwrap(), @r#"
         {
@@ -267,6 +276,8 @@ mod tests {
           "epochs": 1,
           "planned_epochs": 2,
           "score": 0.25,
+          "convention": "coco",
+          "meteor_variant": "nltk (exact, stem, wordnet 3.0)",
           "last_seen": "2026-01-09T12:00:00.000Z"
         }
         "#);

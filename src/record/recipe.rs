@@ -202,6 +202,14 @@ impl Convention {
             Self::Original => 1.0,
         }
     }
+
+    /// The name, as in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coco => "coco",
+            Self::Original => "original",
+        }
+    }
 }
 
 /// When training ends before its last epoch, and which epoch is the best.

@@ -103,10 +103,7 @@ fn specs_of_folders(sweep: &SweepDir) -> Vec<RunSpec> {
 
 /// The name of a convention as in files.
 pub fn convention_name(convention: Convention) -> &'static str {
-    match convention {
-        Convention::Coco => "coco",
-        Convention::Original => "original",
-    }
+    convention.name()
 }
 
 /// Runs that met other weights or data than most cannot be compared with them; the page has to say so.

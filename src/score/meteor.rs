@@ -111,6 +111,8 @@ struct Places {
     sorted: Vec<(WordId, usize)>,
     /// How many of a run are still free, where the run begins; they are its first.
     free: Vec<usize>,
+    /// How many are still free of all.
+    left: usize,
 }
 
 impl Places {
@@ -121,7 +123,7 @@ impl Places {
         let runs = sorted.chunk_by(|(a, _), (b, _)| a == b);
         let free =
             runs.flat_map(|run| std::iter::once(run.len()).chain(std::iter::repeat_n(0, run.len() - 1)));
-        Self { free: free.collect(), sorted }
+        Self { free: free.collect(), left: sorted.len(), sorted }
     }
 
     fn last(&self, word: WordId) -> Option<Place> {
@@ -134,6 +136,7 @@ impl Places {
     fn take(&mut self, place: Place) {
         if let Some(free) = self.free.get_mut(place.run) {
             *free -= 1;
+            self.left -= 1;
         }
     }
 
@@ -170,6 +173,9 @@ fn match_stage(
     let before = matches.len();
     let mut left: Vec<Free> = Vec::new();
     for &(position, word) in caption.iter().rev() {
+        if places.left == 0 {
+            break;
+        }
         match find(word, &places) {
             Some(place) => {
                 matches.push((position, place.position));

@@ -14,6 +14,7 @@ use crate::report::format::{list, plural};
 use crate::report::metrics::metric_name;
 use crate::report::tables::schema::{Meaning, RUNS, STEPS};
 use crate::report::text_table::Table;
+use crate::score::meteor_variant;
 
 /// The page.
 #[derive(Template)]
@@ -27,6 +28,7 @@ struct Page<'a> {
     ranked_by: &'static str,
     /// The rules of scoring, by name.
     conventions: String,
+    meteor_variant: &'static str,
     verdict: Vec<Statement>,
     contradictions: Vec<String>,
     leaderboard: Table,
@@ -50,6 +52,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         style: include_str!("../../../assets/report/style.css"),
         ranked_by: metric_name(study.ranked_by),
         conventions: conventions(study),
+        meteor_variant: meteor_variant(),
         verdict: verdict(study, findings),
         contradictions: setup::contradictions(study),
         leaderboard: leaderboard(study),

@@ -11,6 +11,7 @@ use crate::record::RunRecord;
 use crate::record::event::{Evaluated, Started, Summary, Trainable};
 use crate::record::recipe::{Kind, MetricName};
 use crate::report::gather::convention_name;
+use crate::score::meteor_variant;
 
 /// Settings are columns of this prefix, followed by their dotted path.
 pub const SETTING_PREFIX: &str = "setting.";
@@ -65,6 +66,7 @@ fn identity_columns(facts: &[Facts]) -> Vec<Column> {
         texts("convention", facts, |facts| {
             Some(convention_name(facts.run.record.spec.recipe.evaluation.convention).to_owned())
         }),
+        texts("meteor_variant", facts, |_| Some(meteor_variant().to_owned())),
     ]
 }
 

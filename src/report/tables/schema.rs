@@ -23,7 +23,10 @@ pub const RUNS: &[Meaning] = &[
         "how the run ended, or not_started, or unfinished (cut off or still running); why, in words",
     ),
     meaning("attempts last_seen", "starts of the run; time of its last event"),
-    meaning("convention", "the rules by which captions were scored"),
+    meaning(
+        "convention meteor_variant",
+        "the rules by which captions were scored, and the definition of METEOR: scores of others do not compare",
+    ),
     meaning("setting.*", "each setting that acts on the run's result, by its dotted path"),
     meaning("best_epoch", "the epoch that the run's metric chose; 0 is the model before training"),
     meaning("train_loss", "mean over the best epoch's steps, nats a token"),
