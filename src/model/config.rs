@@ -210,9 +210,7 @@ fn check_types(part: &str, given: &Value) -> Result<(), String> {
         let value = &given[key];
         let (is_valid, valid) = match default {
             Value::Number(number) if number.is_f64() => (value.is_number(), "a number"),
-            Value::Number(_) => {
-                (value.as_u64().is_some_and(|n| n <= u32::MAX as u64), "a whole number of at least 0")
-            }
+            Value::Number(_) => (value.as_u64().is_some_and(|n| n <= u32::MAX as u64), "a whole number"),
             Value::Bool(_) => (value.is_boolean(), "`true` or `false`"),
             _ => (value.is_string(), "a text"),
         };
@@ -291,7 +289,7 @@ mod tests {
         assert!(refused(r#"{"text_config": 3}"#).contains("not a mapping"));
         assert!(Config::parse("[]").is_err());
         let error = refused(r#"{"vision_config": {"image_size": [384, 384]}}"#);
-        assert_eq!(error, "`vision_config.image_size` is [384,384]; it must be a whole number of at least 0");
+        assert_eq!(error, "`vision_config.image_size` is [384,384]; it must be a whole number");
         assert!(
             refused(r#"{"text_config": {"hidden_size": 24.5}}"#)
                 .starts_with("`text_config.hidden_size` is 24.5")

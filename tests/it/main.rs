@@ -16,5 +16,6 @@ mod optimizer_steps;
 mod original;
 mod plan;
 mod second_opinion;
+mod untied_head;
 mod weight_files;
 mod workdir;
