@@ -9,6 +9,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest, Sha256};
 
 /// A stream of random numbers for one purpose.
+#[derive(Debug, Clone)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {
@@ -22,6 +23,20 @@ impl Random {
             hash.update(index.to_le_bytes());
         }
         Self(ChaCha8Rng::from_seed(hash.finalize().into()))
+    }
+
+    /// Another stream under the same key, from its beginning; far cheaper than a key of its own. Number 0 is the
+    /// stream that [`Random::new`] begins.
+    pub fn stream(&self, number: u64) -> Self {
+        let mut random = self.0.clone();
+        random.set_stream(number);
+        random.set_word_pos(0);
+        Self(random)
+    }
+
+    /// Fills `words` with uniformly distributed bits.
+    pub fn fill(&mut self, words: &mut [u32]) {
+        words.iter_mut().for_each(|word| *word = self.0.next_u32());
     }
 
     /// 64 uniformly distributed bits.
@@ -92,6 +107,22 @@ mod tests {
     }
 
     const EXPECTED_SHUFFLE: [u32; 8] = [1, 0, 7, 6, 3, 5, 2, 4];
+
+    #[test]
+    fn streams_of_a_key_differ_and_begin_at_their_beginning() {
+        let words = |random: &Random, stream| {
+            let mut words = [0; 40];
+            random.stream(stream).fill(&mut words);
+            words
+        };
+        let mut random = Random::new(3, "dropout", &[7]);
+        let (zero, one) = (words(&random, 0), words(&random, 1));
+        assert_ne!(zero, one);
+        let mut fresh = [0; 40];
+        random.fill(&mut fresh);
+        assert_eq!(fresh, zero);
+        assert_eq!(words(&random, 1), one, "a stream depends on what was drawn before");
+    }
 
     #[test]
     fn draws_stay_in_range_and_cover_it() {

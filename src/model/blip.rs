@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::config::Config;
-use super::ops::{Mask, Targets, cross_entropy};
+use super::ops::{Dropout, Mask, Targets, cross_entropy};
 use super::text::TextDecoder;
 use super::vision::VisionModel;
 use super::weights::Weights;
@@ -34,7 +34,7 @@ impl Blip {
         Ok(Self {
             config: config.clone(),
             vision_model: VisionModel::new(&config.vision, vb.pp("vision_model"))?,
-            text_decoder: TextDecoder::new(&config.text, vb.pp("text_decoder"))?,
+            text_decoder: TextDecoder::new(&config.text, config.tokens.pad, vb.pp("text_decoder"))?,
         })
     }
 
@@ -42,6 +42,16 @@ impl Blip {
     ///
     /// The last token of a row predicts nothing and, with a causal mask, nothing sees it: it is left out.
     pub fn logits(&self, image_embeds: &Tensor, captions: &TokenBatch) -> Result<Tensor> {
+        self.training_logits(image_embeds, captions, &Dropout::NONE)
+    }
+
+    /// As [`Blip::logits`] in a training step.
+    pub fn training_logits(
+        &self,
+        image_embeds: &Tensor,
+        captions: &TokenBatch,
+        dropout: &Dropout,
+    ) -> Result<Tensor> {
         let inputs = captions.columns.saturating_sub(1);
         if inputs == 0 {
             candle_core::bail!("a batch of captions with fewer than two tokens has nothing to predict");
@@ -50,7 +60,7 @@ impl Blip {
             captions.ids.chunks_exact(captions.columns).flat_map(|row| &row[..inputs]).copied().collect();
         let lengths = captions.lengths.iter().map(|length| (*length).min(inputs)).collect();
         let mask = Mask { causal: true, key_lengths: Some(Arc::new(lengths)) };
-        self.text_decoder.logits(&ids, image_embeds, &mask)?.flatten(0, 1)
+        self.text_decoder.training_logits(&ids, image_embeds, &mask, dropout)?.flatten(0, 1)
     }
 }
 

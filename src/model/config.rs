@@ -15,6 +15,8 @@ pub struct Config {
     pub tokens: SpecialTokens,
     /// Whether the output head is that of the word embeddings.
     pub tied_head: bool,
+    /// The largest dropout that the file asks for. Training does not follow it: the recipe says what is dropped.
+    pub dropout: f64,
 }
 
 /// Token ids with a meaning of their own.
@@ -89,8 +91,15 @@ impl Config {
             |given: Option<&Value>| given.and_then(|given| given.get("tie_word_embeddings")?.as_bool());
         let root_ties = root.get("tie_word_embeddings").and_then(Value::as_bool);
         let tied_head = root_ties.unwrap_or(true) || ties(root.get("text_config")).unwrap_or(true);
+        let rates = [
+            &text["hidden_dropout_prob"],
+            &text["attention_probs_dropout_prob"],
+            &vision["attention_dropout"],
+        ];
+        let dropout = rates.into_iter().filter_map(Value::as_f64).fold(0.0, f64::max);
         let read = |name: &str, error: serde_json::Error| format!("`{name}`: {error}");
         Ok(Self {
+            dropout,
             tokens: serde_json::from_value(text.clone()).map_err(|error| read("text_config", error))?,
             vision: serde_json::from_value(vision).map_err(|error| read("vision_config", error))?,
             text: serde_json::from_value(text).map_err(|error| read("text_config", error))?,

@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip_text::Config;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::{Mask, attention, embedding};
+use super::ops::{Dropout, Mask, attention, dropout, embedding};
 
 /// `BlipTextLMHeadModel`.
 #[derive(Debug, Clone)]
@@ -58,9 +58,10 @@ impl Cache {
 }
 
 impl TextDecoder {
-    pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+    /// `padding_id` is the token whose lookup passes no gradient.
+    pub fn new(config: &Config, padding_id: u32, vb: VarBuilder) -> Result<Self> {
         let layers = vb.pp("bert.encoder.layer");
-        let embeddings = TextEmbeddings::new(config, vb.pp("bert.embeddings"))?;
+        let embeddings = TextEmbeddings::new(config, padding_id, vb.pp("bert.embeddings"))?;
         Ok(Self {
             predictions: Predictions::new(
                 config,
@@ -77,10 +78,21 @@ impl TextDecoder {
     /// Logits (captions, tokens, vocabulary) of what follows each token, from `ids` (captions x tokens) and
     /// image embeddings (captions, image tokens, width). `mask` hides padding and must be causal.
     pub fn logits(&self, ids: &[u32], image_embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+        self.training_logits(ids, image_embeds, mask, &Dropout::NONE)
+    }
+
+    /// As [`TextDecoder::logits`] in a training step.
+    pub fn training_logits(
+        &self,
+        ids: &[u32],
+        image_embeds: &Tensor,
+        mask: &Mask,
+        dropout: &Dropout,
+    ) -> Result<Tensor> {
         let captions = image_embeds.dim(0)?;
-        let hidden = self.embeddings.forward(ids, captions, 0)?;
-        let hidden =
-            self.layers.iter().try_fold(hidden, |xs, layer| layer.forward(&xs, image_embeds, mask))?;
+        let hidden = self.embeddings.forward(ids, captions, 0, dropout)?;
+        let mut layers = self.layers.iter();
+        let hidden = layers.try_fold(hidden, |xs, layer| layer.forward(&xs, image_embeds, mask, dropout))?;
         self.predictions.forward(&hidden)
     }
 
@@ -95,7 +107,7 @@ impl TextDecoder {
 
     /// Logits (rows, vocabulary) of what follows when `ids` says the next token of each row.
     pub fn step(&self, ids: &[u32], cache: &mut Cache) -> Result<Tensor> {
-        let mut hidden = self.embeddings.forward(ids, ids.len(), cache.length)?;
+        let mut hidden = self.embeddings.forward(ids, ids.len(), cache.length, &Dropout::NONE)?;
         for (layer, state) in self.layers.iter().zip(&mut cache.layers) {
             hidden = layer.step(&hidden, state, cache.images)?;
         }
@@ -109,29 +121,33 @@ struct TextEmbeddings {
     word_embeddings: Tensor,
     position_embeddings: Tensor,
     layer_norm: LayerNorm,
-    /// `padding_idx` of the lookup: always 0 in `BlipTextEmbeddings` of the published models.
-    padding_id: Option<u32>,
+    /// `padding_idx` of the lookup.
+    padding_id: u32,
+    /// The name of this module in the checkpoint.
+    place: String,
 }
 
 impl TextEmbeddings {
-    fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, padding_id: u32, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
             word_embeddings: vb.get((config.vocab_size, width), "word_embeddings.weight")?,
             position_embeddings: vb
                 .get((config.max_position_embeddings, width), "position_embeddings.weight")?,
             layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("LayerNorm"))?,
-            padding_id: Some(0),
+            padding_id,
+            place: vb.prefix(),
         })
     }
 
     /// Embeds `ids` (captions x tokens), the first of which stands at position `past`.
-    fn forward(&self, ids: &[u32], captions: usize, past: usize) -> Result<Tensor> {
+    fn forward(&self, ids: &[u32], captions: usize, past: usize, regular: &Dropout) -> Result<Tensor> {
         let tokens = ids.len() / captions;
         let positions: Vec<u32> = (0..ids.len()).map(|i| (past + i % tokens) as u32).collect();
-        let words = embedding(&self.word_embeddings, ids, self.padding_id)?;
+        let words = embedding(&self.word_embeddings, ids, Some(self.padding_id))?;
         let positions = embedding(&self.position_embeddings, &positions, None)?;
-        self.layer_norm.forward(&(words + positions)?.reshape((captions, tokens, ()))?)
+        let hidden = self.layer_norm.forward(&(words + positions)?.reshape((captions, tokens, ()))?)?;
+        dropout(&hidden, regular.at(&self.place))
     }
 }
 
@@ -156,11 +172,11 @@ impl TextLayer {
         })
     }
 
-    fn forward(&self, xs: &Tensor, image_embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+    fn forward(&self, xs: &Tensor, image_embeds: &Tensor, mask: &Mask, dropout: &Dropout) -> Result<Tensor> {
         let (k, v) = self.attention.keys_and_values(xs)?;
-        let xs = self.attention.forward(xs, &k, &v, mask)?;
+        let xs = self.attention.forward(xs, &k, &v, mask, dropout)?;
         let (k, v) = self.crossattention.keys_and_values(image_embeds)?;
-        self.feed_forward(&self.crossattention.forward(&xs, &k, &v, &Mask::default())?)
+        self.feed_forward(&self.crossattention.forward(&xs, &k, &v, &Mask::default(), dropout)?, dropout)
     }
 
     /// One token a row: (rows, 1, width).
@@ -171,18 +187,18 @@ impl TextLayer {
             Some((past_k, past_v)) => (Tensor::cat(&[past_k, k], 1)?, Tensor::cat(&[past_v, v], 1)?),
             None => (k, v),
         };
-        let xs = self.attention.forward(xs, &k, &v, &Mask::default())?;
+        let xs = self.attention.forward(xs, &k, &v, &Mask::default(), &Dropout::NONE)?;
         cache.said = Some((k, v));
         // All rows of an image query its keys at once, as if they were positions of one caption.
         let xs = xs.reshape((images, rows / images, width))?;
         let (k, v) = &cache.seen;
-        let xs = self.crossattention.forward(&xs, k, v, &Mask::default())?.reshape((rows, 1, width))?;
-        self.feed_forward(&xs)
+        let xs = self.crossattention.forward(&xs, k, v, &Mask::default(), &Dropout::NONE)?;
+        self.feed_forward(&xs.reshape((rows, 1, width))?, &Dropout::NONE)
     }
 
-    fn feed_forward(&self, xs: &Tensor) -> Result<Tensor> {
+    fn feed_forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
         let inner = activate(self.activation, &self.intermediate.forward(xs)?)?;
-        self.output.forward(&inner, xs)
+        self.output.forward(&inner, xs, dropout)
     }
 }
 
@@ -193,6 +209,8 @@ struct Attention {
     value: Linear,
     output: Output,
     heads: usize,
+    /// The name in the checkpoint of the module that holds query, key and value.
+    place: String,
 }
 
 impl Attention {
@@ -205,6 +223,7 @@ impl Attention {
             value: Linear::new(source, width, vb.pp("self.value"))?,
             output: Output::new(config, width, vb.pp("output"))?,
             heads: config.num_attention_heads,
+            place: vb.pp("self").prefix(),
         })
     }
 
@@ -212,17 +231,20 @@ impl Attention {
         Ok((self.key.forward(source)?, self.value.forward(source)?))
     }
 
-    fn forward(&self, xs: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
-        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask)?;
-        self.output.forward(&context, xs)
+    fn forward(&self, xs: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask, dropout: &Dropout) -> Result<Tensor> {
+        let drops = dropout.at(&self.place);
+        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops)?;
+        self.output.forward(&context, xs, dropout)
     }
 }
 
-/// `BlipTextSelfOutput` and `BlipTextOutput`: a projection, the residual and a layer norm.
+/// `BlipTextSelfOutput` and `BlipTextOutput`: a projection with dropout, the residual and a layer norm.
 #[derive(Debug, Clone)]
 struct Output {
     dense: Linear,
     layer_norm: LayerNorm,
+    /// The name of this module in the checkpoint.
+    place: String,
 }
 
 impl Output {
@@ -230,11 +252,13 @@ impl Output {
         Ok(Self {
             dense: Linear::new(ins, config.hidden_size, vb.pp("dense"))?,
             layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp("LayerNorm"))?,
+            place: vb.prefix(),
         })
     }
 
-    fn forward(&self, xs: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        self.layer_norm.forward(&(self.dense.forward(xs)? + residual)?)
+    fn forward(&self, xs: &Tensor, residual: &Tensor, regular: &Dropout) -> Result<Tensor> {
+        let xs = dropout(&self.dense.forward(xs)?, regular.at(&self.place))?;
+        self.layer_norm.forward(&(xs + residual)?)
     }
 }
 

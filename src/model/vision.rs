@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip::VisionConfig;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::packed_attention;
+use super::ops::{Dropout, packed_attention};
 
 /// `BlipVisionModel`.
 #[derive(Debug, Clone)]
@@ -37,12 +37,19 @@ impl VisionModel {
     /// The hidden state (images, tokens, width) below layer `boundary`, from pixels (images, 3, side, side).
     pub fn encode(&self, pixels: &Tensor, boundary: usize) -> Result<Tensor> {
         let xs = self.embeddings.forward(pixels)?;
-        self.layers[..boundary].iter().try_fold(xs, |xs, layer| layer.forward(&xs))
+        self.layers[..boundary].iter().try_fold(xs, |xs, layer| layer.forward(&xs, &Dropout::NONE))
     }
 
     /// The image embeddings (images, tokens, width) from the hidden state below layer `boundary`.
     pub fn finish(&self, hidden: &Tensor, boundary: usize) -> Result<Tensor> {
-        let xs = self.layers[boundary..].iter().try_fold(hidden.clone(), |xs, layer| layer.forward(&xs))?;
+        self.finish_training(hidden, boundary, &Dropout::NONE)
+    }
+
+    /// As [`VisionModel::finish`] in a training step. Layers below `boundary` are constants of the image and have
+    /// no dropout.
+    pub fn finish_training(&self, hidden: &Tensor, boundary: usize, dropout: &Dropout) -> Result<Tensor> {
+        let mut layers = self.layers[boundary..].iter();
+        let xs = layers.try_fold(hidden.clone(), |xs, layer| layer.forward(&xs, dropout))?;
         self.post_layernorm.forward(&xs)
     }
 
@@ -109,8 +116,8 @@ impl EncoderLayer {
         })
     }
 
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let xs = (xs + self.self_attn.forward(&self.layer_norm1.forward(xs)?)?)?;
+    fn forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
+        let xs = (xs + self.self_attn.forward(&self.layer_norm1.forward(xs)?, dropout)?)?;
         &xs + self.mlp.forward(&self.layer_norm2.forward(&xs)?)?
     }
 }
@@ -120,6 +127,8 @@ struct SelfAttention {
     qkv: Linear,
     projection: Linear,
     heads: usize,
+    /// The name of this module in the checkpoint.
+    place: String,
 }
 
 impl SelfAttention {
@@ -129,11 +138,13 @@ impl SelfAttention {
             qkv: Linear::new(width, 3 * width, vb.pp("qkv"))?,
             projection: Linear::new(width, width, vb.pp("projection"))?,
             heads: config.num_attention_heads,
+            place: vb.prefix(),
         })
     }
 
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        self.projection.forward(&packed_attention(&self.qkv.forward(xs)?, self.heads)?)
+    fn forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
+        let drops = dropout.at(&self.place);
+        self.projection.forward(&packed_attention(&self.qkv.forward(xs)?, self.heads, drops)?)
     }
 }
 

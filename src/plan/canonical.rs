@@ -103,6 +103,7 @@ fn neutral() -> Recipe {
             start_token: StartToken::Dec,
             mask_padding: true,
             label_smoothing: 0.0,
+            dropout: 0.0,
             shuffle: false,
         },
         evaluation: Evaluation {

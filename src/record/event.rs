@@ -55,6 +55,9 @@ pub struct Started {
     pub frozen_digest: String,
     /// The epoch whose checkpoint this attempt continues from; 0 begins anew.
     pub resumed_from_epoch: usize,
+    /// What the user may not expect of this run, in words; also in the run's log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What trains, by part, in parameters (tied weights count once).

@@ -145,6 +145,7 @@ mod tests {
             trainable: Trainable::default(),
             frozen_digest: "frozen".into(),
             resumed_from_epoch,
+            notes: Vec::new(),
         }))
     }
 

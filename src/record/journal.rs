@@ -337,6 +337,7 @@ mod tests {
                 trainable: Trainable { text: number, ..Trainable::default() },
                 frozen_digest: text,
                 resumed_from_epoch: number,
+                notes: Vec::new(),
             }))
         });
         let step = (any::<usize>(), prop::array::uniform4(any_number())).prop_map(|(step, numbers)| {

@@ -125,8 +125,17 @@ pub struct Training {
     pub mask_padding: bool,
     /// As `torch.nn.CrossEntropyLoss(label_smoothing=...)`.
     pub label_smoothing: f64,
+    /// The share of values dropped at each of BLIP's places for it (`hidden_dropout_prob`,
+    /// `attention_probs_dropout_prob` and, in vision layers that train, `attention_dropout` of transformers).
+    /// Left out where it is 0, so that recipes from before there was dropout keep their ids.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
     /// Puts the training examples into a new seeded order every epoch.
     pub shuffle: bool,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// The token a training caption begins with.

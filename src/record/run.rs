@@ -95,6 +95,7 @@ pub(crate) mod tests {
             start_token: StartToken::Dec,
             mask_padding: true,
             label_smoothing: 0.0,
+            dropout: 0.0,
             shuffle: true,
         };
         let generation = Generation {

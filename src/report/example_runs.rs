@@ -129,6 +129,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             start_token: StartToken::Dec,
             mask_padding: true,
             label_smoothing: 0.0,
+            dropout: 0.0,
             shuffle: true,
         },
         evaluation: Evaluation {
@@ -297,6 +298,7 @@ fn started(spec: &RunSpec) -> Started {
         },
         frozen_digest: format!("{:016x}", 0x77ab_3310_u64 + layers as u64).repeat(4),
         resumed_from_epoch: 0,
+        notes: Vec::new(),
     }
 }
 

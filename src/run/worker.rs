@@ -125,6 +125,9 @@ struct Reporter<W> {
 
 impl<W: Write> Reporter<W> {
     fn emit(&mut self, event: Event) -> anyhow::Result<()> {
+        if let Event::Started(started) = &event {
+            started.notes.iter().for_each(|note| log(&format!("note: {note}")));
+        }
         let line = self.journal.append(event)?;
         let text = journal::encode(&line)?;
         if writeln!(self.echo, "{text}").and_then(|()| self.echo.flush()).is_err() {

@@ -148,6 +148,7 @@ fn as_original() -> Recipe {
             start_token: StartToken::Cls,
             mask_padding: false,
             label_smoothing: 0.0,
+            dropout: 0.0,
             shuffle: true,
         },
         evaluation: Evaluation {

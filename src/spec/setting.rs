@@ -65,7 +65,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 32] = [
+pub static SETTINGS: [Setting; 33] = [
     setting!(model, Text),
     setting!(training.unfrozen_vision_layers, Count(0, 1000)),
     setting!(training.learning_rate, Number(Excluded(0.0), Included(1.0))),
@@ -81,6 +81,7 @@ pub static SETTINGS: [Setting; 32] = [
     setting!(training.start_token, Word(&["cls", "dec"])),
     setting!(training.mask_padding, Flag),
     setting!(training.label_smoothing, Number(Included(0.0), Excluded(1.0))),
+    setting!(training.dropout, Number(Included(0.0), Excluded(1.0))),
     setting!(training.shuffle, Flag),
     setting!(evaluation.samples, Count(0, MANY)),
     setting!(evaluation.test_samples, Count(0, MANY)),
@@ -285,6 +286,7 @@ mod tests {
         let mut recipe = Preset::AsOriginal.recipe();
         // Written only where it is not the one that goes with the convention.
         recipe.evaluation.cider_weight = 0.5;
+        recipe.training.dropout = 0.1; // Left out where it is 0.
         let recipe = serde_yaml::to_value(recipe).unwrap();
         let mut paths = Vec::new();
         for (group, fields) in recipe.as_mapping().unwrap() {

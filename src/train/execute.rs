@@ -11,9 +11,9 @@ use super::preflight::peak_memory_bytes;
 use super::references;
 use super::{Emit, Session};
 use crate::data;
-use crate::model::{Blip, Part, Weights};
+use crate::model::{Blip, Config, Part, Weights};
 use crate::record::event::{Ended, Started, Trainable};
-use crate::record::recipe::Kind;
+use crate::record::recipe::{Kind, Recipe};
 
 /// Everything a run reads, in memory and checked.
 pub struct Loaded {
@@ -74,6 +74,17 @@ pub fn started(
         trainable: trainable(&pretrained.weights),
         frozen_digest: frozen_digest.to_owned(),
         resumed_from_epoch,
+        notes: dropout_note(&session.spec.recipe, &pretrained.config).into_iter().collect(),
+    })
+}
+
+/// Whoever calls `train()` on this model in PyTorch gets the dropout of its configuration; here the recipe decides.
+fn dropout_note(recipe: &Recipe, config: &Config) -> Option<String> {
+    let is_left_out =
+        recipe.kind == Kind::FineTuned && recipe.training.dropout == 0.0 && config.dropout > 0.0;
+    is_left_out.then(|| {
+        let rate = config.dropout;
+        format!("the model's config.json asks for a dropout of {rate}, and the recipe for none\nhint: `training.dropout: {rate}` trains with it")
     })
 }
 
@@ -116,4 +127,28 @@ pub fn test(
     predictions.extend(tested);
     directory.write_predictions(&predictions)?;
     Ok(Some(evaluate::summary_of(recipe, Some(&losses), &scores)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::run::tests::any_run;
+
+    #[test]
+    fn a_dropout_that_the_model_asks_for_and_the_recipe_leaves_out_is_noted() {
+        let config = |text| Config::parse(text).unwrap();
+        let asks =
+            config(r#"{"text_config": {"attention_probs_dropout_prob": 0.1, "hidden_dropout_prob": 0}}"#);
+        let asks_in_vision = config(r#"{"vision_config": {"attention_dropout": 0.2}}"#);
+        let mut recipe = any_run("r1").recipe;
+        let note = dropout_note(&recipe, &asks).unwrap();
+        assert!(note.contains("dropout of 0.1") && note.contains("hint: `training.dropout: 0.1`"), "{note}");
+        assert!(dropout_note(&recipe, &asks_in_vision).unwrap().contains("0.2"));
+        assert_eq!(dropout_note(&recipe, &config("{}")), None);
+        recipe.training.dropout = 0.05;
+        assert_eq!(dropout_note(&recipe, &asks), None);
+        recipe.training.dropout = 0.0;
+        recipe.kind = Kind::ZeroShot;
+        assert_eq!(dropout_note(&recipe, &asks), None);
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 
 use crate::data::{Example, ImageProcessor, load_pixels};
+use crate::model::ops::Dropout;
 use crate::model::{Blip, Config};
 
 /// Images encoded at once; fixed, so that a state does not depend on who asked for it.
@@ -68,8 +69,18 @@ impl<'a> Features<'a> {
 
     /// The finished image embeddings of the examples at `indices`.
     pub fn embeddings(&mut self, model: &Blip, indices: &[usize]) -> Result<Tensor> {
+        self.training_embeddings(model, indices, &Dropout::NONE)
+    }
+
+    /// As [`Features::embeddings`] in a training step. The states, which are kept, have no dropout.
+    pub fn training_embeddings(
+        &mut self,
+        model: &Blip,
+        indices: &[usize],
+        dropout: &Dropout,
+    ) -> Result<Tensor> {
         let states = self.states(model, indices)?;
-        Ok(model.vision_model.finish(&states, self.boundary)?)
+        Ok(model.vision_model.finish_training(&states, self.boundary, dropout)?)
     }
 
     fn encode(&mut self, model: &Blip, indices: &[usize]) -> Result<Tensor> {

@@ -9,6 +9,7 @@ use super::Session;
 use super::execute::Loaded;
 use super::features::Features;
 use crate::model::blip::{mean_loss, targets};
+use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen};
 use crate::record::recipe::Kind;
 
@@ -42,9 +43,11 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
     longest.truncate(training.batch_size.max(1));
     let began = Instant::now();
     let captions = material.batch(&material.train, &longest);
-    let image_embeds = features.embeddings(&model, &longest)?;
+    let dropout = Dropout { rate: training.dropout, seed: session.spec.seed, step: 0 };
+    let image_embeds = features.training_embeddings(&model, &longest, &dropout)?;
     let wanted = targets(&captions, !training.mask_padding);
-    let loss = mean_loss(&model.logits(&image_embeds, &captions)?, &wanted, training.label_smoothing)?;
+    let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
+    let loss = mean_loss(&logits, &wanted, training.label_smoothing)?;
     let grads = loss.backward()?;
     for (name, var) in pretrained.weights.trainable() {
         anyhow::ensure!(grads.get(var).is_some(), "no gradient reached the trainable tensor `{name}`");

@@ -2,18 +2,21 @@
 //!
 //! Heads lie side by side in the last dimension, so nothing is transposed or copied: products read them with
 //! strides. Only one head's scores exist at a time for each batch element. The backward computes them again:
-//! with `P` the probabilities and `g` the gradient, `dV = P^T g`, `dS = P * (g V^T - rowsum(g * out))`,
-//! `dQ = dS K / sqrt(d)`, `dK = dS^T Q / sqrt(d)` (Dao et al., 2022, appendix B).
+//! with `P` the probabilities and `g` the gradient, `dV = P^T g`, `dP = g V^T`, `dS = P * (dP - rowsum(P * dP))`,
+//! `dQ = dS K / sqrt(d)`, `dK = dS^T Q / sqrt(d)` (Dao et al., 2022, appendix B). The sum is over `P * dP` rather
+//! than the equal `g * out`: a query that sees a single key then has a gradient of exactly 0, as in PyTorch.
+//!
+//! Dropout with factors `M` (0 or `1 / (1 - rate)`) uses `P * M` in place of `P` for the result and `dV`, and
+//! `dP = M * g V^T`; the factors are drawn again in the backward.
 
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Layout, Result, Shape, Tensor};
-use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::linear::{View, product};
+use super::dropout::Drops;
+use super::head::{Head, Place, Rules, Scratch, Sizes, columns, put_columns};
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
-use super::vector::{softmax, sum, vectorised};
 
 /// Which keys a query may see.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +28,8 @@ pub struct Mask {
 }
 
 impl Mask {
-    fn visible(&self, element: usize, query: usize, keys: usize) -> usize {
+    /// How many keys a query of a batch element sees.
+    pub fn visible(&self, element: usize, query: usize, keys: usize) -> usize {
         let real = self.key_lengths.as_ref().map_or(keys, |lengths| lengths[element].min(keys));
         if self.causal { real.min(query + 1) } else { real }
     }
@@ -43,30 +47,45 @@ impl Mask {
     }
 }
 
-/// Attention of queries (batch, queries, width) over keys and values (batch, keys, width), in `heads` heads.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: &Mask) -> Result<Tensor> {
+/// Attention of queries (batch, queries, width) over keys and values (batch, keys, width), in `heads` heads;
+/// `drops` are the dropout of its probabilities.
+pub fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    mask: &Mask,
+    drops: Option<Drops>,
+) -> Result<Tensor> {
     check(q, k, heads, mask)?;
     if is_fused(q) {
-        let op = Separate { heads, mask: mask.clone() };
+        let op = Separate { rules: Rules { heads, mask: mask.clone(), drops } };
         q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
     } else {
-        composed(q, k, v, heads, mask)
+        composed(q, k, v, heads, mask, drops)
     }
 }
 
 /// Self-attention without a mask over `qkv` (batch, tokens, 3 x width): queries, keys and values side by side.
-pub fn packed_attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
+pub fn packed_attention(qkv: &Tensor, heads: usize, drops: Option<Drops>) -> Result<Tensor> {
     let width = qkv.dim(D::Minus1)? / 3;
     if is_fused(qkv) {
-        qkv.contiguous()?.apply_op1(Packed { heads })
+        qkv.contiguous()?.apply_op1(Packed { rules: Rules { heads, mask: Mask::default(), drops } })
     } else {
         let part = |i| qkv.narrow(D::Minus1, i * width, width)?.contiguous();
-        composed(&part(0)?, &part(1)?, &part(2)?, heads, &Mask::default())
+        composed(&part(0)?, &part(1)?, &part(2)?, heads, &Mask::default(), drops)
     }
 }
 
 /// The same as [`attention`] from candle's differentiable operations.
-pub fn composed(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: &Mask) -> Result<Tensor> {
+pub fn composed(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    mask: &Mask,
+    drops: Option<Drops>,
+) -> Result<Tensor> {
     let (batch, queries, width) = q.dims3()?;
     let (keys, head_width) = (k.dim(1)?, width / heads);
     let split = |xs: &Tensor, n| xs.reshape((batch, n, heads, head_width))?.transpose(1, 2)?.contiguous();
@@ -74,7 +93,12 @@ pub fn composed(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: &Mask) -
     let scores = (q.matmul(&k.t()?)? / (head_width as f64).sqrt())?;
     let seen = mask.tensor(batch, queries, keys, &scores)?;
     let scores = scores.broadcast_add(&((seen - 1.0)? * 1e9)?)?;
-    let probabilities = candle_nn::ops::softmax(&scores, D::Minus1)?;
+    let mut probabilities = candle_nn::ops::softmax(&scores, D::Minus1)?;
+    if let Some(drops) = drops {
+        let factors = drops.all_factors(batch * heads, queries * keys);
+        let factors = Tensor::from_vec(factors, (batch, heads, queries, keys), scores.device())?;
+        probabilities = (probabilities * factors.to_dtype(scores.dtype())?)?;
+    }
     probabilities.matmul(&v)?.transpose(1, 2)?.reshape((batch, queries, width))
 }
 
@@ -91,130 +115,8 @@ fn check(q: &Tensor, k: &Tensor, heads: usize, mask: &Mask) -> Result<()> {
     Ok(())
 }
 
-/// Sizes that all heads of a call share.
-#[derive(Clone, Copy)]
-struct Sizes {
-    queries: usize,
-    keys: usize,
-    head_width: usize,
-}
-
-/// Queries, keys and values of one head of one batch element.
-#[derive(Clone, Copy)]
-struct Head<'a> {
-    q: View<'a>,
-    k: View<'a>,
-    v: View<'a>,
-}
-
-impl Sizes {
-    fn scale(&self) -> f32 {
-        1.0 / (self.head_width as f32).sqrt()
-    }
-
-    /// Fills `scores` (queries, keys) with the probabilities of one head.
-    fn probabilities(&self, head: Head, mask: &Mask, element: usize, scores: &mut [f32]) {
-        let Self { queries, keys, head_width } = *self;
-        let shape = (queries, head_width, keys);
-        product(shape, head.q, head.k.transposed(), self.scale(), scores, keys, false, Parallelism::None);
-        vectorised(|| {
-            for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
-                let (seen, unseen) = row.split_at_mut(mask.visible(element, query, keys));
-                softmax(seen);
-                unseen.fill(0.0);
-            }
-        });
-    }
-
-    /// Writes one head's result into `out`, whose rows lie `stride` apart.
-    fn forward(
-        &self,
-        head: Head,
-        mask: &Mask,
-        element: usize,
-        scores: &mut [f32],
-        out: &mut [f32],
-        stride: usize,
-    ) {
-        self.probabilities(head, mask, element, scores);
-        let left = View::rows(scores, self.keys);
-        let shape = (self.queries, self.keys, self.head_width);
-        product(shape, left, head.v, 1.0, out, stride, false, Parallelism::None);
-    }
-}
-
-/// Space for the backward of one head, reused from head to head.
-struct Scratch {
-    probabilities: Vec<f32>,
-    dscores: Vec<f32>,
-    dq: Vec<f32>,
-    dk: Vec<f32>,
-    dv: Vec<f32>,
-}
-
-impl Scratch {
-    fn new(sizes: Sizes) -> Self {
-        let (scores, queries) = (sizes.queries * sizes.keys, sizes.queries * sizes.head_width);
-        let keys = sizes.keys * sizes.head_width;
-        Self {
-            probabilities: vec![0.0; scores],
-            dscores: vec![0.0; scores],
-            dq: vec![0.0; queries],
-            dk: vec![0.0; keys],
-            dv: vec![0.0; keys],
-        }
-    }
-
-    /// Fills `dq`, `dk` and `dv` of one head from its result and the gradient of that.
-    fn backward(&mut self, sizes: Sizes, head: Head, mask: &Mask, element: usize, out: View, grad: View) {
-        let Sizes { queries, keys, head_width } = sizes;
-        sizes.probabilities(head, mask, element, &mut self.probabilities);
-        let p = View::rows(&self.probabilities, keys);
-        let one = Parallelism::None;
-        product((keys, queries, head_width), p.transposed(), grad, 1.0, &mut self.dv, head_width, false, one);
-        let shape = (queries, head_width, keys);
-        product(shape, grad, head.v.transposed(), 1.0, &mut self.dscores, keys, false, one);
-        vectorised(|| {
-            let rows = self.dscores.chunks_exact_mut(keys).zip(self.probabilities.chunks_exact(keys));
-            for (query, (dscores, probabilities)) in rows.enumerate() {
-                let out = &out.values[query * out.row_stride..][..head_width];
-                let grad = &grad.values[query * grad.row_stride..][..head_width];
-                let mean = sum(head_width, |i| out[i] * grad[i]);
-                for (dscore, probability) in dscores.iter_mut().zip(probabilities) {
-                    *dscore = probability * (*dscore - mean);
-                }
-            }
-        });
-        let (ds, scale) = (View::rows(&self.dscores, keys), sizes.scale());
-        product((queries, keys, head_width), ds, head.k, scale, &mut self.dq, head_width, false, one);
-        product(
-            (keys, queries, head_width),
-            ds.transposed(),
-            head.q,
-            scale,
-            &mut self.dk,
-            head_width,
-            false,
-            one,
-        );
-    }
-}
-
-/// A view of the columns from `column` on of a matrix whose rows lie `stride` apart.
-fn columns(values: &[f32], column: usize, stride: usize) -> View<'_> {
-    View { values: &values[column..], row_stride: stride, column_stride: 1 }
-}
-
-/// Copies rows of `width` values into the columns from `column` on of `out`.
-fn put_columns(rows: &[f32], width: usize, out: &mut [f32], column: usize, stride: usize) {
-    for (row, out) in rows.chunks_exact(width).zip(out.chunks_mut(stride)) {
-        out[column..column + width].copy_from_slice(row);
-    }
-}
-
 struct Separate {
-    heads: usize,
-    mask: Mask,
+    rules: Rules,
 }
 
 impl CustomOp3 for Separate {
@@ -233,7 +135,7 @@ impl CustomOp3 for Separate {
     ) -> Result<(CpuStorage, Shape)> {
         let (_, queries, width) = q_layout.shape().dims3()?;
         let keys = k_layout.shape().dims3()?.1;
-        let sizes = Sizes { queries, keys, head_width: width / self.heads };
+        let sizes = Sizes { queries, keys, head_width: width / self.rules.heads };
         let q = contiguous(q, q_layout, self.name())?;
         let k = contiguous(k, k_layout, self.name())?;
         let v = contiguous(v, v_layout, self.name())?;
@@ -241,14 +143,15 @@ impl CustomOp3 for Separate {
         let elements = q.par_chunks(queries * width).zip(k.par_chunks(keys * width));
         let elements = elements.zip(v.par_chunks(keys * width)).zip(out.par_chunks_mut(queries * width));
         elements.enumerate().for_each(|(element, (((q, k), v), out))| {
-            let mut scores = vec![0f32; queries * keys];
-            for column in (0..width).step_by(sizes.head_width) {
+            let mut scratch = Scratch::for_forward(sizes);
+            for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
+                let place = Place { rules: &self.rules, element, head };
                 let head = Head {
                     q: columns(q, column, width),
                     k: columns(k, column, width),
                     v: columns(v, column, width),
                 };
-                sizes.forward(head, &self.mask, element, &mut scores, &mut out[column..], width);
+                scratch.forward(sizes, head, place, &mut out[column..], width);
             }
         });
         output(out, q_layout.shape().clone())
@@ -259,28 +162,28 @@ impl CustomOp3 for Separate {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        out: &Tensor,
+        _out: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (batch, queries, width) = q.dims3()?;
         let keys = k.dim(1)?;
-        let sizes = Sizes { queries, keys, head_width: width / self.heads };
+        let sizes = Sizes { queries, keys, head_width: width / self.rules.heads };
         let mut dq = vec![0f32; batch * queries * width];
         let mut dk = vec![0f32; batch * keys * width];
         let mut dv = vec![0f32; batch * keys * width];
-        with_values([q, k, v, out, grad], |[q, k, v, out, grad]| {
+        with_values([q, k, v, grad], |[q, k, v, grad]| {
             let (per_query, per_key) = (queries * width, keys * width);
             let gradients = dq.par_chunks_mut(per_query).zip(dk.par_chunks_mut(per_key));
             let gradients = gradients.zip(dv.par_chunks_mut(per_key)).enumerate();
             gradients.for_each(|(element, ((dq, dk), dv))| {
-                let mut scratch = Scratch::new(sizes);
+                let mut scratch = Scratch::for_backward(sizes);
                 let of_queries = |xs, column| columns(element_of(xs, element, per_query), column, width);
                 let of_keys = |xs, column| columns(element_of(xs, element, per_key), column, width);
-                for column in (0..width).step_by(sizes.head_width) {
+                for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
+                    let place = Place { rules: &self.rules, element, head };
                     let head =
                         Head { q: of_queries(q, column), k: of_keys(k, column), v: of_keys(v, column) };
-                    let (out, grad) = (of_queries(out, column), of_queries(grad, column));
-                    scratch.backward(sizes, head, &self.mask, element, out, grad);
+                    scratch.backward(sizes, head, place, of_queries(grad, column));
                     put_columns(&scratch.dq, sizes.head_width, dq, column, width);
                     put_columns(&scratch.dk, sizes.head_width, dk, column, width);
                     put_columns(&scratch.dv, sizes.head_width, dv, column, width);
@@ -297,7 +200,7 @@ impl CustomOp3 for Separate {
 }
 
 struct Packed {
-    heads: usize,
+    rules: Rules,
 }
 
 impl Packed {
@@ -316,40 +219,34 @@ impl CustomOp1 for Packed {
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (batch, tokens, packed) = layout.shape().dims3()?;
         let width = packed / 3;
-        let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / self.heads };
+        let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / self.rules.heads };
         let qkv = contiguous(qkv, layout, self.name())?;
         let mut out = vec![0f32; batch * tokens * width];
         let elements = qkv.par_chunks(tokens * packed).zip(out.par_chunks_mut(tokens * width));
-        elements.for_each(|(qkv, out)| {
-            let mut scores = vec![0f32; tokens * tokens];
-            for column in (0..width).step_by(sizes.head_width) {
-                let head = Self::head(qkv, column, width);
-                sizes.forward(head, &Mask::default(), 0, &mut scores, &mut out[column..], width);
+        elements.enumerate().for_each(|(element, (qkv, out))| {
+            let mut scratch = Scratch::for_forward(sizes);
+            for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
+                let place = Place { rules: &self.rules, element, head };
+                scratch.forward(sizes, Self::head(qkv, column, width), place, &mut out[column..], width);
             }
         });
         output(out, (batch, tokens, width))
     }
 
-    fn bwd(&self, qkv: &Tensor, out: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, qkv: &Tensor, _out: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (batch, tokens, packed) = qkv.dims3()?;
         let width = packed / 3;
-        let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / self.heads };
+        let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / self.rules.heads };
         let mut dqkv = vec![0f32; batch * tokens * packed];
-        with_values([qkv, out, grad], |[qkv, out, grad]| {
+        with_values([qkv, grad], |[qkv, grad]| {
             dqkv.par_chunks_mut(tokens * packed).enumerate().for_each(|(element, dqkv)| {
-                let mut scratch = Scratch::new(sizes);
+                let mut scratch = Scratch::for_backward(sizes);
                 let qkv = element_of(qkv, element, tokens * packed);
-                let of_out = |xs, column| columns(element_of(xs, element, tokens * width), column, width);
-                for column in (0..width).step_by(sizes.head_width) {
+                let grad = element_of(grad, element, tokens * width);
+                for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
+                    let place = Place { rules: &self.rules, element, head };
                     let head = Self::head(qkv, column, width);
-                    scratch.backward(
-                        sizes,
-                        head,
-                        &Mask::default(),
-                        0,
-                        of_out(out, column),
-                        of_out(grad, column),
-                    );
+                    scratch.backward(sizes, head, place, columns(grad, column, width));
                     let parts = [&scratch.dq, &scratch.dk, &scratch.dv];
                     for (i, part) in parts.into_iter().enumerate() {
                         put_columns(part, sizes.head_width, dqkv, i * width + column, packed);

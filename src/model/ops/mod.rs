@@ -7,8 +7,10 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod dropout;
 pub mod embedding;
 pub mod gelu;
+pub mod head;
 pub mod layer_norm;
 pub mod linear;
 pub mod slices;
@@ -19,6 +21,7 @@ mod tests;
 
 pub use attention::{Mask, attention, packed_attention};
 pub use cross_entropy::{Targets, cross_entropy};
+pub use dropout::{Dropout, Drops, dropout};
 pub use embedding::embedding;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;

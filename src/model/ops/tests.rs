@@ -83,13 +83,43 @@ fn attention_agrees_with_the_composed_one_under_every_mask() {
     for causal in [false, true] {
         for key_lengths in [None, Some(Arc::new(vec![9, 4, 1]))] {
             let mask = Mask { causal, key_lengths };
-            check(&args, || attention(q, k, v, 3, &mask), || attention::composed(q, k, v, 3, &mask));
+            check(
+                &args,
+                || attention(q, k, v, 3, &mask, None),
+                || attention::composed(q, k, v, 3, &mask, None),
+            );
         }
     }
     let args = [random(&[2, 4, 12], "q"), random(&[2, 11, 12], "k"), random(&[2, 11, 12], "v")];
     let [q, k, v] = &args;
     let mask = Mask::default();
-    check(&args, || attention(q, k, v, 4, &mask), || attention::composed(q, k, v, 4, &mask));
+    check(&args, || attention(q, k, v, 4, &mask, None), || attention::composed(q, k, v, 4, &mask, None));
+}
+
+fn drops() -> Option<Drops> {
+    Dropout { rate: 0.3, seed: 1, step: 2 }.at("somewhere")
+}
+
+#[test]
+fn dropout_agrees_with_the_composed_one() {
+    // More values than a stream has, and no multiple of it.
+    let args = [random(&[3, 41, 271], "x")];
+    check(&args, || dropout(&args[0], drops()), || dropout::composed(&args[0], &drops().unwrap()));
+}
+
+#[test]
+fn attention_with_dropout_agrees_with_the_composed_one() {
+    let args = [random(&[3, 9, 12], "q"), random(&[3, 9, 12], "k"), random(&[3, 9, 12], "v")];
+    let [q, k, v] = &args;
+    let mask = Mask { causal: true, key_lengths: Some(Arc::new(vec![9, 4, 1])) };
+    let composed = || attention::composed(q, k, v, 3, &mask, drops());
+    check(&args, || attention(q, k, v, 3, &mask, drops()), composed);
+    let args = [random(&[2, 10, 36], "qkv")];
+    let composed = || {
+        let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
+        attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default(), drops())
+    };
+    check(&args, || packed_attention(&args[0], 3, drops()), composed);
 }
 
 #[test]
@@ -97,9 +127,9 @@ fn packed_attention_agrees_with_the_composed_one() {
     let args = [random(&[2, 10, 36], "qkv")];
     let composed = || {
         let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
-        attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default())
+        attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default(), None)
     };
-    check(&args, || packed_attention(&args[0], 3), composed);
+    check(&args, || packed_attention(&args[0], 3, None), composed);
 }
 
 #[test]
