@@ -90,12 +90,7 @@ impl Meteor {
     /// The last free place of a synonym.
     fn synonym(&self, word: WordId, places: &Places) -> Option<Place> {
         let synonyms = self.synonyms.get(word as usize)?;
-        if synonyms.len() < places.sorted.len() {
-            synonyms.iter().filter_map(|&synonym| places.last(synonym)).max()
-        } else {
-            let is_synonym = |word: &WordId| synonyms.binary_search(word).is_ok();
-            places.words().filter(is_synonym).filter_map(|synonym| places.last(synonym)).max()
-        }
+        synonyms.iter().filter_map(|&synonym| places.last(synonym)).max()
     }
 }
 
@@ -138,10 +133,6 @@ impl Places {
             *free -= 1;
             self.left -= 1;
         }
-    }
-
-    fn words(&self) -> impl Iterator<Item = WordId> {
-        self.sorted.chunk_by(|(a, _), (b, _)| a == b).filter_map(|run| Some(run.first()?.0))
     }
 
     /// What is still free, in the order of the reference.

@@ -1,4 +1,4 @@
-//! Many patterns matched at once: the longest match of any of them, by an automaton that is built as far as texts need it.
+//! Many patterns matched at once: the longest match of any, by an automaton that is built as far as texts need it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -1,16 +1,17 @@
 //! Words in the manner of the Penn Treebank, as the COCO evaluation prepares captions.
 //!
-//! The COCO evaluation writes all captions into a file, one a line, runs Stanford's `PTBTokenizer` (3.4.1, `-preserveLines
-//! -lowerCase`) on it and drops punctuation. This is an independent scanner, made after that program's output; it reads
-//! UTF-16 units as Java does, for a character beyond them is two that no rule knows. Quirks are kept since they move
-//! scores: brackets become `-lrb-` and `-rrb-`, which in lower case are not dropped; neither are `?!` and `!!`; `5 7/8`
-//! is one token that holds a no-break space; emoji vanish.
+//! The COCO evaluation writes all captions into a file, one a line, runs Stanford's `PTBTokenizer` (3.4.1,
+//! `-preserveLines -lowerCase`) on it and drops punctuation. This is an independent scanner, made after that
+//! program's output. It reads UTF-16 units as Java does: a character beyond them is two that no rule knows. Quirks
+//! are kept since they move scores: brackets become `-lrb-` and `-rrb-`, which in lower case are not dropped;
+//! neither are `?!` and `!!`; `5 7/8` is one token that holds a no-break space; emoji vanish.
 //!
-//! Two things are not copied, for a caption's words must not depend on its neighbours in a file. Stanford's program reads
-//! on beyond a caption's end: `no.` there keeps its full stop if the next caption begins with a digit, a tag that is left
-//! open swallows lines, and a smiley at the end of the last line is taken apart. And characters other than a line feed that end
-//! a line there (carriage return, U+000B, U+000C, U+0085, U+2028, U+2029) shift all later captions to a wrong image;
-//! here they are white space. A third is too rare to matter: a Greek capital sigma behind a digit at the end of a word.
+//! Two things are not copied, for a caption's words must not depend on its neighbours in a file. Stanford's program
+//! reads on beyond a caption's end: `no.` there keeps its full stop if the next caption begins with a digit, a tag
+//! that is left open swallows lines, and a smiley at the end of the last line is taken apart. And characters other
+//! than a line feed that end a line there (carriage return, U+000B, U+000C, U+0085, U+2028, U+2029) shift all later
+//! captions to a wrong image; here they are white space. A third is too rare to matter: a Greek capital sigma behind
+//! a digit at the end of a word.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use super::pattern::{self, Pattern};
 use super::penn_characters;
 use super::penn_names::NAMES;
 use super::penn_rules::{Form, RULES};
+use super::whitespace::is_space;
 
 /// The tokens that the COCO evaluation drops. The upper-case brackets of its list never occur, for the
 /// text is lower case by then.
@@ -68,7 +70,7 @@ fn scan(scanner: &mut Scanner, mut units: Vec<u16>) -> Vec<String> {
 /// The evaluation strips lines of white space at their end, which addresses may hold.
 fn trim_end(tokens: &mut Vec<String>) {
     while let Some(last) = tokens.pop() {
-        let trimmed = last.trim_end();
+        let trimmed = last.trim_end_matches(is_space);
         if !trimmed.is_empty() {
             tokens.push(trimmed.to_owned());
             return;

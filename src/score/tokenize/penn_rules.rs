@@ -1,8 +1,8 @@
 //! The rules by which text becomes Penn Treebank words: what is a token, and how it is written.
 //!
-//! The notation is that of [`super::pattern`], the names are those of [`super::penn_names`]. At every position the rule that
-//! matches most wins, the text that has to follow included; of several the first. Characters that no rule matches
-//! are deleted.
+//! The notation is that of [`super::pattern`], the names are those of [`super::penn_names`]. At every position the
+//! rule that matches most wins, the text that has to follow included; of several the first. Characters that no rule
+//! matches are deleted.
 
 /// How the text of a token is written.
 #[derive(Clone, Copy)]

@@ -1,12 +1,14 @@
 //! Words as Python's `str.split()` finds them.
 
 /// The pieces of a text between runs of white space.
-///
-/// Python counts the four ASCII separators U+001C to U+001F as white space, Unicode does not.
 pub fn whitespace_words(text: &str) -> Vec<String> {
-    let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
     let pieces = text.split(is_space).filter(|piece| !piece.is_empty());
     pieces.map(str::to_owned).collect()
+}
+
+/// Python counts the four ASCII separators U+001C to U+001F as white space, Unicode does not.
+pub fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
 #[cfg(test)]
