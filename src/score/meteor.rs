@@ -245,7 +245,8 @@ mod tests {
     #[test]
     fn the_alignment_is_that_of_the_definition() {
         let words = "shirt shirts dress dresses dressed jumper sweater pullover trouser trousers pants pant the a lady \
-                     woman women ladies hat hats lid picture photo photos image images big large bigger";
+                     woman women ladies hat hats lid picture photo photos image images big large bigger car auto motorcar \
+                     photograph pic";
         let mut vocabulary = Vocabulary::default();
         let ids: Vec<WordId> = words.split_whitespace().map(|word| vocabulary.add(word.to_owned())).collect();
         let meteor = Meteor::new(&vocabulary);
