@@ -37,9 +37,11 @@ struct Case {
     pytorch_f32: BTreeMap<usize, Vec<u32>>,
 }
 
+const OTHER_FOLDER: &str = "SWEEP_GENERATION_FIXTURES";
+
 fn folder() -> PathBuf {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/generation");
-    std::env::var_os("SWEEP_GENERATION_FIXTURES").map_or(committed, PathBuf::from)
+    std::env::var_os(OTHER_FOLDER).map_or(committed, PathBuf::from)
 }
 
 fn read_captioners() -> Vec<Captioner> {
@@ -132,7 +134,8 @@ fn captions_of_a_thousand_images_equal_those_of_transformers() {
         count.decided,
         count.worst_score
     );
-    assert!(images >= 1000 && captioners.len() >= 5 && captioners[0].cases.len() >= 16);
+    let is_whole = images >= 1000 && captioners.len() >= 5 && captioners[0].cases.len() >= 16;
+    assert!(is_whole || std::env::var_os(OTHER_FOLDER).is_some(), "the committed fixture is not whole");
     assert!(count.decided as f64 >= 0.9 * count.all as f64, "too few captions are decided");
     assert!((count.all - count.different) as f64 >= SHARE * count.all as f64);
 }
