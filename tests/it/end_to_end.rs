@@ -139,7 +139,7 @@ fn report_has_every_run(workdir: &Workdir, runs: &[Value]) {
 #[test]
 fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
     let workdir = prepared();
-    let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=6 references.zero_shot=false \
+    let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 dropout=0.1 epochs=6 references.zero_shot=false \
                 references.constant_caption=false references.nearest_image=false --no-preflight --threads 1";
     assert!(workdir.sweep(&format!("run small.yaml {only} --runs whole")).starts_with("exit 0\n"));
     let whole = workdir.path().join("whole/small");
@@ -163,4 +163,21 @@ fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
     let weights =
         |sweep: &Path| fs::read(sweep.join(run["id"].as_str().unwrap()).join("best/model.safetensors"));
     assert!(weights(&cut).unwrap() == weights(&whole).unwrap(), "the resumed run has other weights");
+}
+
+#[test]
+fn dropout_changes_what_is_learnt_in_the_same_way_every_time_and_leaves_evaluation_alone() {
+    let workdir = prepared();
+    let evaluations = |dropout: &str, runs: &str| {
+        let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=1 warmup_steps=0 references.zero_shot=false \
+                    references.constant_caption=false references.nearest_image=false --no-preflight --threads 1";
+        let shown = workdir.sweep(&format!("run small.yaml dropout={dropout} {only} --runs {runs}"));
+        assert!(shown.starts_with("exit 0\n"), "{shown}");
+        let sweep = workdir.path().join(format!("{runs}/small"));
+        measured(&sweep, &plan(&sweep).remove(0))
+    };
+    let (without, with) = (evaluations("0.0", "without"), evaluations("0.3", "with"));
+    assert_eq!(with[0], without[0], "the model before training");
+    assert_ne!(with[1], without[1], "the model after an epoch");
+    assert_eq!(with, evaluations("0.3", "again"));
 }

@@ -1,0 +1,54 @@
+//! Results do not depend on how many threads compute them.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use sweep::data::collate;
+use sweep::lab;
+use sweep::model::blip::{mean_loss, targets};
+use sweep::model::ops::Dropout;
+use sweep::model::{Blip, Config, Unfrozen, Weights};
+use sweep::random::Random;
+use sweep::train::optimizer::{AdamW, Multipliers, clip_scale};
+
+/// Losses and gradient norms of a few steps of the built-in model, which is large enough that products are shared out
+/// among threads, and its weights at the end.
+fn trained(threads: usize) -> (Vec<(u64, u64)>, String) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let config = Config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab")).unwrap();
+        let mut weights = Weights::from_bytes(lab::WEIGHTS, "the built-in weights", &Device::Cpu).unwrap();
+        let depth = config.vision.num_hidden_layers;
+        weights.unfreeze(Unfrozen::Last { vision_layers: 2, text: true }, depth).unwrap();
+        let model = Blip::new(&config, &weights).unwrap();
+        let multipliers = Multipliers { text: 1.0, vision: 0.5, other: 1.0 };
+        let mut optimizer = AdamW::new(&weights, 0.05, multipliers);
+        let steps = (0..4).map(|step| {
+            let mut random = Random::new(1, "threads", &[step]);
+            let side = config.vision.image_size;
+            let pixels: Vec<f32> = (0..6 * 3 * side * side).map(|_| random.normal() as f32).collect();
+            let pixels = Tensor::from_vec(pixels, (6, 3, side, side), &Device::Cpu).unwrap();
+            let captions: Vec<Vec<u32>> =
+                (0..6).map(|i| (0..12 + 4 * i).map(|_| 5 + random.below(300) as u32).collect()).collect();
+            let captions =
+                collate(&captions.iter().map(Vec::as_slice).collect::<Vec<_>>(), config.tokens.pad);
+            let dropout = Dropout { rate: 0.1, seed: 3, step };
+            let hidden = model.vision_model.encode(&pixels, depth - 2).unwrap();
+            let embeds = model.vision_model.finish_training(&hidden, depth - 2, &dropout).unwrap();
+            let logits = model.training_logits(&embeds, &captions, &dropout).unwrap();
+            let loss = mean_loss(&logits, &targets(&captions, false), 0.1).unwrap();
+            let grads = loss.backward().unwrap();
+            let norm = optimizer.gradient_norm(&grads).unwrap();
+            optimizer.step(&grads, 1e-3, clip_scale(norm, 1.0)).unwrap();
+            (loss.to_scalar::<f32>().unwrap().to_bits() as u64, norm.to_bits())
+        });
+        (steps.collect(), weights.digest().unwrap())
+    })
+}
+
+#[test]
+fn training_gives_the_same_bits_on_one_two_and_four_threads() {
+    let one = trained(1);
+    assert_eq!(trained(2), one);
+    assert_eq!(trained(4), one);
+}
