@@ -174,6 +174,16 @@ fn a_run_as_original_takes_every_epoch_as_the_original_script_does() {
         same_ending(&case, events.last().unwrap(), &rows("predictions.jsonl"));
         assert_eq!(run.join("best").exists(), case.expected.best_epoch > 0, "{}", case.name);
         assert!(run.join("last/model.safetensors").exists(), "{}", case.name);
+        let none_best = case.expected.best_epoch == 0;
+        assert_eq!(shown.contains("note: run "), none_best, "{}: {shown}", case.name);
+        assert!(workdir.sweep("report runs").starts_with("exit 0\n"), "{}", case.name);
+        let page = fs::read_to_string(workdir.path().join("reports/case/index.html")).unwrap();
+        assert_eq!(
+            page.contains("No epoch of any fine-tuned run was good enough"),
+            none_best,
+            "{}",
+            case.name
+        );
     }
 }
 

@@ -41,6 +41,11 @@ fn nothing_yet(study: &Study) -> String {
         return "The plan has no run that fine-tunes the model; the tables below show the reference runs."
             .to_owned();
     }
+    if study.fine_tuned().all(|row| row.is_complete()) {
+        return "No epoch of any fine-tuned run was good enough to be its best: in all of them CIDEr-D was 0 and the \
+                validation loss 1 or more. Their test scores are those of the model before training."
+            .to_owned();
+    }
     format!(
         "None of the {} has been evaluated after an epoch of training; the sections below show what there is.",
         plural(runs, "fine-tuned run")
