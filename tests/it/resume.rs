@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use sweep::record::RunSpec;
 use sweep::spec::Preset;
 use sweep::train::checkpoint::{State, read_state, restore_moments, restore_weights, save_resumable};
 use sweep::train::optimizer::{AdamW, Moments, Multipliers};
+use sweep::train::provenance::Provenance;
 
 use crate::training::{Course, Trainer, courses};
 
@@ -34,8 +36,15 @@ fn a_hundred_steps_are_fifty_and_a_checkpoint_and_fifty_more_to_the_bit() {
         let mut optimizer = course.optimizer(&first);
         assert_eq!(steps(&first, &mut optimizer, 0..50), wanted[..50]);
         let state = State { step: optimizer.steps, ..State::beginning() };
-        let generation = Preset::Corrected.recipe().generation;
-        save_resumable(&last, &course.model(), &first.weights, &generation, &state, &optimizer).unwrap();
+        let spec = RunSpec {
+            id: "r0123456789".to_owned(),
+            sweep: "resume".to_owned(),
+            point: BTreeMap::new(),
+            seed: 0,
+            recipe: Preset::Corrected.recipe(),
+        };
+        let provenance = Provenance { spec: &spec, longest_caption: 0 };
+        save_resumable(&last, &course.model(), &first.weights, provenance, &state, &optimizer).unwrap();
     }
     let second = course.trainer();
     let mut optimizer = course.optimizer(&second);

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use sweep::data::collate;
-use sweep::lab;
 use sweep::model::blip::{mean_loss, targets};
 use sweep::model::ops::Dropout;
 use sweep::model::{Blip, Config, Unfrozen, Weights};
@@ -16,8 +15,9 @@ use sweep::train::optimizer::{AdamW, Multipliers, clip_scale};
 fn trained(threads: usize) -> (Vec<(u64, u64)>, String) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let config = Config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab")).unwrap();
-        let mut weights = Weights::from_bytes(lab::WEIGHTS, "the built-in weights", &Device::Cpu).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
+        let config = Config::load(&folder).unwrap();
+        let mut weights = Weights::load(&folder, &Device::Cpu).unwrap();
         let depth = config.vision.num_hidden_layers;
         weights.unfreeze(Unfrozen::Last { vision_layers: 2, text: true }, depth).unwrap();
         let model = Blip::new(&config, &weights).unwrap();
