@@ -296,6 +296,7 @@ training: {epochs: 10, batch_size: 6}
               The recipe has false.
               Counted padding makes the loss fall for saying nothing.
           label_smoothing         0               recipe
+          dropout                 0               recipe
           shuffle                 true            recipe
         evaluation
           samples                 100             recipe         0

@@ -1,9 +1,7 @@
 //! BLEU (Papineni et al., 2002) as pycocoevalcap computes it, with the reference of the closest length.
 
-use std::cmp::Reverse;
-
 use super::corpus::Image;
-use super::ngrams::{LONGEST, NgramCounts, count_ngrams, count_of};
+use super::ngrams::{ImageCounts, LONGEST, Ngram};
 
 /// The counts that BLEU is made of. Those of a set are the sums over its images.
 #[derive(Default, Clone, Copy)]
@@ -16,15 +14,13 @@ pub struct BleuCounts {
 }
 
 impl BleuCounts {
-    /// Counts one image. Without references nothing is correct.
-    pub fn of(image: &Image) -> Self {
+    /// Counts one image, of which `counts` are. Without references nothing is correct.
+    pub fn of(image: &Image, counts: &ImageCounts) -> Self {
         let length = image.caption.len();
-        let most = most_in_one(image);
-        let caption = count_ngrams(&image.caption);
         let correct = std::array::from_fn(|n| {
-            let most = most.get(n).map_or(&[][..], Vec::as_slice);
-            let ngrams = caption.get(n).into_iter().flatten();
-            ngrams.map(|&(ngram, count)| count.min(count_of(most, ngram)) as usize).sum()
+            let caption = counts.caption.get(n).map_or(&[][..], Vec::as_slice);
+            let references = counts.references.iter().filter_map(|reference| reference.get(n));
+            correct(caption, references.map(Vec::as_slice))
         });
         let lengths = image.references.iter().map(Vec::len);
         let closest = lengths.min_by_key(|&reference| (reference.abs_diff(length), reference));
@@ -65,17 +61,18 @@ impl BleuCounts {
     }
 }
 
-/// How often each sequence occurs in the reference that has it most often.
-fn most_in_one(image: &Image) -> NgramCounts {
-    let mut all = NgramCounts::default();
-    for reference in &image.references {
-        all.iter_mut().zip(count_ngrams(reference)).for_each(|(all, counts)| all.extend(counts));
+/// How many of a caption's sequences are right: each as often as the reference has it that has it most often.
+fn correct<'a>(caption: &[(Ngram, u32)], references: impl Iterator<Item = &'a [(Ngram, u32)]>) -> usize {
+    let mut most = vec![0; caption.len()];
+    // References are gone through, and the caption searched: so very many or very long ones take no longer.
+    for &(ngram, count) in references.flatten() {
+        if let Ok(place) = caption.binary_search_by_key(&ngram, |&(other, _)| other)
+            && let Some(most) = most.get_mut(place)
+        {
+            *most = count.max(*most);
+        }
     }
-    for counts in &mut all {
-        counts.sort_unstable_by_key(|&(ngram, count)| (ngram, Reverse(count)));
-        counts.dedup_by_key(|&mut (ngram, _)| ngram);
-    }
-    all
+    caption.iter().zip(most).map(|(&(_, count), most)| count.min(most) as usize).sum()
 }
 
 fn sum(a: [usize; LONGEST], b: [usize; LONGEST]) -> [usize; LONGEST] {
@@ -91,7 +88,7 @@ mod tests {
     #[test]
     fn a_repeated_word_is_correct_only_as_often_as_a_reference_has_it() {
         let image = Image { caption: vec![1; 7], references: vec![vec![1, 2, 3, 4, 1, 5, 6], vec![1]] };
-        let [unigram, bigram, ..] = BleuCounts::of(&image).scores();
+        let [unigram, bigram, ..] = BleuCounts::of(&image, &ImageCounts::of(&image)).scores();
         assert!((unigram - 2.0 / 7.0).abs() < 1e-8);
         assert!(bigram < 1e-7);
     }
@@ -99,7 +96,7 @@ mod tests {
     #[test]
     fn a_short_caption_is_penalised_against_the_closest_reference() {
         let image = Image { caption: vec![1, 2, 3], references: vec![vec![1, 2, 3, 4, 5], vec![1; 9]] };
-        let [unigram, ..] = BleuCounts::of(&image).scores();
+        let [unigram, ..] = BleuCounts::of(&image, &ImageCounts::of(&image)).scores();
         assert!((unigram - (1.0_f64 - 5.0 / 3.0).exp()).abs() < 1e-8);
     }
 }

@@ -1,11 +1,9 @@
 //! CIDEr-D (Vedantam et al., 2015) as pycocoevalcap computes it.
 
-use std::collections::HashMap;
-
+use ahash::AHashMap;
 use rayon::prelude::*;
 
-use super::corpus::{Corpus, Image};
-use super::ngrams::{LONGEST, Ngram, NgramCounts, count_ngrams};
+use super::ngrams::{ImageCounts, LONGEST, Ngram, NgramCounts};
 
 /// Width of the penalty for captions of another length than the reference.
 const SIGMA: f64 = 6.0;
@@ -25,46 +23,58 @@ struct WeighedText {
 ///
 /// Sequences that many images' references share weigh little, so a score depends on the whole set. In a
 /// set of one image every sequence is in all references and the score is 0.
-pub fn cider_d(corpus: &Corpus) -> Vec<f64> {
-    let counts: Vec<(NgramCounts, Vec<NgramCounts>)> = corpus.images.par_iter().map(count_image).collect();
-    let frequency = document_frequency(&counts);
-    let images = (counts.len() as f64).ln();
-    let weigh = |counts: &NgramCounts| weigh(counts, images, &frequency);
-    let score = |(caption, references): &(NgramCounts, Vec<NgramCounts>)| {
+pub fn cider_d(images: &[ImageCounts]) -> Vec<f64> {
+    let rarity = Rarity::of(images);
+    let weigh = |counts: &NgramCounts| weigh(counts, &rarity);
+    let score = |ImageCounts { caption, references }: &ImageCounts| {
         let caption = weigh(caption);
         let similarities = references.iter().map(|reference| similarity(&caption, &weigh(reference)));
         10.0 * similarities.sum::<f64>() / references.len().max(1) as f64
     };
-    counts.par_iter().map(score).collect()
+    images.par_iter().map(score).collect()
 }
 
-fn count_image(image: &Image) -> (NgramCounts, Vec<NgramCounts>) {
-    let references = image.references.iter().map(|words| count_ngrams(words)).collect();
-    (count_ngrams(&image.caption), references)
+/// What a sequence weighs: the inverse document frequency, the logarithm of the number of images over that of
+/// images whose references have the sequence.
+struct Rarity {
+    /// Of the sequences of each length. They are only looked up in, never iterated over.
+    weights: [AHashMap<Ngram, f64>; LONGEST],
+    /// Of sequences in no reference, which count as if they were in one.
+    of_unknown: f64,
 }
 
-/// In how many images' references each sequence occurs. It is only looked up in, never iterated over.
-fn document_frequency(counts: &[(NgramCounts, Vec<NgramCounts>)]) -> HashMap<Ngram, u32> {
-    let mut frequency = HashMap::new();
-    for (_, references) in counts {
-        let mut ngrams: Vec<Ngram> = references.iter().flatten().flatten().map(|&(ngram, _)| ngram).collect();
-        ngrams.sort_unstable();
-        ngrams.dedup();
-        for ngram in ngrams {
-            *frequency.entry(ngram).or_insert(0) += 1;
-        }
+impl Rarity {
+    fn of(all: &[ImageCounts]) -> Self {
+        let of_unknown = (all.len() as f64).ln();
+        let weights_of_length = |n: usize| {
+            let mut images: AHashMap<Ngram, u32> = AHashMap::new();
+            for ImageCounts { references, .. } in all {
+                let references = || references.iter().filter_map(|reference| reference.get(n));
+                let mut sequences = Vec::with_capacity(references().map(Vec::len).sum());
+                sequences.extend(references().flatten().map(|&(ngram, _)| ngram));
+                sequences.sort_unstable();
+                sequences.dedup();
+                for sequence in sequences {
+                    *images.entry(sequence).or_insert(0) += 1;
+                }
+            }
+            images.into_iter().map(|(ngram, images)| (ngram, of_unknown - f64::from(images).ln())).collect()
+        };
+        let mut weights: [AHashMap<Ngram, f64>; LONGEST] = Default::default();
+        weights.par_iter_mut().enumerate().for_each(|(n, weights)| *weights = weights_of_length(n));
+        Self { weights, of_unknown }
     }
-    frequency
+
+    fn weight(&self, n: usize, ngram: Ngram) -> f64 {
+        self.weights.get(n).and_then(|weights| weights.get(&ngram)).copied().unwrap_or(self.of_unknown)
+    }
 }
 
 /// Term frequency times inverse document frequency.
-fn weigh(counts: &NgramCounts, log_images: f64, frequency: &HashMap<Ngram, u32>) -> WeighedText {
-    let weights = counts.each_ref().map(|counts| {
-        let weighed = counts.iter().map(|&(ngram, count)| {
-            let images = frequency.get(&ngram).copied().unwrap_or(0).max(1);
-            (ngram, f64::from(count) * (log_images - f64::from(images).ln()))
-        });
-        weighed.collect::<Weights>()
+fn weigh(counts: &NgramCounts, rarity: &Rarity) -> WeighedText {
+    let weights: [Weights; LONGEST] = std::array::from_fn(|n| {
+        let counts = counts.get(n).map_or(&[][..], Vec::as_slice).iter();
+        counts.map(|&(ngram, count)| (ngram, f64::from(count) * rarity.weight(n, ngram))).collect()
     });
     let norm = |weights: &Weights| weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
     let [_, pairs, ..] = counts;
@@ -119,28 +129,27 @@ fn clipped_product_of_long(caption: &Weights, reference: &Weights) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::corpus::Vocabulary;
+    use crate::score::corpus::Image;
 
-    fn corpus(images: &[(&[u32], &[u32])]) -> Corpus {
-        let image = |&(caption, reference): &(&[u32], &[u32])| Image {
-            caption: caption.to_vec(),
-            references: vec![reference.to_vec()],
+    fn counts(images: &[(&[u32], &[u32])]) -> Vec<ImageCounts> {
+        let image = |&(caption, reference): &(&[u32], &[u32])| {
+            ImageCounts::of(&Image { caption: caption.to_vec(), references: vec![reference.to_vec()] })
         };
-        Corpus { images: images.iter().map(image).collect(), vocabulary: Vocabulary::default() }
+        images.iter().map(image).collect()
     }
 
     #[test]
     fn a_repeated_reference_scores_ten_and_a_single_image_zero() {
         let (a, b): (&[u32], &[u32]) = (&[1, 2, 3, 4], &[5, 6, 7, 8]);
-        let scores = cider_d(&corpus(&[(a, a), (a, b)]));
+        let scores = cider_d(&counts(&[(a, a), (a, b)]));
         assert!((scores[0] - 10.0).abs() < 1e-12 && scores[1] == 0.0, "{scores:?}");
-        assert_eq!(cider_d(&corpus(&[(a, a)])), [0.0]);
+        assert_eq!(cider_d(&counts(&[(a, a)])), [0.0]);
     }
 
     #[test]
     fn the_difference_in_length_is_penalised() {
         let scores =
-            cider_d(&corpus(&[(&[1, 2, 3, 4], &[1, 2, 3, 4]), (&[5, 6, 7, 8, 9, 9], &[5, 6, 7, 8])]));
+            cider_d(&counts(&[(&[1, 2, 3, 4], &[1, 2, 3, 4]), (&[5, 6, 7, 8, 9, 9], &[5, 6, 7, 8])]));
         assert!(scores[1] < 10.0 * (-4.0_f64 / 72.0).exp(), "{scores:?}");
     }
 

@@ -3,8 +3,7 @@
 //! Metrics compare words only for equality, so they work on ids. What depends on the word itself (its
 //! stem, its synonyms) is found once per distinct word.
 
-use std::collections::HashMap;
-
+use ahash::AHashMap;
 use rayon::prelude::*;
 
 use super::scores::Item;
@@ -16,7 +15,7 @@ pub type WordId = u32;
 #[derive(Default)]
 pub struct Vocabulary {
     words: Vec<String>,
-    ids: HashMap<String, WordId>,
+    ids: AHashMap<String, WordId>,
 }
 
 impl Vocabulary {
@@ -83,7 +82,7 @@ impl Corpus {
             let ids = words.iter().filter_map(|&word| ids.get(word as usize));
             ids.flatten().copied().collect()
         };
-        let images = self.images.iter().map(|image| Image {
+        let images = self.images.par_iter().map(|image| Image {
             caption: renumber(&image.caption),
             references: image.references.iter().map(renumber).collect(),
         });

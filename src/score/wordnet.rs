@@ -51,6 +51,11 @@ pub fn synonyms(word: &str) -> BTreeSet<&'static str> {
     INDEX.0.iter().flat_map(|part| part.synonyms(word)).collect()
 }
 
+/// Unpacks the index where that has not been done: some milliseconds in which others can work.
+pub fn unpack() {
+    LazyLock::force(&INDEX);
+}
+
 /// Nouns, verbs, adjectives and adverbs.
 struct Index([PartOfSpeech; 4]);
 

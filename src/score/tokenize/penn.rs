@@ -7,7 +7,7 @@
 //! neither are `?!` and `!!`; `5 7/8` is one token that holds a no-break space; emoji vanish.
 //!
 //! Two things are not copied, for a caption's words must not depend on its neighbours in a file. Stanford's program
-//! reads on beyond a caption's end: `no.` there keeps its full stop if the next caption begins with a digit, a tag
+//! reads on beyond a caption's end: `no.` there keeps its full stop if the next caption begins with a digit, so does a single letter before `The` or `A`, a tag
 //! that is left open swallows lines, and a smiley at the end of the last line is taken apart. And characters other
 //! than a line feed that end a line there (carriage return, U+000B, U+000C, U+0085, U+2028, U+2029) shift all later
 //! captions to a wrong image; here they are white space. A third is too rare to matter: a Greek capital sigma behind
@@ -61,10 +61,19 @@ fn scan(scanner: &mut Scanner, mut units: Vec<u16>) -> Vec<String> {
         let length = GRAMMAR.token_length(number, matched).max(1);
         let form = RULES.get(number).map_or(Form::Nothing, |rule| rule.form);
         let text = String::from_utf16_lossy(matched.get(..length).unwrap_or_default());
-        tokens.extend(write(form, text).map(|token| token.to_lowercase()));
+        tokens.extend(write(form, text).map(lower));
         position += length;
     }
     tokens
+}
+
+/// In lower case, without a copy where that can be had.
+fn lower(mut token: String) -> String {
+    if !token.is_ascii() {
+        return token.to_lowercase();
+    }
+    token.make_ascii_lowercase();
+    token
 }
 
 /// The evaluation strips lines of white space at their end, which addresses may hold.
