@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes random models of the size of BLIP-base and BLIP-large with what transformers makes of a few captions.
 
-    python tests/reference/full_size.py FOLDER           6 GB of disk, 8 GB of memory, some minutes
+    python tests/reference/full_size.py FOLDER           4 GB of disk, 8 GB of memory, some minutes
     SWEEP_FULL_SIZE=FOLDER cargo test --release --test it full_size -- --ignored --nocapture
 
 FOLDER/base and FOLDER/base_bin hold the same base model as `model.safetensors` and as `pytorch_model.bin`, FOLDER/large
