@@ -98,10 +98,8 @@ enum Failure {
     Final(HubError),
     /// Another process has the file.
     Busy,
-    Damaged {
-        expected: String,
-        found: String,
-    },
+    /// With the checksum it has and the one it should have.
+    Damaged(String),
     /// It may go better the next time.
     Passing(String),
 }
@@ -173,11 +171,11 @@ impl<'a> Job<'a> {
                     self.tell(Download::Waiting);
                     thread::sleep(PATIENCE);
                 }
-                Err(Failure::Damaged { expected, found }) if was_damaged => {
+                Err(Failure::Damaged(checksums)) if was_damaged => {
                     let (id, file) = (self.id.clone(), name.to_owned());
-                    return Err(HubError::Damaged { id, file, expected, found });
+                    return Err(HubError::Damaged { id, file, checksums });
                 }
-                Err(Failure::Damaged { .. }) => {
+                Err(Failure::Damaged(_)) => {
                     was_damaged = true;
                     self.tell(Download::Retrying(format!("{name} arrived damaged")));
                 }
@@ -235,7 +233,7 @@ impl<'a> Job<'a> {
                 for file in [&pointer, &blob] {
                     fs::remove_file(file).map_err(|error| disk(file, &error))?;
                 }
-                Err(Failure::Damaged { expected: tag.to_owned(), found })
+                Err(Failure::Damaged(format!("{found}, not the hub's {tag}")))
             }
         }
     }
@@ -290,7 +288,7 @@ fn place(blob: &Path, pointer: &Path) -> io::Result<()> {
 }
 
 fn unreachable(hub: &Hub, id: &HubId, reason: String) -> HubError {
-    HubError::Unreachable { id: id.clone(), cache: hub.cache.clone(), endpoint: hub.endpoint.clone(), reason }
+    HubError::Unreachable { id: id.clone(), endpoint: hub.endpoint.clone(), reason }
 }
 
 fn disk(path: &Path, error: &io::Error) -> Failure {

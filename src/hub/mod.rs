@@ -44,11 +44,10 @@ pub enum HubError {
     )]
     Offline { id: HubId, cache: PathBuf },
     #[error(
-        "`{id}` is no folder here and not in the cache {}, and {endpoint} cannot be reached: {reason}\nhint: without \
-         network, put the model's files into a folder and name that instead",
-        cache.display()
+        "`{id}` is no folder here and was not downloaded before, and {endpoint} cannot be reached: {reason}\nhint: without \
+         network, put the model's files into a folder and name that instead"
     )]
-    Unreachable { id: HubId, cache: PathBuf, endpoint: String, reason: String },
+    Unreachable { id: HubId, endpoint: String, reason: String },
     #[error("`{id}` is no folder here, and {endpoint} has no such model, or none at this revision")]
     NoSuchModel { id: HubId, endpoint: String },
     #[error(
@@ -58,8 +57,8 @@ pub enum HubError {
     Refused { id: HubId, endpoint: String, status: u16 },
     #[error("`{id}` is no BLIP model that can be used: it has no {missing}")]
     Incomplete { id: HubId, missing: &'static str },
-    #[error("`{id}`: {file} arrived damaged, twice: its checksum is {found}, the hub's is {expected}")]
-    Damaged { id: HubId, file: String, expected: String, found: String },
+    #[error("`{id}`: {file} arrived damaged, twice: its checksum is {checksums}")]
+    Damaged { id: HubId, file: String, checksums: String },
     #[error(
         "`{id}`: no data of {file} for {seconds} s\nhint: run the same command again; the download goes on where it stopped"
     )]

@@ -213,7 +213,7 @@ impl Reader<'_> {
         let top = *self.stack.last().ok_or_else(too_few)?;
         match &mut self.values[top] {
             Value::List(list) => list.extend_from_slice(items),
-            Value::Dict(entries) if items.len() % 2 == 0 => {
+            Value::Dict(entries) if items.len().is_multiple_of(2) => {
                 entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
             }
             _ => return Err("it adds items to what is no collection".to_owned()),

@@ -163,9 +163,9 @@ impl Progress for Bars {
     }
 
     fn downloading(&mut self, download: &Download) {
-        match (self.transfer.hear(download), download) {
-            (Some(line), Download::Waiting | Download::Retrying(_)) => self.note(&line),
-            _ => {}
+        let line = self.transfer.hear(download);
+        if let (Some(line), Download::Waiting | Download::Retrying(_)) = (line, download) {
+            self.note(&line);
         }
         let bar = self.download.get_or_insert_with(|| {
             let bar = self.area.add(ProgressBar::new(0));
