@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo, Metadata};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::snapshot::{SMALL_FILES, check};
+use super::snapshot::check;
 use super::{Download, Hub, HubError, HubId, Watch, checksum};
-use crate::model::weight_files;
+use crate::model::{COMPANIONS, weight_files};
 
 /// Attempts at a file before giving up, once the hub has answered at all.
 const ATTEMPTS: u32 = 5;
@@ -120,7 +120,8 @@ impl<'a> Job<'a> {
     }
 
     fn run(&mut self) -> Result<PathBuf, HubError> {
-        for name in SMALL_FILES {
+        // Weights come last: where they are complete, the others have been asked for.
+        for name in COMPANIONS.into_iter().chain(["generation_config.json"]) {
             if !self.bring(name)? && name == "config.json" {
                 let (id, endpoint) = (self.id.clone(), self.hub.endpoint.clone());
                 return Err(HubError::NoSuchModel { id, endpoint });

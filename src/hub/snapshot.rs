@@ -5,19 +5,6 @@ use std::path::{Path, PathBuf};
 use super::{Hub, HubError, HubId};
 use crate::model::weight_files;
 
-/// Files that a model may have and that are taken along where it does; weights follow at the end, so that where
-/// these are complete the others have been asked for.
-pub const SMALL_FILES: [&str; 8] = [
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "generation_config.json",
-];
-
 /// Groups of files of which a usable model has at least one each, and what they are called.
 const NEEDED: [(&[&str], &str); 3] = [
     (&["config.json"], "config.json"),

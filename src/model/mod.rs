@@ -15,6 +15,19 @@ pub mod vision;
 pub mod weight_files;
 pub mod weights;
 
+/// The files of a model folder beside its weights: its shape, its tokenizer and its image processor. `config.json`
+/// is always there, of the others each model has some.
+pub const COMPANIONS: [&str; 8] = [
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+];
+
 pub use blip::Blip;
 pub use config::Config;
 pub use generate::{GeneratedCaption, generate};

@@ -14,22 +14,11 @@ use serde_json::json;
 use super::early_stopping::Progress;
 use super::optimizer::{AdamW, Moments};
 use super::provenance::{self, Provenance};
-use crate::model::Weights;
+use crate::model::{COMPANIONS, Weights};
 use crate::record::event::Evaluated;
 use crate::record::recipe::Generation;
 use crate::record::store::write_atomic;
 
-/// Files of a model folder that a checkpoint takes over as they are.
-const COPIED: [&str; 8] = [
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-];
 const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "training_state.json";
 const MOMENTS: &str = "moments.safetensors";
@@ -99,7 +88,7 @@ fn save(
     let fresh = sibling(folder, "new");
     remove(&fresh)?;
     fs::create_dir_all(&fresh).with_context(|| format!("cannot create {}", fresh.display()))?;
-    for name in COPIED {
+    for name in COMPANIONS {
         let source = pretrained.join(name);
         if source.is_file() {
             let bytes = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
