@@ -42,6 +42,8 @@ def compare(run):
                 if row["epoch"] == epoch and row["split"] == "validation"}
     predictions = [p for p in lines(run / "predictions.jsonl") if p["split"] == "validation"]
     images = pathlib.Path(recipe["data"]["validation"]["images"] or recipe["data"]["train"]["images"])
+    # BLIP's generate() does not read the folder's settings by itself.
+    settings = json.loads((best / "generation_config.json").read_text())
     length, start = recipe["training"]["max_length"], recipe["training"]["start_token"]
     worst, equal = 0.0, 0
     for prediction in predictions:
@@ -53,7 +55,7 @@ def compare(run):
         logits = model.text_decoder(ids, encoder_hidden_states=embeds).logits
         loss = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:]).item()
         worst = max(worst, abs(loss / recorded[prediction["image"]] - 1))
-        said = model.generate(pixel_values=pixels)[0].tolist()
+        said = model.generate(pixel_values=pixels, **settings)[0].tolist()
         end = model.config.text_config.sep_token_id
         said = said[: said.index(end) + 1] if end in said else said
         equal += said == prediction["token_ids"]
