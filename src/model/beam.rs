@@ -5,6 +5,7 @@
 //! where, as in `GenerationMixin._sample`, penalties act on logits instead of log-probabilities.
 
 use super::ops::vector::{exp, max, sum, vectorised};
+use crate::record::recipe::BeamStopping;
 
 /// How captions are generated; meanings as in `transformers.GenerationConfig`.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,23 +15,12 @@ pub struct BeamSettings {
     pub num_beams: usize,
     pub no_repeat_ngram_size: usize,
     pub length_penalty: f64,
-    pub early_stopping: EarlyStopping,
+    pub early_stopping: BeamStopping,
     pub repetition_penalty: f64,
     /// The first token, said before generation begins.
     pub start: u32,
     /// The token that ends a caption.
     pub end: u32,
-}
-
-/// When a search ends although beams could go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EarlyStopping {
-    /// As soon as `num_beams` captions are finished.
-    Yes,
-    /// When the best open beam, divided by its present length, is no better than the worst finished caption.
-    No,
-    /// When no open beam can become better than the worst finished caption.
-    Never,
 }
 
 /// A caption, finished or not, with its start token.
@@ -135,8 +125,8 @@ impl<'a> BeamSearch<'a> {
             return false;
         }
         let hypothetical = match settings.early_stopping {
-            EarlyStopping::Yes => return true,
-            EarlyStopping::Never if settings.length_penalty > 0.0 => settings.max_length - 1,
+            BeamStopping::Yes => return true,
+            BeamStopping::Never if settings.length_penalty > 0.0 => settings.max_length - 1,
             _ => length - 1,
         };
         best.score / length_divisor(hypothetical, settings.length_penalty) <= worst.score
@@ -247,7 +237,7 @@ mod tests {
             num_beams,
             no_repeat_ngram_size: 0,
             length_penalty: 1.0,
-            early_stopping: EarlyStopping::Yes,
+            early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.0,
             start: 0,
             end: END,
@@ -346,7 +336,7 @@ mod tests {
 
     #[test]
     fn more_beams_than_words_find_the_best_caption() {
-        let many = BeamSettings { early_stopping: EarlyStopping::Never, ..settings(50) };
+        let many = BeamSettings { early_stopping: BeamStopping::Never, ..settings(50) };
         let next = |last| if last == 2 { vec![-9.0, 4.0, -9.0, 0.0] } else { vec![-9.0, -9.0, 1.0, 1.2] };
         assert_eq!(search(&many, next).tokens, [0, 2, END]);
     }

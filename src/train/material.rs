@@ -8,10 +8,10 @@ use candle_core::Device;
 use super::Inputs;
 use crate::data::tokenizer::TokenizerError;
 use crate::data::{CaptionTokenizer, Dataset, Example, ImageProcessor, TokenBatch, collate};
-use crate::model::beam::{BeamSettings, EarlyStopping};
+use crate::model::beam::BeamSettings;
 use crate::model::{Config, Weights};
 use crate::random::Random;
-use crate::record::recipe::{BeamStopping, Generation, Kind, Recipe, StartToken};
+use crate::record::recipe::{Generation, Kind, Recipe, StartToken};
 
 /// A model folder's parts, before a model is built.
 pub struct Pretrained {
@@ -84,10 +84,15 @@ impl Material {
             }
         }
         let encode = |examples: &[Example]| encode(examples, recipe, pretrained);
-        let train_captions = dataset.train.iter().flat_map(|example| &example.captions);
-        let longest_caption = longest(train_captions, &pretrained.tokenizer)?;
+        let train = encode(&dataset.train)?;
+        // Only captions that fill the limit may have been cut; the others need not be encoded again.
+        let captions = dataset.train.iter().flat_map(|example| &example.captions);
+        let full =
+            captions.zip(train.iter().flatten()).filter(|(_, ids)| ids.len() >= recipe.training.max_length);
+        let longest_cut = longest(full.map(|(caption, _)| caption), &pretrained.tokenizer)?;
+        let longest_caption = train.iter().flatten().map(Vec::len).fold(longest_cut, usize::max);
         Ok(Self {
-            train: encode(&dataset.train)?,
+            train,
             validation: encode(&dataset.validation)?,
             test: encode(&dataset.test)?,
             dataset,
@@ -169,11 +174,7 @@ pub fn beam_settings(generation: &Generation, config: &Config) -> BeamSettings {
         num_beams: generation.num_beams,
         no_repeat_ngram_size: generation.no_repeat_ngram_size,
         length_penalty: generation.length_penalty,
-        early_stopping: match generation.early_stopping {
-            BeamStopping::Yes => EarlyStopping::Yes,
-            BeamStopping::No => EarlyStopping::No,
-            BeamStopping::Never => EarlyStopping::Never,
-        },
+        early_stopping: generation.early_stopping,
         repetition_penalty: generation.repetition_penalty,
         start: config.tokens.start,
         end: config.tokens.end,

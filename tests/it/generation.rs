@@ -2,9 +2,9 @@
 
 use candle_core::Device;
 use serde::Deserialize;
-use serde_json::Value;
-use sweep::model::beam::{BeamSettings, EarlyStopping};
+use sweep::model::beam::BeamSettings;
 use sweep::model::{GeneratedCaption, Unfrozen, generate};
+use sweep::record::recipe::BeamStopping;
 
 use crate::gradients::{fixtures, read_json, tiny};
 use crate::workdir::Workdir;
@@ -29,7 +29,7 @@ pub struct Settings {
     min_length: usize,
     no_repeat_ngram_size: usize,
     length_penalty: f64,
-    early_stopping: Value,
+    early_stopping: BeamStopping,
     repetition_penalty: f64,
 }
 
@@ -40,11 +40,7 @@ pub fn beam_settings(settings: &Settings, start: u32, end: u32) -> BeamSettings 
         num_beams: settings.num_beams,
         no_repeat_ngram_size: settings.no_repeat_ngram_size,
         length_penalty: settings.length_penalty,
-        early_stopping: match &settings.early_stopping {
-            Value::Bool(true) => EarlyStopping::Yes,
-            Value::Bool(false) => EarlyStopping::No,
-            _ => EarlyStopping::Never,
-        },
+        early_stopping: settings.early_stopping,
         repetition_penalty: settings.repetition_penalty,
         start,
         end,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 use sweep::data::{CaptionTokenizer, ImageProcessor};
 use sweep::lab;
-use sweep::model::beam::{BeamSettings, EarlyStopping};
+use sweep::model::beam::BeamSettings;
 use sweep::model::{Blip, Config, Weights, generate};
+use sweep::record::recipe::BeamStopping;
 
 use crate::workdir::Workdir;
 
@@ -26,7 +27,7 @@ fn the_pretrained_model_names_object_colour_and_place_of_unseen_scenes() {
         num_beams: 3,
         no_repeat_ngram_size: 0,
         length_penalty: 1.0,
-        early_stopping: EarlyStopping::Yes,
+        early_stopping: BeamStopping::Yes,
         repetition_penalty: 1.0,
         start: config.tokens.start,
         end: config.tokens.end,
