@@ -51,12 +51,13 @@ fn longest_captions(runs: &[RunSpec]) -> BTreeMap<String, usize> {
     longest
 }
 
-/// `None` where the model's tokenizer is not at hand, as that of a hub id, or the captions cannot be read.
+/// `None` where the model's tokenizer is not at hand, as that of a model not yet downloaded, or the captions cannot be
+/// read.
 fn longest_caption(model: &str, data: &DataSource) -> Option<usize> {
     match data {
         DataSource::BuiltIn(_) => (model == "lab").then_some(study::LONGEST_CAPTION),
         DataSource::Files(files) => {
-            let tokenizer = CaptionTokenizer::load(Path::new(model)).ok()?;
+            let tokenizer = CaptionTokenizer::load(&model_folder(model)?).ok()?;
             let captions = read_captions(Path::new(&files.train.captions)).ok()?;
             longest(captions.entries.iter().flat_map(|entry| &entry.captions), &tokenizer).ok()
         }
