@@ -1,8 +1,9 @@
 //! What the sweep found, as numbers and run names; [`super::page`] puts it into words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::{Comparison, Images, compare, image_scores};
+use super::format::list;
 use super::gather::{RunData, SweepData};
 use super::metrics::Metric;
 use super::settings::{Settings, varying};
@@ -31,6 +32,12 @@ impl<'a> Study<'a> {
 
     pub fn data_of(&self, row: &RunRow) -> Option<&'a RunData> {
         self.data.get(row.run.as_str()).copied()
+    }
+
+    /// The names of the scoring conventions, one in all but odd sweeps.
+    pub fn conventions(&self) -> String {
+        let names: BTreeSet<&str> = self.rows.iter().map(|row| row.convention.as_str()).collect();
+        list(&names.into_iter().map(str::to_owned).collect::<Vec<_>>())
     }
 
     /// Fine-tuned runs that have a rank, best first.

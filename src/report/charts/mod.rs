@@ -7,6 +7,7 @@
 pub mod axes;
 pub mod axis_effect;
 pub mod font;
+pub mod footed;
 pub mod heat_map;
 pub mod losses;
 pub mod metric_bars;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Figure, Words, fitted, panelled};
+use super::{Figure, Words, fitted, panelled, scoring};
 use crate::report::charts::axes::Scale;
 use crate::report::charts::axis_effect::AxisPanel;
 use crate::report::findings::Study;
@@ -45,6 +45,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
              multiplier cannot act, its runs are left out."
         ),
         table: table(&axes),
+        footnote: scoring(study),
     };
     panelled(words, &panels, &titles, PANEL_COLUMNS).map(Some)
 }

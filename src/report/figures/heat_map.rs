@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::axis_effects::levels;
-use super::{Figure, Words, single};
+use super::{Figure, Words, scoring, single};
 use crate::report::charts::heat_map::HeatMap;
 use crate::report::findings::Study;
 use crate::report::format::decimals;
@@ -47,6 +47,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
         title: format!("{} by {}", capitalised(&map.y_title), map.x_title),
         caption: caption(study, &map),
         table: table(&map),
+        footnote: scoring(study),
     };
     single(words, &map).map(Some)
 }

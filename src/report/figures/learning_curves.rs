@@ -1,6 +1,6 @@
 //! Figure: the metric that ranks the runs, over epochs.
 
-use super::{Figure, Words, single};
+use super::{Figure, Words, scoring, single};
 use crate::record::recipe::Kind;
 use crate::report::charts::score_curves::{Curve, Level, Role, ScoreCurves};
 use crate::report::findings::{Findings, Study};
@@ -25,6 +25,7 @@ pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::
         title: format!("Validation {name} by epoch"),
         caption: caption(&chart),
         table,
+        footnote: scoring(study),
     };
     single(words, &chart).map(Some)
 }

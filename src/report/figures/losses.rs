@@ -37,6 +37,7 @@ pub fn figure(study: &Study, steps: &[StepRow]) -> anyhow::Result<Option<Figure>
         title: "Training and validation loss".to_owned(),
         caption: caption(all.len(), &y),
         table: table(&all),
+        footnote: None,
     };
     panelled(words, &panels, &titles, PANEL_COLUMNS).map(Some)
 }

@@ -1,6 +1,6 @@
 //! Figure: the best fine-tuned run against zero-shot and the floors, on every metric.
 
-use super::{Figure, Words, panelled};
+use super::{Figure, Words, panelled, scoring};
 use crate::analysis::Interval;
 use crate::record::recipe::Kind;
 use crate::report::charts::metric_bars::{Bar, MetricPanel, System};
@@ -43,6 +43,7 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
         title: "Zero-shot, floors and the best fine-tuned run".to_owned(),
         caption: caption(findings),
         table: table(&compared, findings.images),
+        footnote: scoring(study),
     };
     panelled(words, &panels, &titles, PANEL_COLUMNS).map(Some)
 }

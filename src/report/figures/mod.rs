@@ -10,11 +10,13 @@ mod metrics;
 
 use askama::Template;
 
+use super::charts::footed::Footed;
 use super::charts::panels::Panels;
 use super::charts::{Chart, png, svg};
 use super::findings::{Findings, Study};
 use super::tables::StepRow;
 use super::text_table::Table;
+use crate::score::meteor_variant;
 
 /// A chart with its words and numbers.
 #[derive(Template)]
@@ -78,19 +80,36 @@ struct Words {
     title: String,
     caption: String,
     table: Table,
+    /// Below the PNG file, which is seen without the page: how its scores were made, where it shows any.
+    footnote: Option<String>,
+}
+
+impl Words {
+    /// The figure with its picture for the file.
+    fn into_figure(self, drawings: Vec<String>, picture: &impl Chart) -> anyhow::Result<Figure> {
+        let png = match &self.footnote {
+            Some(words) => png::render(&Footed { chart: picture, words })?,
+            None => png::render(picture)?,
+        };
+        Ok(Figure {
+            name: self.name,
+            title: self.title,
+            caption: self.caption,
+            drawings,
+            png,
+            table: self.table,
+        })
+    }
+}
+
+/// The footnote of a figure that shows scores.
+fn scoring(study: &Study) -> Option<String> {
+    Some(format!("scores: convention {}; METEOR: {}", study.conventions(), meteor_variant()))
 }
 
 fn single(words: Words, chart: &impl Chart) -> anyhow::Result<Figure> {
     let drawings = vec![svg::render(chart, &words.title)?];
-    let png = png::render(chart)?;
-    Ok(Figure {
-        name: words.name,
-        title: words.title,
-        caption: words.caption,
-        drawings,
-        png,
-        table: words.table,
-    })
+    words.into_figure(drawings, &Panels { panels: std::slice::from_ref(chart), columns: 1 })
 }
 
 /// Panels side by side; `titles` describe each of them.
@@ -105,15 +124,7 @@ fn panelled<C: Chart>(
         .zip(titles)
         .map(|(panel, title)| svg::render(panel, title))
         .collect::<Result<_, _>>()?;
-    let png = png::render(&Panels { panels, columns })?;
-    Ok(Figure {
-        name: words.name,
-        title: words.title,
-        caption: words.caption,
-        drawings,
-        png,
-        table: words.table,
-    })
+    words.into_figure(drawings, &Panels { panels, columns })
 }
 
 /// The text cut to a number of characters, so that no label leaves its panel.

@@ -1,7 +1,5 @@
 //! All that the template shows.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 
 use super::gallery::{Gallery, gallery};
@@ -10,7 +8,7 @@ use super::setup;
 use super::verdict::{Statement, verdict};
 use crate::report::figures::Figures;
 use crate::report::findings::{Findings, Study};
-use crate::report::format::{list, plural};
+use crate::report::format::plural;
 use crate::report::metrics::metric_name;
 use crate::report::tables::schema::{Meaning, RUNS, STEPS};
 use crate::report::text_table::Table;
@@ -51,7 +49,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         version: env!("CARGO_PKG_VERSION"),
         style: include_str!("../../../assets/report/style.css"),
         ranked_by: metric_name(study.ranked_by),
-        conventions: conventions(study),
+        conventions: study.conventions(),
         meteor_variant: meteor_variant(),
         verdict: verdict(study, findings),
         contradictions: setup::contradictions(study),
@@ -67,11 +65,6 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         step_columns: STEPS,
     };
     Ok(page.render()?)
-}
-
-fn conventions(study: &Study) -> String {
-    let names: BTreeSet<String> = study.rows.iter().map(|row| row.convention.clone()).collect();
-    list(&names.into_iter().collect::<Vec<_>>())
 }
 
 fn summary(study: &Study) -> String {
