@@ -110,10 +110,14 @@ struct GradientCase {
     step: u64,
     captions: Vec<Vec<u32>>,
     loss: f64,
+    /// How far PyTorch itself is off in f32.
     pytorch_f32_error: GradientError,
+    /// How far exact arithmetic moves when each weight moves by at most half a unit in its last place: no f32
+    /// program can promise less.
+    conditioning: GradientError,
 }
 
-/// How far PyTorch itself is off in f32; of the gradients, in parts of what the test allows.
+/// A relative difference of the loss; of the gradients the worst, in parts of what the test allows.
 #[derive(Deserialize)]
 struct GradientError {
     loss: f64,
@@ -125,12 +129,13 @@ fn every_gradient_of_many_architectures_equals_that_of_pytorch_with_and_without_
     let cases: Vec<GradientCase> = json("gradients.json.gz");
     assert!(cases.len() >= 18 && cases.iter().filter(|case| case.mode.dropout > 0.0).count() >= 9);
     let (mut worst, mut tensors_compared) = ((0.0, String::new()), 0);
-    for GradientCase { case, mode, step, captions, loss: wanted, pytorch_f32_error } in &cases {
+    for GradientCase { case, mode, step, captions, loss: wanted, pytorch_f32_error, conditioning } in &cases {
         let stored = tensors(&format!("gradients/{case}.safetensors.gz"));
         let trainer = Trainer::new(mode);
         let batch = trainer.batch(mode, captions, 0..captions.len());
         let loss = trainer.loss(mode, &pixels(&stored["pictures"]), &batch, *step);
-        let close = (value(&loss) / wanted - 1.0).abs() < f64::max(1e-5, 2.0 * pytorch_f32_error.loss);
+        let close = (value(&loss) / wanted - 1.0).abs()
+            < conditioning.loss.max(2.0 * pytorch_f32_error.loss).max(1e-5);
         assert!(close, "{case}: loss {}, not {wanted}", value(&loss));
 
         let grads = loss.backward().unwrap();
@@ -143,8 +148,8 @@ fn every_gradient_of_many_architectures_equals_that_of_pytorch_with_and_without_
             let ours = grads.get(var).unwrap_or_else(|| panic!("{case}: no gradient reached {name}"));
             let theirs = wanted[name.as_str()];
             // The second term is for what is zero in exact arithmetic: key biases, and attention over one key.
-            // Some models amplify rounding more than that; PyTorch in f32 then says by how much.
-            let amplified = f64::max(1.0, 2.0 * pytorch_f32_error.gradients);
+            // Some cases amplify rounding more than that, by as much as the script has measured.
+            let amplified = conditioning.gradients.max(2.0 * pytorch_f32_error.gradients).max(1.0);
             let allowed = (1e-4 * norm(theirs) + 1e-7 * all) * amplified;
             let difference = norm(&(ours - theirs).unwrap());
             assert!(difference <= allowed, "{case}: {name} differs by {difference}, allowed {allowed}");

@@ -23,8 +23,21 @@ CASES = [  # name, vision sizes, text sizes, caption lengths
 ]
 
 
-def backward(path, case, captions, of_bytes, dtype):
+HALF_UNIT = 2.0**-24  # half a unit in the last place of an f32, relative
+
+
+def move_weights(model, seed):
+    """Moves every weight by at most half a unit in its last place as an f32: by no more than writing it to disk may."""
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1 + HALF_UNIT * (2 * torch.rand(weight.shape, generator=draw, dtype=torch.float64) - 1))
+
+
+def backward(path, case, captions, of_bytes, dtype, moved=None):
     model = load(path, dtype).train()
+    if moved is not None:
+        move_weights(model, moved)
     model.text_decoder.label_smoothing = case["label_smoothing"]
     trainable = choose_trainable(model, case["unfrozen_vision_layers"], case["train_text_decoder"])
     if case["dropout"] > 0:
@@ -59,8 +72,14 @@ def write_gradients(folder, seed):
                 label_smoothing=float(rng.choice([0.0, 0.1])), dropout=dropout, seed=int(rng.integers(2**40)), step=int(rng.integers(1000)))
             (loss, exact), (f32_loss, f32) = (backward(path, case, captions, of_bytes, dtype) for dtype in (torch.float64, torch.float32))
             error = dict(loss=abs(f32_loss / loss - 1), gradients=gradient_error(f32, exact))
-            index.append(dict(case, captions=captions, loss=rounded(loss), pytorch_f32_error={k: rounded(v) for k, v in error.items()}))
+            # How much the case itself amplifies rounding: exact arithmetic from weights that are rounded otherwise.
+            moved = [backward(path, case, captions, of_bytes, torch.float64, draw) for draw in range(8)]
+            conditioning = dict(loss=max(abs(other / loss - 1) for other, _ in moved), gradients=max(gradient_error(g, exact) for _, g in moved))
+            index.append(dict(
+                case, captions=captions, loss=rounded(loss), pytorch_f32_error={k: rounded(v) for k, v in error.items()},
+                conditioning={k: rounded(v) for k, v in conditioning.items()}))
             stored = {f"grad.{tensor}": value for tensor, value in exact.items()}
             folder.write_tensors(f"gradients/{case['case']}.safetensors.gz", dict(stored, pictures=of_bytes))
-            print(f"{case['case']}: {shape_of(path)}; PyTorch in f32: loss {error['loss']:.1e}, gradients {error['gradients']:.3f} of what is allowed")
+            print(f"{case['case']}: {shape_of(path)}; PyTorch in f32: loss {error['loss']:.1e}, gradients {error['gradients']:.3f} of what is allowed; weights "
+                  f"moved by half a unit: {conditioning['gradients']:.3f}")
     folder.write_json("gradients.json.gz", index)
