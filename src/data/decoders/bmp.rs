@@ -1,5 +1,5 @@
-//! The BMP files that the `image` crate rounds or fills otherwise than Pillow: those of 16 bits a pixel,
-//! and those with run lengths.
+//! The BMP files that the `image` crate reads otherwise than Pillow: those of 16 bits a pixel, those with run
+//! lengths, and those in black and white that are stored with more than a bit a pixel.
 
 use image::{Rgb, RgbImage};
 
@@ -32,6 +32,7 @@ pub fn decode(bytes: &[u8]) -> Option<RgbImage> {
     match (header.bits, header.compression) {
         (16, 0 | MASKS) => sixteen_bits(bytes, &header),
         (8, RUN_LENGTHS_OF_8) | (4, RUN_LENGTHS_OF_4) => run_lengths(bytes, &header),
+        (4 | 8, 0) => black_and_white(bytes, &header),
         _ => None,
     }
 }
@@ -94,6 +95,23 @@ fn sixteen_bits(bytes: &[u8], header: &Header) -> Option<RgbImage> {
     })
 }
 
+/// A picture whose palette is black and white alone. Pillow takes it for one of a bit a pixel, whatever it is stored
+/// with (`BmpImagePlugin._bitmap`, "ditch palette"), and so shows the first bits of each row: so does `transformers`.
+fn black_and_white(bytes: &[u8], header: &Header) -> Option<RgbImage> {
+    const BLACK_AND_WHITE: [[u8; 3]; 2] = [[0; 3], [255; 3]];
+    let palette = bytes.get(header.end..)?.get(..4 * header.colours)?;
+    let is_black_and_white = header.colours <= 2
+        && palette.chunks_exact(4).zip(BLACK_AND_WHITE).all(|(entry, colour)| entry[..3] == colour);
+    if !is_black_and_white {
+        return None;
+    }
+    let row_bytes = (header.width.checked_mul(header.bits)?.div_ceil(8)).next_multiple_of(4);
+    let data = bytes.get(header.pixels..)?.get(..row_bytes.checked_mul(header.height)?)?;
+    let bits: Vec<bool> =
+        data.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
+    header.picture(&bits, 8 * row_bytes, |is_white| Rgb([if is_white { 255 } else { 0 }; 3]))
+}
+
 fn run_lengths(bytes: &[u8], header: &Header) -> Option<RgbImage> {
     let entries = bytes.get(header.end..)?.get(..4 * header.colours)?.chunks_exact(4);
     let palette: Vec<[u8; 3]> = entries.map(|entry| [entry[2], entry[1], entry[0]]).collect();
@@ -150,4 +168,28 @@ fn unrolled(bytes: &[u8], header: &Header) -> Option<Vec<u8>> {
     }
     indices.truncate(count);
     Some(indices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row of eight pixels in four bits each, with a palette of two colours.
+    fn two_colours(second: u8) -> Vec<u8> {
+        let mut file = b"BM".to_vec();
+        for number in [66u32, 0, 62, 40, 8, 1, 1 | 4 << 16, 0, 4, 0, 0, 2, 0] {
+            file.extend(number.to_le_bytes());
+        }
+        file.extend([0, 0, 0, 0, second, second, second, 0]);
+        file.extend([0x10, 0x01, 0x11, 0x00]);
+        file
+    }
+
+    #[test]
+    fn black_and_white_is_read_a_bit_a_pixel_as_pillow_does() {
+        // Pillow 13: bytes(Image.open(file).convert("L").getdata()) of this file.
+        let picture = decode(&two_colours(255)).unwrap();
+        assert_eq!(picture.pixels().map(|pixel| pixel[0]).collect::<Vec<_>>(), [0, 0, 0, 255, 0, 0, 0, 0]);
+        assert_eq!(decode(&two_colours(254)), None, "other colours are what they say");
+    }
 }

@@ -1,6 +1,6 @@
 //! Decoders of our own, for the files that the `image` crate reads otherwise than Pillow: JPEG (rounding
 //! and enlargement of chroma), GIF (what lies around a first frame that is smaller than the picture) and
-//! some BMP (16 bits a pixel, run lengths). PNG and WebP are equal, and so are other BMP.
+//! some BMP (16 bits a pixel, run lengths, black and white). PNG and WebP are equal, and so are other BMP.
 
 mod bmp;
 mod gif;
