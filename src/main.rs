@@ -8,6 +8,7 @@ use sweep::cli::{self, Command, CommandLine};
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Plan(args) => cli::plan::run(args),
+        Command::Audit(args) => cli::audit::run(args),
         Command::Run(args) => cli::run::run(args),
         Command::Report(args) => cli::report::run(args),
         Command::Status(args) => cli::status::run(args),

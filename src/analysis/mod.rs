@@ -3,6 +3,7 @@
 //! Nothing here knows files, tables or words, and all randomness is counter-based, so that the same numbers
 //! give the same result everywhere.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod cases;
 pub mod overfitting;

@@ -5,6 +5,8 @@
 use clap::{Parser, Subcommand};
 
 pub mod arguments;
+pub mod audit;
+mod auditing;
 pub mod caption;
 mod caption_files;
 mod conventions;
@@ -32,6 +34,7 @@ pub struct CommandLine {
 #[command(disable_help_subcommand = true)]
 pub enum Command {
     Plan(plan::Args),
+    Audit(audit::Args),
     Run(run::Args),
     Report(report::Args),
     Status(status::Args),
@@ -44,6 +47,7 @@ pub enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
+  sweep audit sweeps/unfreeze.yaml                     see what stands in the way before training
   sweep run sweeps/unfreeze.yaml                       train every run of a sweep
   sweep run sweeps/unfreeze.yaml learning_rate=1e-4    the same with another setting
   sweep report runs/                                   see what came of it

@@ -1,16 +1,17 @@
 //! `sweep run`: runs what is missing of a sweep.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::{SweepFile, device, positive, quoted, typed};
 use super::facts;
 use super::table::{Align, Table, number};
-use super::{conventions, exit, output};
+use super::{auditing, conventions, exit, output};
 use crate::plan::{self, consistency};
-use crate::record::RunRecord;
 use crate::record::recipe::{Kind, MetricName};
+use crate::record::{RunRecord, RunSpec, SweepDir};
 use crate::run::leaderboard::leaderboard;
+use crate::run::progress::Progress;
 use crate::run::share::Wish;
 use crate::run::{Options, Outcome, execute, progress};
 use crate::spec;
@@ -61,7 +62,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     consistency::in_words(&warnings, &plan.runs).iter().for_each(|warning| output::tell(warning));
     let outcome = {
         let mut progress = progress::for_standard_error();
-        execute(&spec.name, &plan.runs, &options, progress.as_mut())?
+        let mut ready =
+            |sweep: &SweepDir, progress: &mut dyn Progress| audit(sweep, &plan.runs, &args.runs, progress);
+        execute(&spec.name, &plan.runs, &options, progress.as_mut(), &mut ready)?
     };
     output::print(&results(&outcome, spec.metric))?;
     for record in outcome.records.iter().filter(|record| has_no_best_epoch(record)) {
@@ -81,6 +84,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     output::tell(&format!("next: sweep report {}", typed(&args.runs)));
     let all_well = outcome.failures.is_empty();
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::from(exit::SOME_RUNS_FAILED) })
+}
+
+/// Says what the recipe makes unreachable, and keeps it for the report. A sweep that cannot be audited runs all the same.
+fn audit(sweep: &SweepDir, plan: &[RunSpec], runs: &Path, progress: &mut dyn Progress) {
+    let written = auditing::of_plan(plan, runs).and_then(|audit| {
+        let text = auditing::in_short(&audit, plan);
+        if !text.is_empty() {
+            progress.note(&text);
+        }
+        Ok(sweep.write_audit(&audit)?)
+    });
+    if let Err(error) = written {
+        progress.note(&format!("warning: no audit: {error:#}"));
+    }
 }
 
 /// A run that is complete although no epoch of it was good enough to be the best.

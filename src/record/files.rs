@@ -18,6 +18,9 @@ use thiserror::Error;
 /// the memory of its reader.
 pub const MAX_ROW_BYTES: usize = 1 << 20;
 
+/// No file that holds one value comes near this length.
+const MAX_VALUE_BYTES: u64 = 64 << 20;
+
 /// A file with more damaged rows than this says how many there are, not what is wrong with each.
 pub(super) const MAX_PROBLEMS: usize = 20;
 
@@ -100,6 +103,21 @@ pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<String, StoreErro
 /// Replaces a file by these rows, one JSON object a line.
 pub(super) fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), StoreError> {
     write_atomic(path, rows_as_text(path, rows)?.as_bytes())
+}
+
+/// Replaces a file by a value, as JSON on lines of its own.
+pub(super) fn write_value(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| StoreError::broken(path, error))?;
+    write_atomic(path, format!("{text}\n").as_bytes())
+}
+
+/// A value from a JSON file of at most [`MAX_VALUE_BYTES`]; nothing where there is no file.
+pub(super) fn read_value<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = read_text(path, MAX_VALUE_BYTES)?;
+    serde_json::from_str(&text).map(Some).map_err(|error| StoreError::broken(path, error))
 }
 
 /// Adds rows to a file, creating it where there is none.

@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::audit::{self, Audit};
 use super::event::Ended;
 pub use super::files::{StoreError, write_atomic};
-use super::files::{append_rows, read_rows, write_rows};
+use super::files::{append_rows, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};
 
@@ -120,6 +121,21 @@ impl SweepDir {
             Some(run) => Err(StoreError::broken(&path, format!("`{}` is not a run's id", run.id))),
             None => Ok(runs),
         }
+    }
+
+    pub fn audit_path(&self) -> PathBuf {
+        self.path.join("audit.json")
+    }
+
+    /// Replaces an earlier audit.
+    pub fn write_audit(&self, audit: &Audit) -> Result<(), StoreError> {
+        write_value(&self.audit_path(), audit)
+    }
+
+    /// The audit of the sweep; nothing where none was made, or one of another version.
+    pub fn read_audit(&self) -> Result<Option<Audit>, StoreError> {
+        let audit: Option<Audit> = read_value(&self.audit_path())?;
+        Ok(audit.filter(|audit| audit.v == audit::VERSION))
     }
 
     /// How the runs of the plan stand, in the plan's order.

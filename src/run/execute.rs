@@ -53,11 +53,14 @@ pub enum ExecuteError {
 }
 
 /// Runs what is missing of a plan. Runs that fail are part of the outcome, not an error.
+///
+/// `ready` is called once the inputs are there and the plan is frozen, before the first run.
 pub fn execute(
     name: &str,
     plan: &[RunSpec],
     options: &Options,
     progress: &mut dyn Progress,
+    ready: &mut dyn FnMut(&SweepDir, &mut dyn Progress),
 ) -> anyhow::Result<Outcome> {
     let sweep = Store::new(&options.runs).sweep(name);
     let _lease = take(&sweep)?;
@@ -89,6 +92,7 @@ pub fn execute(
     }
 
     freeze(&sweep, plan, &survey)?;
+    ready(&sweep, progress);
     progress.note(&announcement(&survey, &checked, slots, measured));
     progress.planned(&frame(name, plan, &survey));
     let processes = Processes { threads: slots.threads, ..processes };

@@ -11,4 +11,9 @@ def tokens(texts):
     lines = [line for text in texts for line in (text, BETWEEN)]
     found = PTBTokenizer().tokenize({i: [{"caption": line}] for i, line in enumerate(lines)})
     assert all(found[i] == [BETWEEN] for i in range(1, len(lines), 2)), "a text ended a line"
-    return [found[i][0].split(" ") if found[i][0] else [] for i in range(0, len(lines), 2)]
+    words = [found[i][0] for i in range(0, len(lines), 2)]
+    # What is quoted in a tag that is left open ends at the next quote, however many lines on: these stand alone.
+    for i, text in enumerate(texts):
+        if text.count('"', text.rfind("<") + 1) % 2 and text.rfind("<") > text.rfind(">"):
+            words[i] = PTBTokenizer().tokenize({0: [{"caption": text}]})[0][0]
+    return [line.split(" ") if line else [] for line in words]

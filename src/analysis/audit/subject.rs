@@ -1,0 +1,63 @@
+//! Runs that an audit need not tell apart: alike in all that it looks at.
+
+use serde_json::{Value, json};
+
+use super::reachable::Limits;
+use crate::record::RunSpec;
+use crate::record::recipe::{Kind, Recipe};
+
+/// A recipe, and the runs that share it as far as an audit goes.
+pub struct Subject<'a> {
+    pub recipe: &'a Recipe,
+    /// Ids.
+    pub runs: Vec<String>,
+}
+
+impl Subject<'_> {
+    /// The limits on what a fine-tuned model can say: training shows it no more than `training.max_length` tokens with
+    /// both ends, generation adds at most `generation.max_length - 1` pieces to the start token.
+    pub fn limits(&self) -> Limits {
+        let (training, generation) = (&self.recipe.training, &self.recipe.generation);
+        Limits {
+            pieces: training.max_length.saturating_sub(2).min(generation.max_length.saturating_sub(1)),
+            no_repeat_ngram_size: generation.no_repeat_ngram_size,
+        }
+    }
+
+    /// Optimizer steps of a whole run over `examples` training images.
+    pub fn total_steps(&self, examples: usize) -> usize {
+        let training = &self.recipe.training;
+        examples.div_ceil(training.batch_size.max(1)) * training.epochs
+    }
+}
+
+/// The fine-tuned runs of a plan that use `model`, in groups that an audit cannot tell apart.
+pub fn subjects<'a>(runs: &'a [RunSpec], model: &str) -> Vec<Subject<'a>> {
+    let mut found: Vec<(Value, Subject)> = Vec::new();
+    let trained = runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned && run.recipe.model == model);
+    for run in trained {
+        let seen = what_is_seen(&run.recipe);
+        match found.iter_mut().find(|(other, _)| *other == seen) {
+            Some((_, subject)) => subject.runs.push(run.id.clone()),
+            None => found.push((seen, Subject { recipe: &run.recipe, runs: vec![run.id.clone()] })),
+        }
+    }
+    found.into_iter().map(|(_, subject)| subject).collect()
+}
+
+fn what_is_seen(recipe: &Recipe) -> Value {
+    let (training, evaluation) = (&recipe.training, &recipe.evaluation);
+    json!([
+        recipe.generation,
+        training.max_length,
+        training.start_token,
+        training.mask_padding,
+        training.batch_size,
+        training.epochs,
+        training.warmup_steps,
+        evaluation.samples,
+        evaluation.test_samples,
+        evaluation.convention,
+        evaluation.cider_weight,
+    ])
+}

@@ -1,0 +1,45 @@
+//! `sweep audit`: what a recipe makes unreachable, before any training.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::arguments::SweepFile;
+use super::auditing;
+use super::output::{self, Format};
+use crate::plan::expand;
+use crate::spec;
+
+/// Say what a sweep's settings and data make unreachable, before any training.
+///
+/// Looks at captions and settings alone: what length limits cut, what the decoder forbids, what the loss counts and the
+/// scores punish, images and captions that are there twice. For every metric it says what captions score that look at
+/// no picture, and what a perfect answer would score within the limits. Each finding names the setting that mends it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    file: SweepFile,
+    /// Folder of the results, where the built-in study is written to
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sweep audit sweeps/unfreeze.yaml
+  sweep audit sweeps/unfreeze.yaml generation.max_length=32,96    which limit costs what
+  sweep audit sweeps/as_original.yaml --format json";
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let spec = spec::load(&args.file.spec, &args.file.overrides)?;
+    let plan = expand(&spec)?;
+    let audit = auditing::of_plan(&plan.runs, &args.runs)?;
+    match args.format {
+        Format::Text => output::print(&auditing::in_full(&audit, &plan.runs))?,
+        Format::Json => output::print_json(&audit)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
