@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use super::example_pictures::{caption_of, draw_images, file_name};
 use crate::random::Random;
+use crate::record::audit::{
+    self, AttainableRange, Audit, Finding, FindingKind, Lengths, MetricRange, Quantiles, Remedy, Severity,
+    Unit,
+};
 use crate::record::config::write_config;
 use crate::record::event::{Ended, Evaluated, Event, Line, Started, Status, Step, Summary, Trainable};
 use crate::record::journal::encode;
@@ -41,12 +45,84 @@ pub fn write_example_runs(root: &Path) -> anyhow::Result<()> {
     let sweep = Store::new(&root.join("runs")).sweep("unfreeze");
     let fates = fates(&images);
     sweep.write_plan(&fates.iter().map(|fate| fate.spec.clone()).collect::<Vec<_>>())?;
+    sweep.write_audit(&audit(&fates))?;
     for fate in &fates {
         if fate.started {
             write_run(&sweep.run(&fate.spec.id), fate)?;
         }
     }
     Ok(())
+}
+
+/// What an audit might have found: a finding of each severity, and a range that holds the scores.
+fn audit(fates: &[Fate]) -> Audit {
+    let trained = fates.iter().filter(|fate| fate.spec.recipe.kind == Kind::FineTuned);
+    let runs: Vec<String> = trained.map(|fate| fate.spec.id.clone()).collect();
+    let finding =
+        |kind, severity, number, meaning: &str, setting: &str, value: Value, runs: &[String]| Finding {
+            kind,
+            severity,
+            number,
+            unit: Unit::Share,
+            meaning: meaning.to_owned(),
+            remedy: Some(Remedy { setting: setting.to_owned(), value }),
+            runs: runs.to_vec(),
+        };
+    let findings = vec![
+        finding(
+            FindingKind::ForbiddenRepeats,
+            Severity::Severe,
+            0.97,
+            "97 % of the references repeat a pair of tokens that `no_repeat_ngram_size: 2` forbids; on average only 41 % of \
+             a reference can be said before the first.",
+            "generation.no_repeat_ngram_size",
+            0.into(),
+            &runs[..2],
+        ),
+        finding(
+            FindingKind::CutInTraining,
+            Severity::Warning,
+            0.12,
+            "12 % of the training captions have more than 60 tokens (mean 52, longest 85) and are cut in mid-sentence: the \
+             model learns to stop there.",
+            "training.max_length",
+            88.into(),
+            &runs,
+        ),
+    ];
+    let metric = |constant: f64, ceiling: f64| MetricRange {
+        constant,
+        random: 0.8 * constant,
+        nearest: None,
+        ceiling,
+        is_bound: false,
+    };
+    let metrics = [
+        ("meteor", metric(0.2, 0.9)),
+        ("rouge_l", metric(0.3, 0.95)),
+        ("cider_d", metric(0.4, 4.0)),
+        ("score", metric(0.2, 0.8)),
+    ];
+    let range = |split: &str, images| AttainableRange {
+        runs: runs.clone(),
+        split: split.to_owned(),
+        convention: "coco".to_owned(),
+        images,
+        metrics: metrics.iter().map(|(name, range)| ((*name).to_owned(), *range)).collect(),
+    };
+    let quantiles = |mean, max| Quantiles { mean, median: mean as usize, p95: max - 10, max };
+    let lengths = Lengths {
+        model: "lab".to_owned(),
+        captions: 320,
+        tokens: quantiles(52.0, 85),
+        words: quantiles(41.0, 63),
+    };
+    Audit {
+        v: audit::VERSION,
+        findings,
+        ranges: vec![range("validation", VALIDATION), range("test", TEST)],
+        lengths: vec![lengths],
+    }
 }
 
 fn fates(images: &Path) -> Vec<Fate> {

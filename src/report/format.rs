@@ -31,6 +31,12 @@ pub fn percent(share: Option<f64>) -> String {
     }
 }
 
+/// A whole percentage without a plus sign: a part of something.
+pub fn share(share: Option<f64>) -> String {
+    let finite = share.filter(|share| share.is_finite());
+    finite.map_or_else(|| ABSENT.to_owned(), |share| minus(format!("{:.0} %", share * 100.0)))
+}
+
 /// A setting's number, as short as it can be written exactly: `5e-4`, `0.05`, `1000`.
 pub fn significant(value: f64) -> String {
     let is_small = value != 0.0 && value.abs() < 0.01;

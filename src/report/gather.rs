@@ -2,12 +2,15 @@
 //!
 //! Reading never fails for the sake of one run: what cannot be read is left out and said in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use crate::analysis::audit::add_nearest;
+use crate::record::audit::Audit;
 use crate::record::config::read_config;
+use crate::record::event::Evaluated;
 use crate::record::recipe::{Convention, Kind};
 use crate::record::run::{PerImage, Prediction};
 use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
@@ -17,6 +20,8 @@ pub struct SweepData {
     /// Path of the sweep's folder below the one that was named, or its own name.
     pub name: String,
     pub runs: Vec<RunData>,
+    /// What was found before training, where an audit was made, with the floor of the nearest image from its run.
+    pub audit: Option<Audit>,
     /// What was left out and why, a sentence each.
     pub left_out: Vec<String>,
 }
@@ -59,7 +64,38 @@ pub fn gather(sweep: &SweepDir, name: String) -> SweepData {
         runs.push(run);
     }
     left_out.extend(mismatches(&runs));
-    SweepData { name, runs, left_out }
+    let audit = read_audit(sweep, &runs, &mut left_out);
+    SweepData { name, runs, audit, left_out }
+}
+
+fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) -> Option<Audit> {
+    let mut audit = sweep.read_audit().unwrap_or_else(|error| {
+        left_out.push(format!("The audit cannot be used ({error}); `sweep run` makes it anew."));
+        None
+    })?;
+    for run in runs.iter().filter(|run| run.kind() == Kind::NearestImage) {
+        let Some(summary) = &run.record.summary else { continue };
+        let convention = run.record.spec.recipe.evaluation.convention.name();
+        for range in audit.ranges.iter_mut().filter(|range| range.convention == convention) {
+            match range.split.as_str() {
+                "test" => summary.test.iter().for_each(|scores| add_nearest(range, scores)),
+                _ => summary.best.iter().for_each(|best| add_nearest(range, &scores_of(best))),
+            }
+        }
+    }
+    Some(audit)
+}
+
+fn scores_of(evaluated: &Evaluated) -> BTreeMap<String, f64> {
+    let Evaluated { meteor, rouge_l, cider_d, bleu_4, score, .. } = evaluated;
+    let named = [
+        ("meteor", meteor),
+        ("rouge_l", rouge_l),
+        ("cider_d", cider_d),
+        ("bleu_4", bleu_4),
+        ("score", score),
+    ];
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), (*value)?))).collect()
 }
 
 /// The run and what was wrong with its files.

@@ -145,6 +145,25 @@ mod tests {
     }
 
     #[test]
+    fn the_audit_is_on_the_page_and_scores_have_a_place() {
+        let folder = example();
+        let page = page(folder.path());
+        for part in [
+            "97 % of the references repeat a pair of tokens",
+            "Mend: <code>generation.no_repeat_ngram_size: 0</code> In 2 of 18 runs.",
+            "What can be scored at all",
+            "<th scope=\"col\" class=\"number\">place</th>",
+        ] {
+            assert!(page.contains(part), "the page does not say: {part}");
+        }
+        let audit = Store::new(&folder.path().join("runs")).sweep("unfreeze").audit_path();
+        fs::write(&audit, "{").unwrap();
+        let (written, dir) = report(folder.path());
+        assert!(written[0].left_out[0].contains("audit.json"), "{:?}", written[0].left_out);
+        assert!(!fs::read_to_string(dir.join("index.html")).unwrap().contains("id=\"audit\""));
+    }
+
+    #[test]
     fn the_files_hold_the_tables() {
         let folder = example();
         let (_, dir) = report(folder.path());

@@ -68,6 +68,10 @@ pub fn execute(
     tell_what_stays(&survey, progress);
     if survey.missing.is_empty() {
         freeze(&sweep, plan, &survey)?;
+        // Sweeps of earlier versions have none.
+        if !sweep.audit_path().exists() {
+            ready(&sweep, progress);
+        }
         return Ok(outcome(&sweep, plan, false));
     }
 

@@ -1,7 +1,7 @@
 //! The leaderboard: every run, best first, with zero-shot and floors in their places.
 
 use crate::report::findings::Study;
-use crate::report::format::{ABSENT, count, decimals, duration, percent};
+use crate::report::format::{ABSENT, count, decimals, duration, percent, share};
 use crate::report::metrics::Metric;
 use crate::report::settings::{SEED, name_of, value_text};
 use crate::report::tables::RunRow;
@@ -30,8 +30,8 @@ fn groups(study: &Study) -> Vec<Group> {
         groups.push(group("settings", study.varying.len()));
     }
     groups.extend([
-        group("validation, best epoch", 1 + SCORES.len()),
-        group("test", SCORES.len()),
+        group("validation, best epoch", 2 + SCORES.len()),
+        group("test", 1 + SCORES.len()),
         group("loss", 2),
         group("run", 4),
     ]);
@@ -44,7 +44,10 @@ fn columns(study: &Study) -> Vec<Heading> {
     let mut columns = vec![text("run")];
     columns.extend(study.varying.iter().map(|path| number(&short_name(path))));
     columns.push(number("epoch"));
-    columns.extend(SCORES.iter().chain(&SCORES).map(|metric| number(metric.label())));
+    for _ in 0..2 {
+        columns.extend(SCORES.iter().map(|metric| number(metric.label())));
+        columns.push(number("place"));
+    }
     columns.extend([number("valid."), number("rise")]);
     columns.extend([number("trained"), number("time"), text("status"), text("id")]);
     columns
@@ -69,8 +72,10 @@ fn line(study: &Study, row: &RunRow) -> Row {
     let mut cells = vec![Cell::plain(name(row))];
     cells.extend(study.varying.iter().map(setting));
     cells.push(Cell::plain(epoch.map_or_else(|| ABSENT.to_owned(), |epoch| epoch.to_string())));
-    cells.extend(SCORES.iter().map(|metric| Cell::plain(decimals(row.validation.of(*metric)))));
-    cells.extend(SCORES.iter().map(|metric| Cell::plain(decimals(row.test.of(*metric)))));
+    for (scores, places) in [&row.validation, &row.test].into_iter().zip(&row.places) {
+        cells.extend(SCORES.iter().map(|metric| Cell::plain(decimals(scores.of(*metric)))));
+        cells.push(Cell::plain(share(places.of(Metric::Score))));
+    }
     cells.push(Cell::plain(decimals(row.val_loss)));
     cells.push(Cell::marked(percent(row.val_loss_rise), if row.overfit { "overfit" } else { "" }));
     let trained =
@@ -100,7 +105,8 @@ pub fn name(row: &RunRow) -> String {
 
 fn is_score(study: &Study, column: usize) -> bool {
     let first = 2 + study.varying.len();
-    (first..first + 2 * SCORES.len()).contains(&column)
+    let place = SCORES.len();
+    (first..first + 2 * (place + 1)).contains(&column) && (column - first) % (place + 1) != place
 }
 
 /// Marks the highest number of a column among all runs; equal ones alike.

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::audit_section::{AuditSection, audit_section};
 use super::gallery::{Gallery, gallery};
 use super::leaderboard::leaderboard;
 use super::setup;
@@ -29,6 +30,7 @@ struct Page<'a> {
     meteor_variant: &'static str,
     verdict: Vec<Statement>,
     contradictions: Vec<String>,
+    audit: Option<AuditSection>,
     leaderboard: Table,
     figures: &'a Figures,
     gallery: Option<Gallery>,
@@ -53,6 +55,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         meteor_variant: meteor_variant(),
         verdict: verdict(study, findings),
         contradictions: setup::contradictions(study),
+        audit: audit_section(study, findings),
         leaderboard: leaderboard(study),
         figures,
         gallery: gallery(study, findings),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::audit::range_of;
 use crate::analysis::{Interval, LossPoint, Overfitting, RESAMPLES, mean_intervals, overfitting};
+use crate::record::audit::AttainableRange;
 use crate::record::event::Evaluated;
 use crate::record::recipe::Kind;
 use crate::record::{RunRecord, RunSpec};
@@ -20,18 +22,35 @@ pub struct Facts<'a> {
     pub overfitting: Option<Overfitting>,
     /// Mean paired rise of the validation images' NLL from the lowest to the last epoch, in nats a token.
     pub nll_rise: Option<Interval>,
+    /// What can be scored on validation and test under the run's settings, where an audit was made.
+    pub ranges: [Option<&'a AttainableRange>; 2],
 }
 
 pub fn gather_facts(sweep: &SweepData) -> Vec<Facts<'_>> {
-    sweep.runs.iter().map(facts_of).collect()
+    sweep.runs.iter().map(|run| facts_of(sweep, run)).collect()
 }
 
-fn facts_of(run: &RunData) -> Facts<'_> {
+fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData) -> Facts<'a> {
     let record = &run.record;
     let trains = run.kind() == Kind::FineTuned;
     let overfitting = if trains { overfitting(&losses(record)) } else { None };
     let nll_rise = overfitting.and_then(|found| nll_rise(run, found.lowest_epoch, found.last_epoch));
-    Facts { run, settings: active_settings(&record.spec), best: best_of(record), overfitting, nll_rise }
+    Facts {
+        run,
+        settings: active_settings(&record.spec),
+        best: best_of(record),
+        overfitting,
+        nll_rise,
+        ranges: ["validation", "test"].map(|split| range_for(sweep, run, split)),
+    }
+}
+
+/// The range of the run's own settings; for a run that trains nothing, the first by the same convention.
+fn range_for<'a>(sweep: &'a SweepData, run: &RunData, split: &str) -> Option<&'a AttainableRange> {
+    let audit = sweep.audit.as_ref()?;
+    let convention = run.record.spec.recipe.evaluation.convention.name();
+    let is_alike = |range: &&AttainableRange| range.split == split && range.convention == convention;
+    range_of(audit, run.id(), split).or_else(|| audit.ranges.iter().find(is_alike))
 }
 
 fn losses(record: &RunRecord) -> Vec<LossPoint> {

@@ -49,6 +49,8 @@ pub struct RunRow {
     pub validation: Scores,
     /// Of the best epoch, on the test split.
     pub test: Scores,
+    /// Places of both between floor and ceiling.
+    pub places: [Scores; 2],
     pub initial_score: Option<f64>,
     pub val_loss_lowest_epoch: Option<usize>,
     pub last_epoch: Option<usize>,
@@ -156,6 +158,7 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
         val_nll: cells.number("val_nll")?,
         validation: Scores::read(&cells, "")?,
         test: Scores::read(&cells, "test_")?,
+        places: [Scores::read(&cells, "place_")?, Scores::read(&cells, "test_place_")?],
         initial_score: cells.number("initial_score")?,
         val_loss_lowest_epoch: cells.count("val_loss_lowest_epoch")?,
         last_epoch: cells.count("last_epoch")?,

@@ -11,6 +11,7 @@ use crate::record::RunRecord;
 use crate::record::event::{Evaluated, Started, Summary, Trainable};
 use crate::record::recipe::{Kind, MetricName};
 use crate::report::gather::convention_name;
+use crate::report::metrics::Metric;
 use crate::score::meteor_variant;
 
 /// Settings are columns of this prefix, followed by their dotted path.
@@ -27,6 +28,7 @@ pub fn runs_table(facts: &[Facts], ranked_by: MetricName) -> PolarsResult<DataFr
     columns.extend(best_epoch_columns(facts));
     columns.extend(overfitting_columns(facts));
     columns.extend(test_columns(facts));
+    columns.extend(range_columns(facts));
     columns.extend(cost_columns(facts));
     columns.extend(trained_columns(facts));
     columns.extend(origin_columns(facts));
@@ -125,6 +127,41 @@ fn test_columns(facts: &[Facts]) -> Vec<Column> {
         numbers(&format!("test_{score}"), facts, |facts| summary(facts)?.test.as_ref()?.get(*score).copied())
     };
     TEST_SCORES.iter().map(column).collect()
+}
+
+/// Floor and ceiling of the score, and the place of every metric between its own.
+fn range_columns(facts: &[Facts]) -> Vec<Column> {
+    let mut columns = Vec::new();
+    for (split, prefix) in ["", "test_"].into_iter().enumerate() {
+        let range = move |facts: &Facts, metric: &str| facts.ranges[split]?.metrics.get(metric).copied();
+        columns.push(numbers(&format!("{prefix}floor_score"), facts, |facts| {
+            Some(range(facts, "score")?.floor())
+        }));
+        columns.push(numbers(&format!("{prefix}ceiling_score"), facts, |facts| {
+            Some(range(facts, "score")?.ceiling)
+        }));
+        for metric in Metric::ALL {
+            columns.push(numbers(&format!("{prefix}place_{}", metric.key()), facts, |facts| {
+                range(facts, metric.key())?.place(score_of(facts, split, metric)?)
+            }));
+        }
+    }
+    columns
+}
+
+/// A score of the best epoch on validation (0) or test (1).
+fn score_of(facts: &Facts, split: usize, metric: Metric) -> Option<f64> {
+    if split == 1 {
+        return summary(facts)?.test.as_ref()?.get(metric.key()).copied();
+    }
+    let best = facts.best?;
+    match metric {
+        Metric::Score => best.score,
+        Metric::Meteor => best.meteor,
+        Metric::RougeL => best.rouge_l,
+        Metric::CiderD => best.cider_d,
+        Metric::Bleu4 => best.bleu_4,
+    }
 }
 
 fn cost_columns(facts: &[Facts]) -> Vec<Column> {

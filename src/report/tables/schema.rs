@@ -51,6 +51,16 @@ pub const RUNS: &[Meaning] = &[
     ),
     meaning("overfit", "the validation loss rose by 5 % or more while the training loss fell"),
     meaning("test_*", "captions of the best epoch on the test split"),
+    meaning(
+        "floor_score ceiling_score",
+        "from the audit: the most that captions score which look at no picture or copy the nearest one's, and the best \
+         found within the run's limits on captions",
+    ),
+    meaning(
+        "place_*",
+        "where a score lies between its floor (0) and its ceiling (1); below 0 it is beaten by a floor; `test_place_*` \
+         likewise",
+    ),
     meaning("epochs steps seconds", "how far the run came, and its wall-clock time over all attempts"),
     meaning(
         "peak_memory_bytes images_encoded",
