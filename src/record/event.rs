@@ -119,6 +119,20 @@ pub struct Evaluated {
     /// falls back to it. `score` is recorded as ever. Absent, also from the line, everywhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared: Option<f64>,
+    /// As `val_nll` on a fixed part of the training images, with the model as it is evaluated: what `val_nll` exceeds it
+    /// by is the generalisation gap, which `train_loss`, a mean over an epoch of a model that changes, cannot show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_nll: Option<f64>,
+    /// Expected calibration error of the next token on the validation set, pads aside (Guo et al. 2017; 15 bins of
+    /// equal width). In [0, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ece: Option<f64>,
+    /// Mean probability of the likeliest next token there, in [0, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// Share of next tokens there of which the likeliest is the reference's, in [0, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
     /// Wall-clock seconds since the previous evaluation, or since the start.
     #[serde(deserialize_with = "null_is_nan")]
     pub seconds: f64,
@@ -159,6 +173,10 @@ pub struct Summary {
     /// Scores on the test split of the best epoch's captions: `meteor`, `rouge_l`, `cider_d`, `bleu_1`.., `score`.
     #[serde(default, deserialize_with = "null_is_nan_in_map")]
     pub test: Option<BTreeMap<String, f64>>,
+    /// The same of the training images that the best epoch captioned (split `train` of `predictions.jsonl`), to compare
+    /// with what it says of images it never saw. Absent where none were.
+    #[serde(default, deserialize_with = "null_is_nan_in_map", skip_serializing_if = "Option::is_none")]
+    pub train: Option<BTreeMap<String, f64>>,
     /// SHA-256 of the frozen weights after training; equals the one at the start.
     pub frozen_digest: Option<String>,
     pub peak_memory_bytes: Option<u64>,

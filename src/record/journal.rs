@@ -311,11 +311,16 @@ mod tests {
             epoch in any::<usize>(),
             losses in prop::array::uniform3(prop::option::of(any_number())),
             scores in prop::array::uniform5(prop::option::of(any_number())),
+            evidence in prop::array::uniform4(prop::option::of(any_number())),
             seconds in any_number(),
         ) -> Evaluated {
             let [train_loss, val_loss, val_nll] = losses;
             let [meteor, rouge_l, cider_d, bleu_4, score] = scores;
-            Evaluated { epoch, step: epoch, train_loss, val_loss, val_nll, meteor, rouge_l, cider_d, bleu_4, score, compared: score, seconds }
+            let [train_nll, ece, confidence, accuracy] = evidence;
+            Evaluated {
+                epoch, step: epoch, train_loss, val_loss, val_nll, meteor, rouge_l, cider_d, bleu_4, score, compared: score,
+                train_nll, ece, confidence, accuracy, seconds
+            }
         }
     }
 

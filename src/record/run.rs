@@ -48,7 +48,7 @@ pub struct RunRecord {
 pub struct Prediction {
     /// File name as in the captions file.
     pub image: String,
-    /// `validation` or `test`.
+    /// `validation`, `test` or `train`: a fixed part of the training images, to compare with images never seen.
     pub split: String,
     pub caption: String,
     pub references: Vec<String>,
@@ -64,7 +64,7 @@ pub struct Prediction {
 pub struct PerImage {
     pub epoch: usize,
     pub image: String,
-    /// `validation` or `test`.
+    /// `validation`, `test` or `train`: a fixed part of the training images, to compare with images never seen.
     pub split: String,
     /// Mean negative log-likelihood of the reference's tokens, without pads and smoothing, in nats.
     pub loss: Option<f64>,

@@ -287,8 +287,9 @@ fn evaluated(spec: &RunSpec, epoch: usize) -> Evaluated {
         cider_d: Some(cider_d),
         bleu_4: Some(0.4 * meteor),
         score: Some(crate::score::mean_score(0.1, meteor, rouge_l, cider_d)),
-        compared: None,
+        train_nll: has_loss.then_some(train_loss),
         seconds: 1.1 + 0.2 * spec.recipe.training.unfrozen_vision_layers as f64,
+        ..Evaluated::default()
     }
 }
 

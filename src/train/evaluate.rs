@@ -1,28 +1,52 @@
 //! Losses and generated captions of a split, and their scores.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
+use candle_core::{D, Tensor};
 
 use super::Session;
+use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Tokens, beam_settings};
 use crate::data::{CaptionTokenizer, Example};
 use crate::model::blip::targets;
-use crate::model::ops::cross_entropy;
+use crate::model::ops::{Targets, cross_entropy};
 use crate::model::{Blip, generate};
 use crate::record::event::Evaluated;
 use crate::record::recipe::{MetricName, Recipe, ZeroCider};
 use crate::record::run::{PerImage, Prediction};
+use crate::record::store::RunDir;
 use crate::score::{Item, Scores, mean_score, score};
 
 /// A split to evaluate on, with its images' states.
 pub struct Split<'a> {
-    /// `validation` or `test`.
+    /// `train`, `validation` or `test`.
     pub name: &'static str,
     pub examples: &'a [Example],
     pub tokens: &'a [Tokens],
     pub features: Features<'a>,
+    /// The examples that are evaluated, by index: all of a split but the training split.
+    pub observed: Vec<usize>,
+}
+
+impl<'a> Split<'a> {
+    /// A split that is evaluated on all its examples.
+    pub fn whole(
+        name: &'static str,
+        examples: &'a [Example],
+        tokens: &'a [Tokens],
+        features: Features<'a>,
+    ) -> Self {
+        Self { name, examples, tokens, features, observed: (0..examples.len()).collect() }
+    }
+
+    /// The first `count` of the examples that are evaluated; 0 means all.
+    fn first(&self, count: usize) -> &[usize] {
+        let count = if count == 0 { self.observed.len() } else { count.min(self.observed.len()) };
+        &self.observed[..count]
+    }
 }
 
 /// Losses over a split, in nats.
@@ -36,20 +60,22 @@ pub struct Losses {
     pub per_image: Vec<f64>,
     /// The loss as the original script's validation has it: the mean of the first batches' mean losses.
     pub of_first_batches: f64,
+    /// How confident the next token is told, pads aside; absent where there is no token.
+    pub calibration: Option<Calibration>,
 }
 
 /// Batches that the original script's validation loss looks at. It goes on where fewer do not hold the images that are
 /// captioned.
 const FIRST_BATCHES: usize = 50;
 
-/// Losses of the whole split, in batches of the training batch size (padding depends on it).
+/// Losses of the examples that are evaluated, in batches of the training batch size (padding depends on it).
 pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Material) -> Result<Losses> {
     let training = &session.spec.recipe.training;
     let (mut loss, mut counted, mut nll, mut real) = (0.0, 0usize, 0.0, 0usize);
-    let mut per_image = Vec::with_capacity(split.examples.len());
+    let mut per_image = Vec::with_capacity(split.observed.len());
     let mut batch_means = Vec::new();
-    let indices: Vec<usize> = (0..split.examples.len()).collect();
-    for indices in indices.chunks(training.batch_size.max(1)) {
+    let mut next_tokens = NextTokens::default();
+    for indices in split.observed.chunks(training.batch_size.max(1)) {
         session.go_on()?;
         let captions = material.batch(split.tokens, indices);
         let logits = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
@@ -63,6 +89,7 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
 
         let unpadded = targets(&captions, false);
         let plain = cross_entropy(&logits, &unpadded, 0.0)?.to_vec1::<f32>()?;
+        add_next_tokens(&mut next_tokens, &logits, &unpadded)?;
         let tokens = captions.columns - 1;
         for (rows, targets) in plain.chunks(tokens).zip(unpadded.chunks(tokens)) {
             let n = targets.iter().flatten().count();
@@ -72,13 +99,29 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
             real += n;
         }
     }
-    batch_means.truncate(first_batches(&session.spec.recipe, split.examples.len()));
+    batch_means.truncate(first_batches(&session.spec.recipe, split.observed.len()));
     Ok(Losses {
         loss: loss / counted.max(1) as f64,
         nll: nll / real.max(1) as f64,
         per_image,
         of_first_batches: batch_means.iter().sum::<f64>() / batch_means.len().max(1) as f64,
+        calibration: next_tokens.calibration(),
     })
+}
+
+/// The likeliest token of each row that has a target: how likely it is, and whether it is the target.
+fn add_next_tokens(seen: &mut NextTokens, logits: &Tensor, targets: &Targets) -> Result<()> {
+    let likeliest = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+    let counted = likeliest.iter().zip(targets.iter());
+    let likeliest: Targets = Arc::new(counted.map(|(id, target)| target.map(|_| *id)).collect());
+    // Its loss is minus the logarithm of its probability.
+    let losses = cross_entropy(logits, &likeliest, 0.0)?.to_vec1::<f32>()?;
+    for ((likeliest, target), loss) in likeliest.iter().zip(targets.iter()).zip(losses) {
+        if target.is_some() {
+            seen.add((-loss as f64).exp(), likeliest == target);
+        }
+    }
+    Ok(())
 }
 
 /// How many batches the original script's validation loss looks at.
@@ -97,7 +140,7 @@ pub fn captions(
 ) -> Result<Vec<Prediction>> {
     let recipe = &session.spec.recipe;
     let settings = beam_settings(&recipe.generation, &model.config);
-    let indices: Vec<usize> = first(split.examples, count).iter().enumerate().map(|(i, _)| i).collect();
+    let indices = split.first(count).to_vec();
     let mut predictions = Vec::with_capacity(indices.len());
     for indices in indices.chunks(recipe.evaluation.batch_size.max(1)) {
         session.go_on()?;
@@ -113,7 +156,7 @@ pub fn captions(
 
 /// The same caption, or one for each image, that no model generated.
 pub fn given(split: &Split, count: usize, caption: impl Fn(usize) -> String) -> Vec<Prediction> {
-    (0..first(split.examples, count).len()).map(|i| prediction(split, i, caption(i))).collect()
+    split.first(count).iter().map(|i| prediction(split, *i, caption(*i))).collect()
 }
 
 fn prediction(split: &Split, index: usize, caption: String) -> Prediction {
@@ -128,8 +171,12 @@ fn prediction(split: &Split, index: usize, caption: String) -> Prediction {
     }
 }
 
-fn first(examples: &[Example], count: usize) -> &[Example] {
-    if count == 0 { examples } else { &examples[..count.min(examples.len())] }
+/// Puts the captions of a split in the place of what the run's file has of it. Other splits keep theirs.
+pub fn replace_predictions(directory: &RunDir, split: &str, said: Vec<Prediction>) -> Result<()> {
+    let (mut predictions, _) = directory.read_predictions();
+    predictions.retain(|prediction| prediction.split != split);
+    predictions.extend(said);
+    Ok(directory.write_predictions(&predictions)?)
 }
 
 /// Scores of predictions under the recipe's convention.
@@ -157,6 +204,7 @@ fn compared(recipe: &Recipe, losses: Option<&Losses>, scores: &Scores) -> Option
 
 /// The row that an evaluation event carries; losses are absent where no model has any.
 pub fn evaluated(recipe: &Recipe, losses: Option<&Losses>, scores: &Scores) -> Evaluated {
+    let calibration = losses.and_then(|losses| losses.calibration);
     Evaluated {
         val_loss: losses.map(|losses| losses.loss),
         val_nll: losses.map(|losses| losses.nll),
@@ -166,6 +214,9 @@ pub fn evaluated(recipe: &Recipe, losses: Option<&Losses>, scores: &Scores) -> E
         bleu_4: Some(scores.bleu[3]),
         score: Some(mean(recipe, scores)),
         compared: compared(recipe, losses, scores),
+        ece: calibration.map(|calibration| calibration.ece),
+        confidence: calibration.map(|calibration| calibration.confidence),
+        accuracy: calibration.map(|calibration| calibration.accuracy),
         ..Evaluated::default()
     }
 }
@@ -185,12 +236,17 @@ pub fn summary_of(recipe: &Recipe, losses: Option<&Losses>, scores: &Scores) -> 
 }
 
 /// One row an image: its loss where there is one, its scores where it was captioned.
-pub fn per_image(epoch: usize, split: &Split, losses: Option<&Losses>, scores: &Scores) -> Vec<PerImage> {
-    let row = |(i, example): (usize, &Example)| {
-        let scores = scores.per_image.get(i);
+pub fn per_image(
+    epoch: usize,
+    split: &Split,
+    losses: Option<&Losses>,
+    scores: Option<&Scores>,
+) -> Vec<PerImage> {
+    let row = |(i, index): (usize, &usize)| {
+        let scores = scores.and_then(|scores| scores.per_image.get(i));
         PerImage {
             epoch,
-            image: example.image.clone(),
+            image: split.examples[*index].image.clone(),
             split: split.name.to_owned(),
             loss: losses.and_then(|losses| losses.per_image.get(i).copied()),
             meteor: scores.map(|scores| scores.meteor),
@@ -198,5 +254,5 @@ pub fn per_image(epoch: usize, split: &Split, losses: Option<&Losses>, scores: &
             cider_d: scores.map(|scores| scores.cider_d),
         }
     };
-    split.examples.iter().enumerate().map(row).collect()
+    split.observed.iter().enumerate().map(row).collect()
 }

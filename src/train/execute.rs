@@ -121,11 +121,8 @@ pub fn test(
     let tested = evaluate::captions(session, model, split, &pretrained.tokenizer, count)?;
     let scores = evaluate::scores(recipe, &tested);
     let directory = session.directory;
-    directory.append_per_image(&evaluate::per_image(epoch, split, Some(&losses), &scores))?;
-    let (mut predictions, _) = directory.read_predictions();
-    predictions.retain(|prediction| prediction.split != split.name);
-    predictions.extend(tested);
-    directory.write_predictions(&predictions)?;
+    directory.append_per_image(&evaluate::per_image(epoch, split, Some(&losses), Some(&scores)))?;
+    evaluate::replace_predictions(directory, split.name, tested)?;
     Ok(Some(evaluate::summary_of(recipe, Some(&losses), &scores)))
 }
 

@@ -1,5 +1,6 @@
 //! The training loop: a recipe from top to bottom.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +13,7 @@ use super::material::{Material, Pretrained, epoch_batches};
 use super::optimizer::{AdamW, Multipliers, clip_scale};
 use super::provenance::Provenance;
 use super::schedule::linear_with_warmup;
-use super::{Emit, Session, Stopped};
+use super::{Emit, Session, Stopped, observed};
 use crate::data::Example;
 use crate::model::blip::{mean_loss, targets};
 use crate::model::ops::Dropout;
@@ -53,7 +54,7 @@ pub fn fine_tune(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
         pretrained.weights.frozen_digest()? == frozen_digest,
         "frozen weights changed during training: a defect of this program"
     );
-    let mut tested = None;
+    let mut tested = (None, None);
     if status.is_complete() {
         let best = state.progress.best.as_ref().map(|best| best.epoch);
         if best.is_none() {
@@ -77,10 +78,14 @@ pub fn fine_tune(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
         initial: state.initial,
         best: state.progress.best,
         last: state.last,
-        test: tested,
+        test: tested.0,
+        train: tested.1,
         frozen_digest: Some(frozen_digest),
         peak_memory_bytes: None,
-        images_encoded: bench.train.encoded + bench.validation.features.encoded + bench.test.features.encoded,
+        images_encoded: [&bench.train, &bench.validation, &bench.test]
+            .map(|split| split.features.encoded)
+            .iter()
+            .sum(),
     };
     Ok(Ended { status, reason, summary })
 }
@@ -111,7 +116,7 @@ struct Bench<'a> {
     /// Shares the model's values and records no graph.
     observer: Blip,
     optimizer: AdamW,
-    train: Features<'a>,
+    train: Split<'a>,
     validation: Split<'a>,
     test: Split<'a>,
     steps_per_epoch: usize,
@@ -127,12 +132,8 @@ impl<'a> Bench<'a> {
             let processor = &pretrained.processor;
             Features::new(examples, processor, config, &session.device, boundary, BUDGET_BYTES / 3)
         };
-        let split = |name, examples: &'a [Example], tokens| Split {
-            name,
-            examples,
-            tokens,
-            features: features(examples),
-        };
+        let split =
+            |name, examples: &'a [Example], tokens| Split::whole(name, examples, tokens, features(examples));
         let multipliers = Multipliers {
             text: training.text_lr_multiplier,
             vision: training.vision_lr_multiplier,
@@ -146,7 +147,7 @@ impl<'a> Bench<'a> {
             model: Blip::new(config, weights)?,
             observer: Blip::from_builder(config, weights.detached())?,
             optimizer: AdamW::new(weights, training.weight_decay, multipliers),
-            train: features(&dataset.train),
+            train: observed::training_split(session, material, features(&dataset.train)),
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
             steps_per_epoch,
@@ -262,7 +263,7 @@ fn step(bench: &mut Bench, indices: &[usize], epoch: usize, rate: f64) -> Result
     let captions = bench.material.training_batch(indices, session.spec.seed, epoch);
     let step = bench.optimizer.steps as u64;
     let dropout = Dropout { rate: training.dropout, seed: session.spec.seed, step };
-    let image_embeds = bench.train.training_embeddings(&bench.model, indices, &dropout)?;
+    let image_embeds = bench.train.features.training_embeddings(&bench.model, indices, &dropout)?;
     let logits = bench.model.training_logits(&image_embeds, &captions, &dropout)?;
     let loss = mean_loss(&logits, &targets(&captions, !training.mask_padding), training.label_smoothing)?;
     let gradients = loss.backward()?;
@@ -273,34 +274,42 @@ fn step(bench: &mut Bench, indices: &[usize], epoch: usize, rate: f64) -> Result
     Ok((loss.to_scalar::<f32>()? as f64, norm))
 }
 
-/// Evaluates on the validation split and keeps a row an image.
+/// Evaluates on the validation split and on the observed training images, and keeps a row an image.
 fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Prediction>)> {
-    let Bench { session, observer, validation, material, pretrained, .. } = bench;
+    let Bench { session, observer, train, validation, material, pretrained, .. } = bench;
     let recipe = &session.spec.recipe;
     let losses = evaluate::losses(session, observer, validation, material)?;
     let samples = recipe.evaluation.samples;
     let predictions = evaluate::captions(session, observer, validation, &pretrained.tokenizer, samples)?;
     let scores = evaluate::scores(recipe, &predictions);
-    session.directory.append_per_image(&evaluate::per_image(epoch, validation, Some(&losses), &scores))?;
-    Ok((Evaluated { epoch, ..evaluate::evaluated(recipe, Some(&losses), &scores) }, predictions))
+    let directory = session.directory;
+    directory.append_per_image(&evaluate::per_image(epoch, validation, Some(&losses), Some(&scores)))?;
+    let seen = evaluate::losses(session, observer, train, material)?;
+    directory.append_per_image(&evaluate::per_image(epoch, train, Some(&seen), None))?;
+    let evaluated = evaluate::evaluated(recipe, Some(&losses), &scores);
+    Ok((Evaluated { epoch, train_nll: Some(seen.nll), ..evaluated }, predictions))
 }
 
-/// Scores on the test split with the weights of the best epoch. Where no epoch was the best, the model before training
-/// is tested, as the original script did where it had saved none, and its captions are the run's.
-fn test_best(
-    bench: &mut Bench,
-    best: Option<usize>,
-) -> Result<Option<std::collections::BTreeMap<String, f64>>> {
+/// Scores of a split, by name; absent where it has no images.
+type SplitScores = Option<BTreeMap<String, f64>>;
+
+/// Scores on the test split and on observed training images with the weights of the best epoch. Where no epoch was the
+/// best, the model before training is tested, as the original script did where it had saved none, and its captions are
+/// the run's.
+fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, SplitScores)> {
     let session = bench.session;
     let folder = if best.is_some() { &session.directory.best() } else { &session.inputs.model };
     checkpoint::restore_weights(folder, bench.weights(), &session.device)?;
-    let Bench { observer, validation, test: test_split, material, pretrained, .. } = bench;
+    let Bench { observer, train, validation, test: test_split, material, pretrained, .. } = bench;
     if best.is_none() {
         let samples = session.spec.recipe.evaluation.samples;
         let said = evaluate::captions(session, observer, validation, &pretrained.tokenizer, samples)?;
         session.directory.write_predictions(&said)?;
     }
-    test(session, observer, test_split, material, pretrained, best.unwrap_or(0))
+    let epoch = best.unwrap_or(0);
+    let tested = test(session, observer, test_split, material, pretrained, epoch)?;
+    let seen = observed::caption_training(session, observer, train, material, pretrained, epoch)?;
+    Ok((tested, seen))
 }
 
 /// The state of the last checkpoint, put into weights and optimizer; the beginning where there is none.

@@ -3,6 +3,7 @@
 //! [`execute`] does what a [`RunSpec`] says, from files to files, and tells what happens as [`Event`]s.
 //! Reading order: [`execute`], [`fine_tune`] (the recipe), [`evaluate`], [`references`].
 
+pub mod calibration;
 pub mod caption;
 pub mod checkpoint;
 pub mod device;
@@ -12,6 +13,7 @@ pub mod execute;
 pub mod features;
 pub mod fine_tune;
 pub mod material;
+pub mod observed;
 pub mod optimizer;
 pub mod preflight;
 pub mod provenance;

@@ -9,7 +9,8 @@ use candle_core::{D, Tensor};
 use super::evaluate::{self, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
-use super::{Emit, Session};
+use super::material::Pretrained;
+use super::{Emit, Session, observed};
 use crate::data::Example;
 use crate::model::Blip;
 use crate::record::event::{Ended, Evaluated, Event, Status, Summary};
@@ -23,19 +24,28 @@ pub fn zero_shot(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
     let Loaded { pretrained, material } = &loaded;
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
     let [mut validation, mut test_split] = splits(session, &loaded);
+    let mut train =
+        observed::training_split(session, material, features(session, pretrained, &material.dataset.train));
     let losses = evaluate::losses(session, &model, &mut validation, material)?;
     let samples = session.spec.recipe.evaluation.samples;
     let said = evaluate::captions(session, &model, &mut validation, &pretrained.tokenizer, samples)?;
     let scores = evaluate::scores(&session.spec.recipe, &said);
     let directory = session.directory;
-    directory.append_per_image(&evaluate::per_image(0, &validation, Some(&losses), &scores))?;
+    directory.append_per_image(&evaluate::per_image(0, &validation, Some(&losses), Some(&scores)))?;
     directory.write_predictions(&said)?;
-    let evaluated = evaluate::evaluated(&session.spec.recipe, Some(&losses), &scores);
-    let evaluated = Evaluated { seconds: began.elapsed().as_secs_f64(), ..evaluated };
+    let seen = evaluate::losses(session, &model, &mut train, material)?;
+    let evaluated = Evaluated {
+        train_nll: Some(seen.nll),
+        seconds: began.elapsed().as_secs_f64(),
+        ..evaluate::evaluated(&session.spec.recipe, Some(&losses), &scores)
+    };
     emit(Event::Evaluated(Box::new(evaluated.clone())))?;
     let test = test(session, &model, &mut test_split, material, pretrained, 0)?;
-    let images_encoded = validation.features.encoded + test_split.features.encoded;
-    Ok(finished(evaluated, test, images_encoded, began))
+    let train_scores = observed::caption_training(session, &model, &mut train, material, pretrained, 0)?;
+    let images_encoded = [&validation, &test_split, &train].map(|split| split.features.encoded).iter().sum();
+    let mut ended = finished(evaluated, test, images_encoded, began);
+    ended.summary.train = train_scores;
+    Ok(ended)
 }
 
 /// Says one caption for every image: the training caption most like the others.
@@ -57,18 +67,7 @@ pub fn nearest_image(session: &Session, loaded: Loaded, emit: &mut Emit) -> Resu
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
     let train = &loaded.material.dataset.train;
     let captions: Vec<&str> = first_captions(train).collect();
-    let depth = pretrained.config.vision.num_hidden_layers;
-    let features = |examples| {
-        Features::new(
-            examples,
-            &pretrained.processor,
-            &pretrained.config,
-            &session.device,
-            depth,
-            BUDGET_BYTES / 3,
-        )
-    };
-    let known = directions(session, &model, &mut features(train), train.len())?;
+    let known = directions(session, &model, &mut features(session, pretrained, train), train.len())?;
     without_model(session, &loaded, emit, |split, count| {
         let wanted = directions(session, &model, &mut split.features, split.examples.len())?;
         let nearest = wanted.matmul(&known.t()?)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
@@ -105,15 +104,19 @@ fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<()> {
 
 fn splits<'a>(session: &Session, loaded: &'a Loaded) -> [Split<'a>; 2] {
     let Loaded { pretrained, material } = loaded;
-    let depth = pretrained.config.vision.num_hidden_layers;
     let dataset = &material.dataset;
     let parts =
         [("validation", &dataset.validation, &material.validation), ("test", &dataset.test, &material.test)];
     parts.map(|(name, examples, tokens)| {
-        let (processor, config) = (&pretrained.processor, &pretrained.config);
-        let features = Features::new(examples, processor, config, &session.device, depth, BUDGET_BYTES / 3);
-        Split { name, examples, tokens, features }
+        Split::whole(name, examples, tokens, features(session, pretrained, examples))
     })
+}
+
+/// What the whole vision model makes of the images.
+fn features<'a>(session: &Session, pretrained: &'a Pretrained, examples: &'a [Example]) -> Features<'a> {
+    let (processor, config) = (&pretrained.processor, &pretrained.config);
+    let depth = config.vision.num_hidden_layers;
+    Features::new(examples, processor, config, &session.device, depth, BUDGET_BYTES / 3)
 }
 
 /// Scores captions that need no decoder on both splits.
@@ -128,7 +131,7 @@ fn without_model(
     let [mut validation, mut test] = splits(session, loaded);
     let mut predictions = say(&mut validation, recipe.evaluation.samples)?;
     let scores = evaluate::scores(recipe, &predictions);
-    session.directory.append_per_image(&evaluate::per_image(0, &validation, None, &scores))?;
+    session.directory.append_per_image(&evaluate::per_image(0, &validation, None, Some(&scores)))?;
     let evaluated = evaluate::evaluated(recipe, None, &scores);
     let evaluated = Evaluated { seconds: began.elapsed().as_secs_f64(), ..evaluated };
     emit(Event::Evaluated(Box::new(evaluated.clone())))?;
@@ -136,7 +139,7 @@ fn without_model(
     if !test.examples.is_empty() {
         let tested = say(&mut test, recipe.evaluation.test_samples)?;
         let scores = evaluate::scores(recipe, &tested);
-        session.directory.append_per_image(&evaluate::per_image(0, &test, None, &scores))?;
+        session.directory.append_per_image(&evaluate::per_image(0, &test, None, Some(&scores)))?;
         summary = Some(evaluate::summary_of(recipe, None, &scores));
         predictions.extend(tested);
     }

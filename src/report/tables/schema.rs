@@ -87,6 +87,14 @@ pub const STEPS: &[Meaning] = &[
     meaning("run epoch step", "the run's id; epoch 0 is the model before training; optimizer steps done"),
     meaning("train_loss", "mean over the epoch's steps, nats a token"),
     meaning("val_loss val_nll", "validation loss: as trained, and without pads and smoothing"),
+    meaning(
+        "train_nll",
+        "loss on a fixed part of the training images, measured as val_nll is; val_nll exceeds it by the generalisation gap",
+    ),
+    meaning(
+        "ece confidence accuracy",
+        "the next token on the validation split: expected calibration error (15 bins), mean probability of the likeliest, how often it is right",
+    ),
     meaning("score meteor rouge_l cider_d bleu_4", "captions generated for the validation split"),
     meaning("seconds", "wall-clock time since the evaluation before"),
     meaning(
