@@ -1,12 +1,12 @@
 //! Small sweeps through the real program: plan, train, resume, caption, report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::workdir::Workdir;
 
@@ -63,7 +63,8 @@ fn measured(sweep: &Path, run: &Value) -> Vec<String> {
         rows.insert(event["epoch"].as_u64().unwrap(), event.to_string());
     }
     let ended = events.iter().rfind(|event| event["event"] == "ended").expect("the run ended");
-    let summary = format!("{} {}", ended["summary"]["test"], ended["summary"]["frozen_digest"]);
+    let [test, train, frozen] = ["test", "train", "frozen_digest"].map(|key| &ended["summary"][key]);
+    let summary = format!("{test} {train} {frozen}");
     rows.into_values().chain([summary]).collect()
 }
 
@@ -133,6 +134,80 @@ fn report_has_every_run(workdir: &Workdir, runs: &[Value]) {
             .extension()
             .is_some_and(|e| e == "png"))
     );
+}
+
+#[test]
+fn training_images_are_evaluated_beside_the_others_and_enter_no_number_of_theirs() {
+    let workdir = prepared();
+    let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=2 num_beams=1 references.constant_caption=false \
+                references.nearest_image=false --no-preflight --threads 1 --runs runs";
+    assert!(workdir.sweep(&format!("run small.yaml {only}")).starts_with("exit 0\n"));
+    let sweep = workdir.path().join("runs/small");
+    for run in plan(&sweep) {
+        let folder = sweep.join(run["id"].as_str().unwrap());
+        let events = json_lines(&folder.join("events.jsonl"));
+        let epochs: Vec<&Value> = events.iter().filter(|event| event["event"] == "evaluated").collect();
+        assert_eq!(epochs.len(), if is_fine_tuned(&run) { 3 } else { 1 });
+        let rows = json_lines(&folder.join("per_image.jsonl"));
+        for evaluated in &epochs {
+            for key in ["train_nll", "ece", "confidence", "accuracy"] {
+                assert!(evaluated[key].as_f64().is_some_and(|number| number >= 0.0), "{key} of {evaluated}");
+            }
+            for split in ["train", "validation"] {
+                let of = |row: &&Value| row["split"] == split && row["epoch"] == evaluated["epoch"];
+                let images: BTreeSet<String> =
+                    rows.iter().filter(of).map(|row| row["image"].to_string()).collect();
+                assert_eq!(images.len(), 4, "as many training images as there are validation images");
+                assert!(
+                    rows.iter().filter(of).all(|row| row["loss"].as_f64().is_some_and(|loss| loss > 0.0))
+                );
+            }
+        }
+        let predictions = json_lines(&folder.join("predictions.jsonl"));
+        let of_train: Vec<&Value> = predictions.iter().filter(|row| row["split"] == "train").collect();
+        assert_eq!(of_train.len(), 4);
+        let names: Value =
+            serde_json::from_str(&fs::read_to_string(workdir.path().join("train.json")).unwrap()).unwrap();
+        assert!(of_train.iter().all(|row| names.get(row["image"].as_str().unwrap()).is_some()));
+        assert_eq!(events.last().unwrap()["summary"]["train"]["n"], 4.0);
+    }
+
+    // Whatever the rows of the training split say, and whether there are any: the other splits' numbers stay.
+    let reported = || {
+        assert!(workdir.sweep("report runs --out reports").starts_with("exit 0\n"));
+        let table = fs::read_to_string(workdir.path().join("reports/small/runs.csv")).unwrap();
+        let mut rows = table.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+        let names = rows.next().unwrap();
+        let is_of_others = |name: &str| {
+            ["score", "meteor", "rouge_l", "cider_d", "bleu_4", "val_loss", "val_nll"].contains(&name)
+                || name.starts_with("test_")
+                || name.starts_with("val_nll_rise")
+        };
+        let kept: Vec<usize> = (0..names.len()).filter(|column| is_of_others(&names[*column])).collect();
+        assert!(kept.len() > 12, "{names:?}");
+        rows.map(|row| kept.iter().map(|column| row[*column].clone()).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let as_measured = reported();
+    assert_eq!(as_measured.len(), 2);
+    for replace in [
+        |row: &Value| {
+            json!({"epoch": row["epoch"], "image": row["image"], "split": "train", "loss": 99.0,
+                                         "meteor": 1.0, "rouge_l": 1.0, "cider_d": 10.0, "caption": "nonsense",
+                                         "references": row["references"]}).to_string() + "\n"
+        },
+        |_: &Value| String::new(),
+    ] {
+        for run in plan(&sweep) {
+            for file in ["per_image.jsonl", "predictions.jsonl"] {
+                let path = sweep.join(run["id"].as_str().unwrap()).join(file);
+                let rows = json_lines(&path);
+                let line =
+                    |row: &Value| if row["split"] == "train" { replace(row) } else { format!("{row}\n") };
+                fs::write(&path, rows.iter().map(line).collect::<String>()).unwrap();
+            }
+        }
+        assert_eq!(reported(), as_measured);
+    }
 }
 
 #[cfg(unix)]
