@@ -8,7 +8,7 @@ use super::facts;
 use super::table::{Align, Table, number};
 use super::{auditing, conventions, exit, output};
 use crate::plan::{self, consistency};
-use crate::record::recipe::{Kind, MetricName};
+use crate::record::recipe::MetricName;
 use crate::record::{RunRecord, RunSpec, SweepDir};
 use crate::run::leaderboard::leaderboard;
 use crate::run::progress::Progress;
@@ -102,7 +102,7 @@ fn audit(sweep: &SweepDir, plan: &[RunSpec], runs: &Path, progress: &mut dyn Pro
 
 /// A run that is complete although no epoch of it was good enough to be the best.
 fn has_no_best_epoch(record: &RunRecord) -> bool {
-    record.spec.recipe.kind == Kind::FineTuned
+    record.spec.recipe.kind.trains()
         && record.status.is_some_and(|status| status.is_complete())
         && record.summary.as_ref().is_some_and(|summary| summary.best.is_none())
 }

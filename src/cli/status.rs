@@ -134,7 +134,7 @@ fn status_of(record: RunRecord, is_held: bool, label: String) -> RunStatus {
         status: record.status,
         attempts: record.attempts,
         planned_epochs: match record.spec.recipe.kind {
-            Kind::FineTuned => record.spec.recipe.training.epochs,
+            kind if kind.trains() => record.spec.recipe.training.epochs,
             _ => 0,
         },
         reason: record.reason,
@@ -204,11 +204,7 @@ fn state_in_words(run: &RunStatus) -> String {
 }
 
 fn epochs_in_words(run: &RunStatus) -> String {
-    if run.kind == Kind::FineTuned {
-        format!("{}/{}", run.epochs, run.planned_epochs)
-    } else {
-        "-".to_owned()
-    }
+    if run.kind.trains() { format!("{}/{}", run.epochs, run.planned_epochs) } else { "-".to_owned() }
 }
 
 /// `3 min ago`. A clock that was set back gives nothing.

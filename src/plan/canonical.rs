@@ -30,12 +30,14 @@ const ZERO_CIDER: Inactive =
 /// Whether a setting can matter to a run of this kind at all.
 ///
 /// The zero-shot model is evaluated: its losses see captions as training would cut and begin them. The floors
-/// say captions that people wrote; the nearest image is found by the pretrained model's features.
+/// say captions that people wrote; the nearest image is found by the pretrained model's features. Matched length takes
+/// the lengths of its captions from the training captions.
 pub fn matters(kind: Kind, path: &str) -> bool {
     let group = path.split('.').next().unwrap_or(path);
     match kind {
-        Kind::FineTuned => true,
-        Kind::ZeroShot => {
+        Kind::FineTuned | Kind::ShuffledCaptions => true,
+        Kind::MatchedLength if matches!(path, "generation.max_length" | "generation.min_length") => false,
+        Kind::ZeroShot | Kind::MatchedLength => {
             matches!(group, "model" | "evaluation" | "generation")
                 || matches!(
                     path,
@@ -54,7 +56,7 @@ pub fn matters(kind: Kind, path: &str) -> bool {
 /// inactive; what its kind never uses goes without saying.
 pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     let neutral = neutral();
-    if recipe.kind != Kind::FineTuned {
+    if !recipe.kind.trains() {
         let kind = recipe.kind;
         for setting in SETTINGS.iter().filter(|setting| !matters(kind, setting.path)) {
             setting.write(recipe, &setting.read(&neutral))?;
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn data_matter_to_every_kind() {
-        for kind in [Kind::FineTuned, Kind::ZeroShot, Kind::ConstantCaption, Kind::NearestImage] {
+        for kind in [Kind::FineTuned].into_iter().chain(Kind::REFERENCES) {
             let data = DataSource::BuiltIn("other".to_owned());
             let (recipe, _) = canonical(|recipe| {
                 recipe.kind = kind;

@@ -66,18 +66,18 @@ pub fn of(run: &RunSpec, facts: &Facts) -> Cost {
 /// Optimizer steps of all epochs; the last batch of an epoch may be smaller.
 pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
     match recipe.kind {
-        Kind::FineTuned => {
+        kind if !kind.trains() => Some(0),
+        _ => {
             let per_epoch = train_examples?.div_ceil(recipe.training.batch_size.max(1));
             Some(per_epoch.saturating_mul(recipe.training.epochs))
         }
-        Kind::ZeroShot | Kind::ConstantCaption | Kind::NearestImage => Some(0),
     }
 }
 
 /// Parameters and tensors by part. The head's weight is that of the word embedding, its bias that of the
 /// predictions; both count once.
 pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
-    let is_trained = recipe.kind == Kind::FineTuned;
+    let is_trained = recipe.kind.trains();
     let unfrozen =
         if is_trained { recipe.training.unfrozen_vision_layers.min(sizes.vision.layers) } else { 0 };
     let trains_text = is_trained && recipe.training.train_text_decoder;

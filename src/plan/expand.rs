@@ -57,7 +57,7 @@ pub enum PlanError {
 }
 
 /// A combination of values: one for each setting that varies.
-type Combination = Vec<(&'static Setting, Value)>;
+pub(super) type Combination = Vec<(&'static Setting, Value)>;
 
 /// Makes the plan of a sweep. The same sweep gives the same plan, everywhere and always.
 pub fn expand(spec: &SweepSpec) -> Result<Plan, PlanError> {
@@ -70,13 +70,10 @@ pub fn expand(spec: &SweepSpec) -> Result<Plan, PlanError> {
         varying: varying(spec),
     };
     let mut rank_of = HashMap::new();
-    for (kind, is_wanted) in [
-        (Kind::ZeroShot, spec.references.zero_shot),
-        (Kind::ConstantCaption, spec.references.constant_caption),
-        (Kind::NearestImage, spec.references.nearest_image),
-    ] {
-        if is_wanted {
-            add_references(kind, spec, &mut plan, &mut rank_of)?;
+    for kind in Kind::REFERENCES.into_iter().filter(|kind| spec.references.wants(*kind)) {
+        match kind {
+            Kind::ShuffledCaptions => super::shuffled::add(spec, &mut plan, &mut rank_of)?,
+            _ => add_references(kind, spec, &mut plan, &mut rank_of)?,
         }
     }
     let references = plan.runs.len();
@@ -114,7 +111,7 @@ fn varying(spec: &SweepSpec) -> Vec<&'static Setting> {
 
 /// Every point with every combination of the axes, of the settings that are wanted: the first axis varies
 /// slowest, as the nested loops that a reader has in mind.
-fn combinations(spec: &SweepSpec, is_wanted: impl Fn(&Setting) -> bool) -> Vec<Combination> {
+pub(super) fn combinations(spec: &SweepSpec, is_wanted: impl Fn(&Setting) -> bool) -> Vec<Combination> {
     let axes: Vec<&Axis> = spec.axes.iter().filter(|axis| is_wanted(axis.setting)).collect();
     let mut combinations: Vec<Combination> = if spec.points.is_empty() {
         vec![Vec::new()]
@@ -134,7 +131,11 @@ fn combinations(spec: &SweepSpec, is_wanted: impl Fn(&Setting) -> bool) -> Vec<C
     combinations
 }
 
-fn recipe_of(spec: &SweepSpec, combination: &Combination, kind: Kind) -> serde_json::Result<Recipe> {
+pub(super) fn recipe_of(
+    spec: &SweepSpec,
+    combination: &Combination,
+    kind: Kind,
+) -> serde_json::Result<Recipe> {
     let mut recipe = spec.base.clone();
     recipe.kind = kind;
     for (setting, value) in combination {
@@ -192,7 +193,7 @@ fn add_fine_tuned(
 }
 
 /// A run whose point leaves out what has no effect in it: its value is not the run's.
-fn run(
+pub(super) fn run(
     plan: &Plan,
     id: String,
     combination: Combination,
@@ -272,7 +273,7 @@ mod tests {
     fn a_sweep_that_varies_nothing_is_one_run_and_its_references() {
         let plan = plan("model: lab");
         assert_eq!(points(&plan), [" #0"]);
-        assert_eq!(kinds(&plan), [Kind::ZeroShot, Kind::ConstantCaption, Kind::NearestImage]);
+        assert_eq!(kinds(&plan), Kind::REFERENCES[..4], "all but the control that trains");
         assert!(plan.runs.iter().all(|run| run.point.is_empty() && run.sweep == "study"));
     }
 
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn the_evaluation_batch_size_does_not_make_another_run() {
         let plan = plan("model: lab\nparameters: {evaluation.batch_size: [8, 16]}");
-        assert_eq!((points(&plan).len(), kinds(&plan).len()), (1, 3));
+        assert_eq!((points(&plan).len(), kinds(&plan).len()), (1, 4));
         assert_eq!(plan.merged[0].why, "evaluation.batch_size has no effect on results");
     }
 
@@ -312,16 +313,27 @@ mod tests {
         assert_eq!(number(Kind::ZeroShot), 4, "two models, two numbers of beams");
         assert_eq!(number(Kind::NearestImage), 2, "two models");
         assert_eq!(number(Kind::ConstantCaption), 1);
+        assert_eq!(number(Kind::MatchedLength), 4, "two models, two numbers of beams");
         assert_eq!((points(&plan).len(), plan.merged.len()), (16, 0));
         assert_eq!(plan.runs[0].point.keys().collect::<Vec<_>>(), ["generation.num_beams", "model"]);
-        assert!(plan.runs[..7].iter().all(|run| run.seed == 0));
+        assert!(plan.runs[..11].iter().all(|run| run.seed == 0));
     }
 
     #[test]
     fn references_can_be_switched_off() {
-        let plan =
-            plan("model: lab\nreferences: {zero_shot: false, constant_caption: false, nearest_image: false}");
+        let plan = plan(
+            "model: lab\nreferences: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}",
+        );
         assert_eq!((kinds(&plan).len(), points(&plan).len()), (0, 1));
+    }
+
+    #[test]
+    fn lengths_that_the_sweep_varies_do_not_matter_where_the_training_captions_decide_them() {
+        let plan = plan(
+            "model: lab\nparameters: {generation.max_length: [20, 40], min_length: [0, 5], num_beams: [1, 3]}",
+        );
+        let number = |kind| kinds(&plan).into_iter().filter(|other| *other == kind).count();
+        assert_eq!((number(Kind::ZeroShot), number(Kind::MatchedLength)), (8, 2));
     }
 
     #[test]
@@ -373,7 +385,7 @@ parameters: {weight_decay: [0.1, 0.2]}
         let axes = ["warmup_steps", "epochs"].map(axis).concat();
         let plan = plan(&format!("model: lab\nseeds: [0, 1]\nparameters:\n{axes}"));
         let ids: std::collections::BTreeSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
-        assert_eq!((plan.runs.len(), ids.len()), (20_003, 20_003));
+        assert_eq!((plan.runs.len(), ids.len()), (20_004, 20_004));
     }
 
     #[test]
@@ -412,7 +424,7 @@ parameters: {weight_decay: [0.1, 0.2]}
                 return Ok(());
             };
             let combinations = layers.len() * multipliers.len() * flags.len() * multipliers.len() * seeds.len();
-            prop_assert_eq!(plan.runs.len() - 3 + plan.merged.len() + plan.excluded, combinations);
+            prop_assert_eq!(plan.runs.len() - 4 + plan.merged.len() + plan.excluded, combinations);
             let ids: BTreeSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
             prop_assert_eq!(ids.len(), plan.runs.len());
             prop_assert!(plan.merged.iter().all(|merged| ids.contains(merged.kept.as_str())));

@@ -10,6 +10,7 @@ pub mod cost;
 pub mod expand;
 pub mod id;
 pub mod settings;
+mod shuffled;
 pub mod table;
 
 pub use cost::Facts;

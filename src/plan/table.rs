@@ -234,12 +234,13 @@ mod tests {
              vision_lr_multiplier: [0.1, 1.0]\n  learning_rate: [5.0e-4]\n  train_text_decoder: [true, false]\n",
         );
         insta::assert_snapshot!(draw(&plan, &FACTS), @"
-        unfreeze: 10 fine-tuned runs, 3 reference runs
+        unfreeze: 10 fine-tuned runs, 4 reference runs
 
         id           kind              unfrozen_vision_layers  vision_lr_multiplier  train_text_decoder  seed  trainable  steps
         rf53cef8680  zero-shot                              -                     -                   -     0          -      -
         r4acb2cc49f  constant caption                       -                     -                   -     0          -      -
         r52a9fd9dda  nearest image                          -                     -                   -     0          -      -
+        rf1a69e684d  matched length                         -                     -                   -     0          -      -
         rd4e4d91883  fine-tuned                             0                     -                true     0    904.8 k    170
         r2747d343ab  fine-tuned                             0                     -                true     1    904.8 k    170
         rd1662cd61a  fine-tuned                             2                   0.1                true     0      1.3 M    170
@@ -266,12 +267,13 @@ mod tests {
              parameters:\n  generation.max_length: [60, 96]\n",
         );
         insta::assert_snapshot!(draw(&plan, &Facts::default()), @"
-        study: 2 fine-tuned runs, 3 reference runs
+        study: 2 fine-tuned runs, 4 reference runs
 
         id           kind              generation.max_length  seed  trainable  steps
         r6cd1701481  zero-shot                            60     0          -      -
         r3413aedf37  zero-shot                            96     0          -      -
         r988e1c1791  constant caption                      -     0          -      -
+        r0874906df1  matched length                        -     0          -      -
         r6a0464592d  fine-tuned                           60     0          -      -
         rc76b6098ff  fine-tuned                           96     0          -      -
 
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn programs_read_the_plan_with_numbers_by_part() {
         let plan = plan(
-            "model: lab\nreferences: {zero_shot: false, nearest_image: false}\nparameters: {unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 0.2]}",
+            "model: lab\nreferences: {zero_shot: false, nearest_image: false, matched_length: false}\nparameters: {unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 0.2]}",
         );
         insta::assert_snapshot!(serde_json::to_string_pretty(&view(&plan, &FACTS)).unwrap(), @r#"
         {

@@ -35,9 +35,29 @@ pub enum Kind {
     ConstantCaption,
     /// Floor: says the caption of the training image that is nearest in frozen features.
     NearestImage,
+    /// Control: the pretrained model as it is, made to say captions as long as the training captions. What it gains over
+    /// the zero-shot model is length, not knowledge of the domain.
+    MatchedLength,
+    /// Control: fine-tunes the pretrained model on captions that were dealt out anew among the training images. What it
+    /// gains over the zero-shot model needs no image.
+    ShuffledCaptions,
 }
 
 impl Kind {
+    /// The kinds that serve as points of reference for the fine-tuned runs, in the order of a plan.
+    pub const REFERENCES: [Self; 5] = [
+        Self::ZeroShot,
+        Self::ConstantCaption,
+        Self::NearestImage,
+        Self::MatchedLength,
+        Self::ShuffledCaptions,
+    ];
+
+    /// Whether a run of this kind trains the model.
+    pub fn trains(self) -> bool {
+        matches!(self, Self::FineTuned | Self::ShuffledCaptions)
+    }
+
     /// The name shown to people.
     pub fn label(self) -> &'static str {
         match self {
@@ -45,6 +65,8 @@ impl Kind {
             Self::ZeroShot => "zero-shot",
             Self::ConstantCaption => "constant caption",
             Self::NearestImage => "nearest image",
+            Self::MatchedLength => "matched length",
+            Self::ShuffledCaptions => "shuffled captions",
         }
     }
 }

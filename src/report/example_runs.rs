@@ -246,10 +246,10 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
 fn skill(spec: &RunSpec, epoch: usize) -> f64 {
     let training = &spec.recipe.training;
     match spec.recipe.kind {
-        Kind::ZeroShot => 0.0,
+        Kind::ZeroShot | Kind::MatchedLength => 0.0,
         Kind::ConstantCaption => 0.80,
         Kind::NearestImage => 0.83,
-        Kind::FineTuned => {
+        Kind::FineTuned | Kind::ShuffledCaptions => {
             let speed = (training.learning_rate / 1e-3).powf(0.7);
             let reach = 0.95
                 + 0.012 * training.unfrozen_vision_layers as f64 * training.vision_lr_multiplier.powf(0.3)
@@ -413,6 +413,7 @@ fn summary(spec: &RunSpec, curve: &[Evaluated], best: Option<Evaluated>, test: O
         frozen_digest: Some(started(spec).frozen_digest),
         peak_memory_bytes: Some(312_000_000),
         images_encoded: 368,
+        ..Summary::default()
     }
 }
 
@@ -452,11 +453,11 @@ fn row(spec: &RunSpec, epoch: usize, split: &str, image: usize, loss: f64) -> Pe
 fn prediction(spec: &RunSpec, image: usize) -> Prediction {
     let reference = caption_of(image);
     let caption = match spec.recipe.kind {
-        Kind::ZeroShot => "a brown car and a black tree on the snow".to_owned(),
+        Kind::ZeroShot | Kind::MatchedLength => "a brown car and a black tree on the snow".to_owned(),
         Kind::ConstantCaption => caption_of(3),
         Kind::NearestImage => caption_of(image + 6),
         Kind::FineTuned if image.is_multiple_of(3) => caption_of(image + 1),
-        Kind::FineTuned => reference.clone(),
+        Kind::FineTuned | Kind::ShuffledCaptions => reference.clone(),
     };
     Prediction {
         image: file_name(image),

@@ -34,7 +34,7 @@ pub fn active_settings(spec: &RunSpec) -> Settings {
         settings.entry(setting.path.to_owned()).or_insert_with(|| setting.read(&spec.recipe));
     }
     match spec.recipe.kind {
-        Kind::FineTuned => {
+        Kind::FineTuned | Kind::ShuffledCaptions => {
             settings.insert(SEED.to_owned(), Value::from(spec.seed));
             if !spec.recipe.training.train_text_decoder {
                 settings.remove(TEXT_MULTIPLIER);
@@ -44,6 +44,11 @@ pub fn active_settings(spec: &RunSpec) -> Settings {
             }
         }
         Kind::ZeroShot => settings.retain(|path, _| !is_of_training(path)),
+        // The training captions say how long its captions may be.
+        Kind::MatchedLength => {
+            let is_length = |path: &str| matches!(path, "generation.max_length" | "generation.min_length");
+            settings.retain(|path, _| !is_of_training(path) && !is_length(path));
+        }
         Kind::ConstantCaption | Kind::NearestImage => {
             settings.retain(|path, _| !is_of_training(path) && !path.starts_with("generation."));
         }

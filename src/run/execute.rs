@@ -21,7 +21,7 @@ use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
 use super::survey::{Survey, survey};
 use crate::hub::HubError;
-use crate::record::recipe::{DataSource, Kind};
+use crate::record::recipe::DataSource;
 use crate::record::store::StoreError;
 use crate::record::{RunSpec, Store, SweepDir};
 use crate::train::Preflight;
@@ -177,7 +177,7 @@ fn is_accelerator(device: &str) -> bool {
 
 /// Bytes that the tasks' checkpoints take: one that stays for each, and one to resume from for each at work.
 fn disk_needed(tasks: &[Task], slots: Slots, measured: Preflight) -> u64 {
-    let trained = tasks.iter().filter(|task| task.spec.recipe.kind == Kind::FineTuned).count() as u64;
+    let trained = tasks.iter().filter(|task| task.spec.recipe.kind.trains()).count() as u64;
     measured.checkpoint_bytes * (trained + trained.min(slots.jobs as u64))
 }
 
@@ -204,7 +204,7 @@ fn announcement(survey: &Survey, checked: &Checked, slots: Slots, measured: Opti
         slots.jobs
     );
     let Some(measured) = measured else { return text };
-    let trained = survey.missing.iter().filter(|task| task.spec.recipe.kind == Kind::FineTuned);
+    let trained = survey.missing.iter().filter(|task| task.spec.recipe.kind.trains());
     let steps: usize = trained.map(|task| checked.steps(task)).sum();
     let seconds = steps as f64 * measured.step_seconds / slots.jobs as f64;
     format!(
@@ -218,7 +218,7 @@ fn announcement(survey: &Survey, checked: &Checked, slots: Slots, measured: Opti
 fn frame(name: &str, plan: &[RunSpec], survey: &Survey) -> Sweep {
     let with_seed = has_several_seeds(plan);
     let weight = |task: &Task| match task.spec.recipe.kind {
-        Kind::FineTuned => task.spec.recipe.training.epochs as f64,
+        kind if kind.trains() => task.spec.recipe.training.epochs as f64,
         _ => 1.0,
     };
     Sweep {
@@ -233,6 +233,7 @@ fn frame(name: &str, plan: &[RunSpec], survey: &Survey) -> Sweep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::recipe::Kind;
     use crate::run::dispatch::tests::{planned, task};
 
     #[test]

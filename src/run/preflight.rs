@@ -11,7 +11,6 @@ use thiserror::Error;
 use super::dispatch::Inbox;
 use super::launcher::Task;
 use super::process::Processes;
-use crate::record::recipe::Kind;
 use crate::train::Preflight;
 
 /// How often a child at work is looked at.
@@ -44,7 +43,7 @@ pub fn heaviest(tasks: &[Task]) -> Option<&Task> {
         let training = &task.spec.recipe.training;
         (training.unfrozen_vision_layers, training.batch_size * training.max_length)
     };
-    tasks.iter().filter(|task| task.spec.recipe.kind == Kind::FineTuned).max_by_key(weight)
+    tasks.iter().filter(|task| task.spec.recipe.kind.trains()).max_by_key(weight)
 }
 
 /// Makes a step of a run in a process of its own, so that its memory is measured alone and returned.

@@ -13,7 +13,7 @@ use super::problem::{Place, Problem, SpecError, quoted};
 use super::setting::Setting;
 use super::{limits, overrides, yaml};
 use crate::record::Recipe;
-use crate::record::recipe::{DataSource, MetricName};
+use crate::record::recipe::{DataSource, Kind, MetricName};
 
 /// What to run: a base recipe, and what varies around it.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,23 +60,47 @@ pub struct References {
     pub zero_shot: bool,
     pub constant_caption: bool,
     pub nearest_image: bool,
+    pub matched_length: bool,
+    pub shuffled_captions: bool,
 }
 
 impl Default for References {
     fn default() -> Self {
-        Self { zero_shot: true, constant_caption: true, nearest_image: true }
+        Self {
+            zero_shot: true,
+            constant_caption: true,
+            nearest_image: true,
+            matched_length: true,
+            // The only one that trains: it costs about as much as a run of the sweep.
+            shuffled_captions: false,
+        }
     }
 }
 
 impl References {
-    pub(super) const NAMES: [&'static str; 3] = ["zero_shot", "constant_caption", "nearest_image"];
+    pub(super) const NAMES: [&'static str; 5] =
+        ["zero_shot", "constant_caption", "nearest_image", "matched_length", "shuffled_captions"];
 
     pub(super) fn switch(&mut self, name: &str) -> Option<&mut bool> {
         match name {
             "zero_shot" => Some(&mut self.zero_shot),
             "constant_caption" => Some(&mut self.constant_caption),
             "nearest_image" => Some(&mut self.nearest_image),
+            "matched_length" => Some(&mut self.matched_length),
+            "shuffled_captions" => Some(&mut self.shuffled_captions),
             _ => None,
+        }
+    }
+
+    /// Whether runs of this kind are wanted; fine-tuned ones always are.
+    pub fn wants(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::FineTuned => true,
+            Kind::ZeroShot => self.zero_shot,
+            Kind::ConstantCaption => self.constant_caption,
+            Kind::NearestImage => self.nearest_image,
+            Kind::MatchedLength => self.matched_length,
+            Kind::ShuffledCaptions => self.shuffled_captions,
         }
     }
 }

@@ -97,7 +97,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(spec.name, "study", "the file's stem");
     assert_eq!(spec.base, Preset::Corrected.recipe());
     assert_eq!((spec.method, spec.seeds, spec.metric), (Method::Grid, vec![0], MetricName::Score));
-    assert_eq!(spec.references, References { zero_shot: true, constant_caption: true, nearest_image: true });
+    assert_eq!(spec.references, References::default());
     assert!(spec.axes.is_empty() && spec.points.is_empty());
 }
 

@@ -8,8 +8,7 @@ use super::evaluate::{self, Split};
 use super::fine_tune::fine_tune;
 use super::material::{Material, Pretrained};
 use super::preflight::peak_memory_bytes;
-use super::references;
-use super::{Emit, Session};
+use super::{Emit, Session, controls, references};
 use crate::data;
 use crate::model::{Blip, Config, Part, Weights};
 use crate::record::event::{Ended, Started, Trainable};
@@ -25,7 +24,10 @@ impl Loaded {
     /// Loads the model folder and the data of a run.
     pub fn new(session: &Session) -> Result<Self> {
         let pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
-        let material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
+        let mut material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
+        if session.spec.recipe.kind == Kind::ShuffledCaptions {
+            material.train = controls::dealt_anew(material.train, session.spec.seed)?;
+        }
         Ok(Self { pretrained, material })
     }
 }
@@ -37,10 +39,11 @@ impl Loaded {
 pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
     let loaded = Loaded::new(session)?;
     let mut ended = match session.spec.recipe.kind {
-        Kind::FineTuned => fine_tune(session, loaded, emit),
+        Kind::FineTuned | Kind::ShuffledCaptions => fine_tune(session, loaded, emit),
         Kind::ZeroShot => references::zero_shot(session, loaded, emit),
         Kind::ConstantCaption => references::constant_caption(session, loaded, emit),
         Kind::NearestImage => references::nearest_image(session, loaded, emit),
+        Kind::MatchedLength => controls::matched_length(session, loaded, emit),
     }?;
     ended.summary.peak_memory_bytes = peak_memory_bytes();
     Ok(ended)
@@ -74,14 +77,16 @@ pub fn started(
         trainable: trainable(&pretrained.weights),
         frozen_digest: frozen_digest.to_owned(),
         resumed_from_epoch,
-        notes: dropout_note(&session.spec.recipe, &pretrained.config).into_iter().collect(),
+        notes: dropout_note(&session.spec.recipe, &pretrained.config)
+            .into_iter()
+            .chain(controls::note(&session.spec.recipe))
+            .collect(),
     })
 }
 
 /// Whoever calls `train()` on this model in PyTorch gets the dropout of its configuration; here the recipe decides.
 fn dropout_note(recipe: &Recipe, config: &Config) -> Option<String> {
-    let is_left_out =
-        recipe.kind == Kind::FineTuned && recipe.training.dropout == 0.0 && config.dropout > 0.0;
+    let is_left_out = recipe.kind.trains() && recipe.training.dropout == 0.0 && config.dropout > 0.0;
     is_left_out.then(|| {
         let rate = config.dropout;
         format!("the model's config.json asks for a dropout of {rate}, and the recipe for none\nhint: `training.dropout: {rate}` trains with it")

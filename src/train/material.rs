@@ -74,12 +74,17 @@ impl Material {
         let dataset = Dataset::load(&inputs.data)?;
         let limit = pretrained.config.text.max_position_embeddings;
         // The floors say captions that people wrote: the decoder's limit is none of theirs.
-        let uses_decoder = matches!(recipe.kind, Kind::FineTuned | Kind::ZeroShot);
-        for (key, length) in [
-            ("training.max_length", recipe.training.max_length),
-            ("generation.max_length", recipe.generation.max_length),
+        let uses_decoder = !matches!(recipe.kind, Kind::ConstantCaption | Kind::NearestImage);
+        for (key, length, is_used) in [
+            ("training.max_length", recipe.training.max_length, uses_decoder),
+            // Where lengths are matched, the training captions decide.
+            (
+                "generation.max_length",
+                recipe.generation.max_length,
+                uses_decoder && recipe.kind != Kind::MatchedLength,
+            ),
         ] {
-            if uses_decoder && !(2..=limit).contains(&length) {
+            if is_used && !(2..=limit).contains(&length) {
                 bail!("{key} is {length}, but the model takes 2 to {limit} tokens");
             }
         }

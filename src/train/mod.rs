@@ -6,6 +6,7 @@
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;
+pub mod controls;
 pub mod device;
 pub mod early_stopping;
 pub mod evaluate;

@@ -11,7 +11,6 @@ use super::features::Features;
 use crate::model::blip::{mean_loss, targets};
 use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen};
-use crate::record::recipe::Kind;
 
 /// What one forward and backward step took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,7 +28,7 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
     let training = &session.spec.recipe.training;
     let depth = pretrained.config.vision.num_hidden_layers;
     let unfrozen = training.unfrozen_vision_layers.min(depth);
-    if session.spec.recipe.kind == Kind::FineTuned {
+    if session.spec.recipe.kind.trains() {
         let text = training.train_text_decoder;
         pretrained.weights.unfreeze(Unfrozen::Last { vision_layers: unfrozen, text }, depth)?;
     }

@@ -77,7 +77,7 @@ fn a_sweep_is_the_same_whatever_the_jobs_and_is_not_run_twice() {
     let runs = plan(&sweep);
     // Without an unfrozen layer both multipliers are one run.
     assert_eq!(runs.iter().filter(|run| is_fine_tuned(run)).count(), 3);
-    assert_eq!(runs.len(), 6);
+    assert_eq!(runs.len(), 7);
 
     let logs = || {
         runs.iter().map(|run| fs::read(sweep.join(run["id"].as_str().unwrap()).join("events.jsonl")).unwrap())
@@ -140,7 +140,7 @@ fn report_has_every_run(workdir: &Workdir, runs: &[Value]) {
 fn training_images_are_evaluated_beside_the_others_and_enter_no_number_of_theirs() {
     let workdir = prepared();
     let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=2 num_beams=1 references.constant_caption=false \
-                references.nearest_image=false --no-preflight --threads 1 --runs runs";
+                references.nearest_image=false references.matched_length=false --no-preflight --threads 1 --runs runs";
     assert!(workdir.sweep(&format!("run small.yaml {only}")).starts_with("exit 0\n"));
     let sweep = workdir.path().join("runs/small");
     for run in plan(&sweep) {
@@ -215,7 +215,7 @@ fn training_images_are_evaluated_beside_the_others_and_enter_no_number_of_theirs
 fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
     let workdir = prepared();
     let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 dropout=0.1 epochs=6 references.zero_shot=false \
-                references.constant_caption=false references.nearest_image=false --no-preflight --threads 1";
+                references.constant_caption=false references.nearest_image=false references.matched_length=false --no-preflight --threads 1";
     assert!(workdir.sweep(&format!("run small.yaml {only} --runs whole")).starts_with("exit 0\n"));
     let whole = workdir.path().join("whole/small");
     let run = plan(&whole).remove(0);
@@ -245,7 +245,7 @@ fn dropout_changes_what_is_learnt_in_the_same_way_every_time_and_leaves_evaluati
     let workdir = prepared();
     let evaluations = |dropout: &str, runs: &str| {
         let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=1 warmup_steps=0 references.zero_shot=false \
-                    references.constant_caption=false references.nearest_image=false --no-preflight --threads 1";
+                    references.constant_caption=false references.nearest_image=false references.matched_length=false --no-preflight --threads 1";
         let shown = workdir.sweep(&format!("run small.yaml dropout={dropout} {only} --runs {runs}"));
         assert!(shown.starts_with("exit 0\n"), "{shown}");
         let sweep = workdir.path().join(format!("{runs}/small"));

@@ -51,8 +51,10 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
 fn compared<'a>(study: &Study, findings: &Findings, row: &'a RunRow) -> Compared<'a> {
     let (label, system) = match row.kind {
         Kind::FineTuned => (format!("best run #{}", row.rank.unwrap_or(1)), System::FineTuned),
-        Kind::ZeroShot => (row.kind.label().to_owned(), System::ZeroShot),
-        Kind::ConstantCaption | Kind::NearestImage => (row.kind.label().to_owned(), System::Floor),
+        Kind::ZeroShot | Kind::MatchedLength => (row.kind.label().to_owned(), System::ZeroShot),
+        Kind::ConstantCaption | Kind::NearestImage | Kind::ShuffledCaptions => {
+            (row.kind.label().to_owned(), System::Floor)
+        }
     };
     let means = study.data_of(row).and_then(|run| mean_scores(run, findings.images));
     Compared { row, label, system, means }

@@ -67,13 +67,11 @@ fn best_of(record: &RunRecord) -> Option<&Evaluated> {
     let summary = record.summary.as_ref();
     let decided = summary.and_then(|summary| summary.best.as_ref());
     match record.spec.recipe.kind {
-        Kind::FineTuned => match summary {
+        kind if kind.trains() => match summary {
             Some(_) => decided,
             None => best_epoch(&record.spec, &record.curve),
         },
-        Kind::ZeroShot | Kind::ConstantCaption | Kind::NearestImage => {
-            decided.or(summary.and_then(|summary| summary.initial.as_ref())).or(record.curve.first())
-        }
+        _ => decided.or(summary.and_then(|summary| summary.initial.as_ref())).or(record.curve.first()),
     }
 }
 

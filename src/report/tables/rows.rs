@@ -180,8 +180,7 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
 }
 
 fn kind_of(label: Option<&str>) -> Kind {
-    let references = [Kind::ZeroShot, Kind::ConstantCaption, Kind::NearestImage];
-    references.into_iter().find(|kind| Some(kind.label()) == label).unwrap_or(Kind::FineTuned)
+    Kind::REFERENCES.into_iter().find(|kind| Some(kind.label()) == label).unwrap_or(Kind::FineTuned)
 }
 
 fn read_settings(cells: &Cells) -> PolarsResult<Settings> {

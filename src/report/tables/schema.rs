@@ -17,7 +17,10 @@ pub const RUNS: &[Meaning] = &[
         "rank",
         "place among the fine-tuned runs, from 1; absent for reference runs and runs without a result",
     ),
-    meaning("run kind", "the run's id; fine-tuned, zero-shot, constant caption or nearest image"),
+    meaning(
+        "run kind",
+        "the run's id; fine-tuned, zero-shot, constant caption, nearest image, matched length or shuffled captions",
+    ),
     meaning(
         "status reason",
         "how the run ended, or not_started, or unfinished (cut off or still running); why, in words",
