@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod bootstrap;
 pub mod cases;
+pub mod diagnosis;
 pub mod overfitting;
 
 pub use bootstrap::{Interval, RESAMPLES, mean_intervals};

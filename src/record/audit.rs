@@ -173,6 +173,10 @@ pub struct Lengths {
     pub captions: usize,
     pub tokens: Quantiles,
     pub words: Quantiles,
+    /// Mean negative log-likelihood, in nats, of a validation token by how often training captions have it, whatever
+    /// stands before it (add-one smoothing): a model that does not get below has learnt no sentence.
+    #[serde(default)]
+    pub unigram_nll: f64,
 }
 
 /// How a length is spread.

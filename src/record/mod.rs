@@ -8,6 +8,7 @@ pub mod config;
 pub mod event;
 mod files;
 mod fold;
+pub mod image_use;
 pub mod journal;
 pub mod recipe;
 pub mod run;

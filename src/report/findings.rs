@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::{Comparison, Images, compare, image_scores};
+use super::diagnosis::diagnosis;
 use super::format::list;
 use super::gather::{RunData, SweepData};
 use super::metrics::Metric;
 use super::settings::{Settings, varying};
 use super::tables::RunRow;
 use crate::analysis::Interval;
+use crate::analysis::diagnosis::Diagnosis;
 use crate::record::recipe::{Kind, MetricName};
 
 /// A sweep's tables as plain values, with the runs they came from.
@@ -105,6 +107,8 @@ pub struct Findings<'a> {
     /// The best run did not beat the model before training on the validation split.
     pub best_below_start: bool,
     pub has_replications: bool,
+    /// Why the captions are no better, the worst cause first.
+    pub diagnosis: Vec<Diagnosis>,
 }
 
 impl<'a> Findings<'a> {
@@ -137,6 +141,7 @@ impl<'a> Findings<'a> {
             best_below_start: best.is_some_and(|best| {
                 matches!((best.validation.of(Metric::Score), best.initial_score), (Some(best), Some(start)) if best <= start)
             }),
+            diagnosis: diagnosis(study),
             has_replications: study.varying.iter().any(|path| path == super::settings::SEED),
         }
     }

@@ -11,6 +11,7 @@ use crate::analysis::audit::add_nearest;
 use crate::record::audit::Audit;
 use crate::record::config::read_config;
 use crate::record::event::Evaluated;
+use crate::record::image_use::ImageUse;
 use crate::record::recipe::{Convention, Kind};
 use crate::record::run::{PerImage, Prediction};
 use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
@@ -32,6 +33,8 @@ pub struct RunData {
     pub record: RunRecord,
     pub predictions: Vec<Prediction>,
     pub per_image: Vec<PerImage>,
+    /// What the run makes of the pictures, where it was measured.
+    pub image_use: Option<ImageUse>,
 }
 
 impl RunData {
@@ -103,10 +106,15 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
     let record = dir.read_record(spec);
     let (predictions, prediction_problems) = dir.read_predictions();
     let (per_image, per_image_problems) = dir.read_per_image();
+    let (image_use, image_use_problems) = match dir.read_image_use() {
+        Ok(found) => (found, Vec::new()),
+        Err(error) => (None, vec![error.to_string()]),
+    };
     let files = [
         ("events.jsonl", &record.problems),
         ("predictions.jsonl", &prediction_problems),
         ("per_image.jsonl", &per_image_problems),
+        ("image_use.json", &image_use_problems),
     ];
     let id = &record.spec.id;
     let problems = files
@@ -115,7 +123,7 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
             problems.iter().map(move |problem| format!("Run {id}, {file}: {problem}."))
         })
         .collect();
-    (RunData { dir, record, predictions, per_image }, problems)
+    (RunData { dir, record, predictions, per_image, image_use }, problems)
 }
 
 /// Folders of the sweep that hold a run's files.

@@ -13,6 +13,7 @@
 
 mod charts;
 mod comparison;
+mod diagnosis;
 #[cfg(test)]
 mod example_pictures;
 #[cfg(test)]

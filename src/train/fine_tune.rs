@@ -9,6 +9,7 @@ use super::checkpoint::{self, State};
 use super::evaluate::{self, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
+use super::image_use::measure;
 use super::material::{Material, Pretrained, epoch_batches};
 use super::optimizer::{AdamW, Multipliers, clip_scale};
 use super::provenance::Provenance;
@@ -19,6 +20,7 @@ use crate::model::blip::{mean_loss, targets};
 use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary};
+use crate::record::image_use::{self, ImageUse};
 use crate::record::run::Prediction;
 
 /// Why the test scores of a run are not those of its training.
@@ -309,6 +311,12 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
     let epoch = best.unwrap_or(0);
     let tested = test(session, observer, test_split, material, pretrained, epoch)?;
     let seen = observed::caption_training(session, observer, train, material, pretrained, epoch)?;
+    session.directory.write_image_use(&ImageUse {
+        v: image_use::VERSION,
+        epoch,
+        validation: measure(session, observer, validation, material)?,
+        train: measure(session, observer, train, material)?,
+    })?;
     Ok((tested, seen))
 }
 

@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod execute;
 pub mod features;
 pub mod fine_tune;
+pub mod image_use;
 pub mod material;
 pub mod observed;
 pub mod optimizer;

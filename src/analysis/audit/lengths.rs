@@ -1,5 +1,7 @@
 //! Captions that limits cut, and repetitions that the decoder forbids.
 
+use std::collections::HashMap;
+
 use super::corpus::{Captioned, Corpus};
 use super::reachable::copyable;
 use super::subject::Subject;
@@ -18,7 +20,24 @@ pub fn lengths(corpus: &Corpus) -> Lengths {
         captions: corpus.train_captions().count(),
         tokens: quantiles(corpus.train_tokens().map(Vec::len).collect()),
         words: quantiles(words.collect()),
+        unigram_nll: unigram_nll(corpus),
     }
+}
+
+/// Targets are all tokens but the first.
+fn unigram_nll(corpus: &Corpus) -> f64 {
+    let mut counts: HashMap<u32, f64> = HashMap::new();
+    let mut all = corpus.tokenizer.vocabulary_size as f64;
+    for token in corpus.train_tokens().flat_map(|tokens| tokens.iter().skip(1)) {
+        *counts.entry(*token).or_insert(1.0) += 1.0;
+        all += 1.0;
+    }
+    let validation = corpus.validation.iter().flat_map(|example| &example.tokens);
+    let losses = validation
+        .flat_map(|tokens| tokens.iter().skip(1))
+        .map(|token| -(counts.get(token).copied().unwrap_or(1.0) / all).ln());
+    let (sum, count) = losses.fold((0.0, 0usize), |(sum, count), loss| (sum + loss, count + 1));
+    sum / count.max(1) as f64
 }
 
 fn quantiles(mut lengths: Vec<usize>) -> Quantiles {

@@ -1,11 +1,16 @@
 //! The verdict: three to six plain sentences, each made of measured numbers.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::analysis::Interval;
+use crate::analysis::diagnosis::{Cause, Diagnosis};
 use crate::report::comparison::Images;
 use crate::report::findings::{Edge, Findings, Study};
 use crate::report::format::{decimals, list, percent, plural, signed, significant};
 use crate::report::metrics::{Metric, metric_name};
-use crate::report::settings::{LAYERS, RATE, long_label, name_of, short_label};
+use crate::report::settings::{LAYERS, RATE, long_label, name_of, short_label, value_text};
 use crate::report::tables::RunRow;
 
 /// A sentence or two, and what they are about.
@@ -13,26 +18,104 @@ use crate::report::tables::RunRow;
 pub struct Statement {
     pub topic: &'static str,
     pub text: String,
+    /// To copy into a sweep file or onto the command line; empty where there is nothing to copy.
+    pub paste: String,
+}
+
+fn statement(topic: &'static str, text: String) -> Statement {
+    Statement { topic, text, paste: String::new() }
 }
 
 /// More runs than this are counted, not named.
 const MAX_NAMED: usize = 4;
+/// Causes beyond this are left to the audit's section.
+const MAX_CAUSES: usize = 3;
 /// Advice beyond this is not read.
 const MAX_ADVICE: usize = 3;
 
 pub fn verdict(study: &Study, findings: &Findings) -> Vec<Statement> {
+    let why = why(findings).map(|text| statement("Why no better?", text));
+    let change = change(study, findings);
     let Some(best) = findings.best else {
-        return vec![Statement { topic: "No result yet", text: nothing_yet(study) }];
+        let nothing = statement("No result yet", nothing_yet(study));
+        return [Some(nothing), why, change].into_iter().flatten().collect();
     };
+    let against = [over_zero_shot(findings), over_floors(findings)];
+    let against: Vec<String> = against.into_iter().flatten().collect();
     let topics = [
-        ("Best run", Some(winner(study, findings, best))),
-        ("Against zero-shot", over_zero_shot(findings)),
-        ("Against the floors", over_floors(findings)),
-        ("Is the lead real?", lead(study, findings)),
-        ("Overfitting", overfitting(study, findings)),
-        ("What to try next", advice(study, findings)),
+        Some(statement("Best run", winner(study, findings, best))),
+        (!against.is_empty()).then(|| statement("Does training pay?", against.join(" "))),
+        lead(study, findings).map(|text| statement("Is the lead real?", text)),
+        why,
+        overfitting(study, findings).map(|text| statement("Overfitting", text)),
+        change,
     ];
-    topics.into_iter().filter_map(|(topic, text)| Some(Statement { topic, text: text? })).collect()
+    topics.into_iter().flatten().collect()
+}
+
+/// The causes that were found, the worst first.
+fn why(findings: &Findings) -> Option<String> {
+    let told = |diagnosis: &&Diagnosis| diagnosis.cause != Cause::Overfitting;
+    let mut causes: Vec<&str> =
+        findings.diagnosis.iter().filter(told).map(|diagnosis| diagnosis.meaning.as_str()).collect();
+    if causes.is_empty() {
+        return None;
+    }
+    let more = causes.len().saturating_sub(MAX_CAUSES);
+    causes.truncate(MAX_CAUSES);
+    let rest = match more {
+        0 => String::new(),
+        1 => " The audit below has one more.".to_owned(),
+        _ => format!(" The audit below has {more} more."),
+    };
+    Some(format!("{}{rest}", causes.join(" ")))
+}
+
+/// What to change next, in words and to paste.
+fn change(study: &Study, findings: &Findings) -> Option<Statement> {
+    let mut remedies: BTreeMap<&str, &Value> = BTreeMap::new();
+    for remedy in findings.diagnosis.iter().filter_map(|diagnosis| diagnosis.remedy.as_ref()) {
+        remedies.entry(&remedy.setting).or_insert(&remedy.value);
+    }
+    let advice = advice(study, findings);
+    let wants_seeds = findings.best.is_some() && !findings.has_replications && lead_is_open(findings);
+    if remedies.is_empty() && advice.is_none() {
+        return None;
+    }
+    let mended = match remedies.len() {
+        0 => None,
+        1 => Some(
+            "Mend what the diagnosis names, and run the sweep again: the new run is compared with the old."
+                .to_owned(),
+        ),
+        count => Some(format!(
+            "Mend the {count} settings that the diagnosis names, and run the sweep again: what they cost is then known."
+        )),
+    };
+    let text: Vec<String> = mended.into_iter().chain(advice).collect();
+    Some(Statement {
+        topic: "What to change next",
+        text: text.join(" "),
+        paste: paste(&remedies, wants_seeds),
+    })
+}
+
+/// The settings as groups of a sweep file.
+fn paste(remedies: &BTreeMap<&str, &Value>, wants_seeds: bool) -> String {
+    let mut lines = Vec::new();
+    let mut group = "";
+    for (path, value) in remedies {
+        let (of, key) = path.split_once('.').unwrap_or(("", path));
+        if of != group {
+            lines.push(format!("{of}:"));
+            group = of;
+        }
+        lines.push(format!("{}{key}: {}", if of.is_empty() { "" } else { "  " }, value_text(value)));
+    }
+    if wants_seeds {
+        lines.push("seeds: [0, 1, 2]".to_owned());
+    }
+    lines.join("\n")
 }
 
 fn nothing_yet(study: &Study) -> String {
@@ -202,12 +285,8 @@ fn overfit_run(row: &RunRow) -> String {
         (Some(lowest), Some(last)) => format!(" from epoch {lowest} to {last}"),
         _ => String::new(),
     };
-    let doubt = match row.val_nll_rise {
-        Some([_, low, _]) if low <= 0.0 => ", though over the images the interval of the rise includes zero",
-        _ => "",
-    };
     format!(
-        "{name} ({}{epochs}, training loss {} → {}{doubt})",
+        "{name} ({}{epochs}, training loss {} → {})",
         percent(row.val_loss_rise),
         decimals(row.train_loss_at_lowest),
         decimals(row.train_loss_at_last)
@@ -249,6 +328,10 @@ fn diverged(findings: &Findings) -> Option<String> {
 }
 
 fn weak_against_floors(findings: &Findings) -> Option<String> {
+    // Where a cause is known, that is what to mend.
+    if !findings.diagnosis.is_empty() {
+        return None;
+    }
     let open: Vec<String> = findings
         .over_floors
         .iter()

@@ -118,7 +118,10 @@ fn overfitting_columns(facts: &[Facts]) -> Vec<Column> {
         numbers("val_nll_rise", facts, |facts| Some(facts.nll_rise?.estimate)),
         numbers("val_nll_rise_low", facts, |facts| Some(facts.nll_rise?.low)),
         numbers("val_nll_rise_high", facts, |facts| Some(facts.nll_rise?.high)),
-        flags("overfit", facts, |facts| Some(facts.overfitting?.is_overfit())),
+        flags("overfit", facts, |facts| {
+            let is_real = facts.nll_rise.is_none_or(|rise| rise.low > 0.0);
+            Some(facts.overfitting?.is_overfit() && is_real)
+        }),
     ]
 }
 

@@ -52,7 +52,11 @@ pub const RUNS: &[Meaning] = &[
         "val_nll_rise val_nll_rise_low val_nll_rise_high",
         "mean rise of the validation images' NLL between these two epochs, with its 95 % paired bootstrap interval",
     ),
-    meaning("overfit", "the validation loss rose by 5 % or more while the training loss fell"),
+    meaning(
+        "overfit",
+        "the validation loss rose by 5 % or more while the training loss fell, and the interval of the images' rise \
+         excludes zero",
+    ),
     meaning("test_*", "captions of the best epoch on the test split"),
     meaning(
         "floor_score ceiling_score",

@@ -1,0 +1,62 @@
+//! The evidence for a diagnosis, gathered from a sweep's rows.
+
+use super::findings::Study;
+use super::gather::RunData;
+use super::settings::RATE;
+use super::tables::RunRow;
+use crate::analysis::diagnosis::{Diagnosis, Evidence, Training, diagnose};
+use crate::analysis::{Interval, RESAMPLES, mean_intervals};
+use crate::record::audit::Finding;
+use crate::record::event::Evaluated;
+
+/// Why the captions of the best run are no better; of the first run that started, where none has a result.
+pub fn diagnosis(study: &Study) -> Vec<Diagnosis> {
+    let started = |row: &&RunRow| row.status != "not_started";
+    let subject = study.ranked().next().or_else(|| study.fine_tuned().find(started));
+    subject.map_or_else(Vec::new, |row| diagnose(&evidence(study, row)))
+}
+
+fn evidence(study: &Study, row: &RunRow) -> Evidence {
+    let audit = study.sweep.audit.as_ref();
+    let concerns = |finding: &&Finding| finding.runs.iter().any(|run| *run == row.run);
+    let data = study.data_of(row);
+    let started = |row: &&RunRow| row.status != "not_started";
+    Evidence {
+        findings: audit
+            .map_or_else(Vec::new, |audit| audit.findings.iter().filter(concerns).cloned().collect()),
+        training: data.and_then(|data| training(row, &data.record.curve)),
+        image_gain: data.and_then(image_gain),
+        unigram_nll: audit
+            .and_then(|audit| Some(audit.lengths.first()?.unigram_nll))
+            .filter(|nll| *nll > 0.0),
+        train_images: row.origin.as_ref().map(|origin| origin.train_examples),
+        runs: study.fine_tuned().filter(started).count(),
+        diverged: study.fine_tuned().filter(|row| row.status == "diverged").count(),
+        overfit_rise: row
+            .val_loss_rise
+            .filter(|_| row.overfit && row.val_nll_rise.is_some_and(|[_, low, _]| low > 0.0)),
+    }
+}
+
+fn training(row: &RunRow, curve: &[Evaluated]) -> Option<Training> {
+    let trained = || curve.iter().filter(|evaluated| evaluated.epoch > 0);
+    let losses: Vec<f64> = trained().filter_map(|evaluated| evaluated.train_loss).collect();
+    let finite = |loss: &f64| loss.is_finite();
+    Some(Training {
+        learning_rate: row.settings.get(RATE)?.as_f64()?,
+        first_train_loss: losses.first().copied().filter(finite)?,
+        last_train_loss: losses.last().copied().filter(finite)?,
+        lowest_val_nll: trained()
+            .filter_map(|evaluated| evaluated.val_nll)
+            .filter(finite)
+            .min_by(f64::total_cmp)?,
+    })
+}
+
+/// How much likelier references of validation images are beside their own picture than beside another.
+fn image_gain(run: &RunData) -> Option<Interval> {
+    let rows = &run.image_use.as_ref()?.validation;
+    let gains: Vec<[f64; 1]> =
+        rows.iter().map(|row| [row.other - row.own]).filter(|[gain]| gain.is_finite()).collect();
+    mean_intervals(&gains, RESAMPLES, 0).map(|[gain]| gain)
+}
