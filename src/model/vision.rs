@@ -53,6 +53,17 @@ impl VisionModel {
         self.post_layernorm.forward(&xs)
     }
 
+    /// The hidden states below the layers from `boundary` on and above the last, from the one below layer `boundary`.
+    pub fn states(&self, hidden: &Tensor, boundary: usize) -> Result<Vec<Tensor>> {
+        let mut states = vec![hidden.clone()];
+        let mut xs = hidden.clone();
+        for layer in &self.layers[boundary..] {
+            xs = layer.forward(&xs, &Dropout::NONE)?;
+            states.push(xs.clone());
+        }
+        Ok(states)
+    }
+
     /// Layers of the encoder.
     pub fn depth(&self) -> usize {
         self.layers.len()

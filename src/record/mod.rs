@@ -5,6 +5,7 @@
 pub mod audit;
 mod beam_stopping;
 pub mod config;
+pub mod diagnostics;
 pub mod event;
 mod files;
 mod fold;

@@ -10,7 +10,7 @@ use crate::model::ops::Dropout;
 use crate::model::{Blip, Config};
 
 /// Images encoded at once; fixed, so that a state does not depend on who asked for it.
-const ENCODE_BATCH: usize = 8;
+pub(super) const ENCODE_BATCH: usize = 8;
 
 /// Bytes of states a run keeps; beyond that, images are encoded again when they are needed.
 pub const BUDGET_BYTES: usize = 4 << 30;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{self, State};
+use super::comparison::Comparison;
 use super::evaluate::{self, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
@@ -110,16 +111,16 @@ fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
 }
 
 /// All that training works with.
-struct Bench<'a> {
-    session: &'a Session<'a>,
-    pretrained: &'a Pretrained,
-    material: &'a Material,
+pub(super) struct Bench<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) pretrained: &'a Pretrained,
+    pub(super) material: &'a Material,
     model: Blip,
     /// Shares the model's values and records no graph.
-    observer: Blip,
+    pub(super) observer: Blip,
     optimizer: AdamW,
     train: Split<'a>,
-    validation: Split<'a>,
+    pub(super) validation: Split<'a>,
     test: Split<'a>,
     steps_per_epoch: usize,
     total_steps: usize,
@@ -157,7 +158,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn weights(&self) -> &Weights {
+    pub(super) fn weights(&self) -> &Weights {
         &self.pretrained.weights
     }
 
@@ -300,8 +301,10 @@ type SplitScores = Option<BTreeMap<String, f64>>;
 /// the run's.
 fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, SplitScores)> {
     let session = bench.session;
+    let comparison = Comparison::before(bench)?;
     let folder = if best.is_some() { &session.directory.best() } else { &session.inputs.model };
     checkpoint::restore_weights(folder, bench.weights(), &session.device)?;
+    comparison.after(bench)?;
     let Bench { observer, train, validation, test: test_split, material, pretrained, .. } = bench;
     if best.is_none() {
         let samples = session.spec.recipe.evaluation.samples;

@@ -60,6 +60,7 @@ pub struct Material {
     pub train: Vec<Tokens>,
     pub validation: Vec<Tokens>,
     pub test: Vec<Tokens>,
+    pub source: Vec<Tokens>,
     /// Tokens of the longest training caption before it was cut, start and end token included.
     pub longest_caption: usize,
     pad: u32,
@@ -100,6 +101,7 @@ impl Material {
             train,
             validation: encode(&dataset.validation)?,
             test: encode(&dataset.test)?,
+            source: encode(&dataset.source)?,
             dataset,
             longest_caption,
             pad: pretrained.config.tokens.pad,

@@ -6,8 +6,10 @@
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;
+mod comparison;
 pub mod controls;
 pub mod device;
+pub mod diagnostics;
 pub mod early_stopping;
 pub mod evaluate;
 pub mod execute;

@@ -23,15 +23,16 @@ const DEFAULT_SEED: u64 = 42;
 /// seed of the split: the same in all runs on a data set, whatever their own seeds.
 pub fn training_split<'a>(session: &Session, material: &'a Material, features: Features<'a>) -> Split<'a> {
     let dataset = &material.dataset;
-    let observed = chosen(&session.inputs.data, dataset.train.len(), dataset.validation.len().min(MOST));
+    let count = dataset.validation.len().min(MOST);
+    let observed = chosen(&session.inputs.data, "observed training images", dataset.train.len(), count);
     Split { observed, ..Split::whole("train", &dataset.train, &material.train, features) }
 }
 
 /// `count` of `examples` indices in a random order: the first of them are a random choice of their own.
-fn chosen(files: &DataFiles, examples: usize, count: usize) -> Vec<usize> {
+pub fn chosen(files: &DataFiles, purpose: &str, examples: usize, count: usize) -> Vec<usize> {
     let seed = files.validation.seed.unwrap_or(DEFAULT_SEED);
     let mut indices: Vec<usize> = (0..examples).collect();
-    Random::new(seed, "observed training images", &[]).shuffle(&mut indices);
+    Random::new(seed, purpose, &[]).shuffle(&mut indices);
     indices.truncate(count);
     indices
 }
@@ -71,7 +72,7 @@ mod tests {
             let validation = Validation { fraction: Some(0.1), seed, ..Validation::default() };
             DataFiles { train: split.clone(), validation, test: None, source: None }
         };
-        let of = |seed, count| chosen(&with(seed), 100, count);
+        let of = |seed, count| chosen(&with(seed), "x", 100, count);
         assert_eq!(of(None, 30), of(Some(42), 30));
         assert_ne!(of(None, 30), of(Some(1), 30));
         assert_eq!(of(None, 30)[..10], of(None, 10));
@@ -79,6 +80,6 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), 30);
-        assert_eq!(chosen(&with(None), 5, 30).len(), 5, "no more than there are");
+        assert_eq!(chosen(&with(None), "x", 5, 30).len(), 5, "no more than there are");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Tensor};
 
+use super::diagnostics::{self, Observer};
 use super::evaluate::{self, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
@@ -13,7 +14,9 @@ use super::material::Pretrained;
 use super::{Emit, Session, observed};
 use crate::data::Example;
 use crate::model::Blip;
+use crate::record::diagnostics::{Source, VERSION};
 use crate::record::event::{Ended, Evaluated, Event, Status, Summary};
+use crate::record::recipe::Kind;
 use crate::record::run::Prediction;
 use crate::score::medoid;
 
@@ -43,9 +46,27 @@ pub fn zero_shot(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
     let test = test(session, &model, &mut test_split, material, pretrained, 0)?;
     let train_scores = observed::caption_training(session, &model, &mut train, material, pretrained, 0)?;
     let images_encoded = [&validation, &test_split, &train].map(|split| split.features.encoded).iter().sum();
+    if session.spec.recipe.kind == Kind::ZeroShot {
+        diagnose(session, &loaded, &model, losses.nll)?;
+    }
     let mut ended = finished(evaluated, test, images_encoded, began);
     ended.summary.train = train_scores;
     Ok(ended)
+}
+
+/// Compares the domain with the one that the model came from, where its data are given.
+fn diagnose(session: &Session, loaded: &Loaded, model: &Blip, target_nll: f64) -> Result<()> {
+    let Loaded { pretrained, material } = loaded;
+    let observer = Observer::new(session, pretrained, material);
+    if !observer.has_source() {
+        return Ok(());
+    }
+    let mut source = observer.source_split(material, features(session, pretrained, &material.dataset.source));
+    let before = diagnostics::source_scores(session, model, &mut source, material, pretrained)?;
+    let source_nll = before.get("nll").copied().unwrap_or(f64::NAN);
+    session.directory.write_diagnostic(&observer.domain(model, target_nll, source_nll)?)?;
+    let images = source.observed.len();
+    Ok(session.directory.write_diagnostic(&Source { v: VERSION, images, before, after: None })?)
 }
 
 /// Says one caption for every image: the training caption most like the others.

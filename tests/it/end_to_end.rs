@@ -18,6 +18,7 @@ data:
   train: {captions: train.json, images: study/images}
   validation: {captions: validation.json, images: study/images}
   test: {captions: test.json, images: study/images}
+  source: {captions: source.json, images: study/source/images}
 parameters:
   unfrozen_vision_layers: {values: [0, 2]}
   vision_lr_multiplier: {values: [0.5, 1.0]}
@@ -29,14 +30,19 @@ generation: {max_length: 16, num_beams: 2}
 pub fn prepared() -> Workdir {
     let workdir = Workdir::new();
     assert!(workdir.sweep("lab study").starts_with("exit 0\n"));
-    for (split, count) in [("train", 16), ("validation", 4), ("test", 6)] {
-        let text = fs::read(workdir.path().join(format!("study/{split}_captions.json"))).unwrap();
-        let captions: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap();
-        let cut: BTreeMap<_, _> = captions.into_iter().take(count).collect();
-        workdir.file(&format!("{split}.json"), &serde_json::to_string(&cut).unwrap());
+    for (split, count) in [("train", 16), ("validation", 4), ("test", 6), ("source", 5)] {
+        cut(&workdir, split, count);
     }
     workdir.file("small.yaml", SPEC);
     workdir
+}
+
+/// The first captions of a split of the study as the split of the sweep.
+pub fn cut(workdir: &Workdir, split: &str, count: usize) {
+    let text = fs::read(workdir.path().join(format!("study/{split}_captions.json"))).unwrap();
+    let captions: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap();
+    let cut: BTreeMap<_, _> = captions.into_iter().take(count).collect();
+    workdir.file(&format!("{split}.json"), &serde_json::to_string(&cut).unwrap());
 }
 
 pub fn json_lines(path: &Path) -> Vec<Value> {
@@ -235,9 +241,13 @@ fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
 
     assert!(workdir.sweep(&format!("run small.yaml {only} --runs cut")).starts_with("exit 0\n"));
     assert_eq!(measured(&cut, &run), measured(&whole, &run));
-    let weights =
-        |sweep: &Path| fs::read(sweep.join(run["id"].as_str().unwrap()).join("best/model.safetensors"));
-    assert!(weights(&cut).unwrap() == weights(&whole).unwrap(), "the resumed run has other weights");
+    let files =
+        ["best/model.safetensors", "predictions.jsonl", "diagnostics/cka.json", "diagnostics/source.json"];
+    for file in files {
+        let [resumed, whole] =
+            [&cut, &whole].map(|sweep| fs::read(sweep.join(run["id"].as_str().unwrap()).join(file)).unwrap());
+        assert!(resumed == whole, "the resumed run has another {file}");
+    }
 }
 
 #[test]

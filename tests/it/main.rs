@@ -3,6 +3,7 @@
 mod architecture;
 mod captioning;
 mod cli;
+mod diagnostics;
 mod end_to_end;
 mod full_size;
 mod generation;
