@@ -16,7 +16,7 @@ use super::store::RunDir;
 pub const VERSION: u64 = 1;
 
 /// A diagnostic larger than this is damaged.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// `domain.json`: how the pretrained model sees the images to caption and those of the domain it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{RunDir, StoreError};
-
-/// The version of the file's format.
-pub const VERSION: u64 = 1;
+use super::diagnostics::Diagnostic;
 
 /// Losses of references beside their own picture and beside another one, with the weights of the best epoch.
 ///
@@ -30,14 +27,9 @@ pub struct OwnAndOther {
     pub other: f64,
 }
 
-impl RunDir {
-    pub fn write_image_use(&self, image_use: &ImageUse) -> Result<(), StoreError> {
-        super::files::write_value(&self.diagnostics().join("image_use.json"), image_use)
-    }
-
-    /// Nothing where the run has not measured it, or another version of the program has.
-    pub fn read_image_use(&self) -> Result<Option<ImageUse>, StoreError> {
-        let found: Option<ImageUse> = super::files::read_value(&self.diagnostics().join("image_use.json"))?;
-        Ok(found.filter(|found| found.v == VERSION))
+impl Diagnostic for ImageUse {
+    const FILE: &'static str = "image_use.json";
+    fn version(&self) -> u64 {
+        self.v
     }
 }

@@ -106,7 +106,7 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
     let record = dir.read_record(spec);
     let (predictions, prediction_problems) = dir.read_predictions();
     let (per_image, per_image_problems) = dir.read_per_image();
-    let (image_use, image_use_problems) = match dir.read_image_use() {
+    let (image_use, image_use_problems) = match dir.read_diagnostic::<ImageUse>() {
         Ok(found) => (found, Vec::new()),
         Err(error) => (None, vec![error.to_string()]),
     };

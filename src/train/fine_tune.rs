@@ -20,8 +20,9 @@ use crate::data::Example;
 use crate::model::blip::{mean_loss, targets};
 use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen, Weights};
+use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary};
-use crate::record::image_use::{self, ImageUse};
+use crate::record::image_use::ImageUse;
 use crate::record::run::Prediction;
 
 /// Why the test scores of a run are not those of its training.
@@ -314,8 +315,8 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
     let epoch = best.unwrap_or(0);
     let tested = test(session, observer, test_split, material, pretrained, epoch)?;
     let seen = observed::caption_training(session, observer, train, material, pretrained, epoch)?;
-    session.directory.write_image_use(&ImageUse {
-        v: image_use::VERSION,
+    session.directory.write_diagnostic(&ImageUse {
+        v: diagnostics::VERSION,
         epoch,
         validation: measure(session, observer, validation, material)?,
         train: measure(session, observer, train, material)?,
