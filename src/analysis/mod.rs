@@ -3,11 +3,13 @@
 //! Nothing here knows files, tables or words, and all randomness is counter-based, so that the same numbers
 //! give the same result everywhere.
 
+pub mod attributes;
 pub mod audit;
 pub mod bootstrap;
 pub mod cases;
 pub mod diagnosis;
 pub mod overfitting;
+pub mod text_domain;
 
 pub use bootstrap::{Interval, RESAMPLES, mean_intervals};
 pub use cases::{Case, CaseRule, choose_cases};

@@ -17,6 +17,9 @@ pub struct Audit {
     pub ranges: Vec<AttainableRange>,
     /// Lengths of the training captions; one for each model's tokenizer.
     pub lengths: Vec<Lengths>,
+    /// The captions beside those of the domain that the model came from, where source data are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<TextDomain>,
 }
 
 /// How much a finding matters. The order is that of the list.
@@ -177,6 +180,34 @@ pub struct Lengths {
     /// stands before it (add-one smoothing): a model that does not get below has learnt no sentence.
     #[serde(default)]
     pub unigram_nll: f64,
+}
+
+/// Training captions (the target) and captions of the source domain, as texts of lower-case words.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TextDomain {
+    pub target_captions: usize,
+    pub source_captions: usize,
+    /// Mean words of a caption.
+    pub target_words: f64,
+    pub source_words: f64,
+    /// Share of the target's words that no source caption has.
+    pub unknown_words: f64,
+    /// Share of the target's different words that source captions have.
+    pub vocabulary_overlap: f64,
+    pub unigrams: Divergence,
+    pub bigrams: Divergence,
+    /// Share of captions that begin with one of the ten most common triples of words.
+    pub target_templates: f64,
+    pub source_templates: f64,
+}
+
+/// Jensen-Shannon divergences to base 2, from 0 to 1, between samples of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Between target and source.
+    pub across: f64,
+    /// Between halves of the target: what a divergence of nothing looks like at this size.
+    pub within: f64,
 }
 
 /// How a length is spread.

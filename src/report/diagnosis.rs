@@ -54,8 +54,8 @@ fn training(row: &RunRow, curve: &[Evaluated]) -> Option<Training> {
 }
 
 /// How much likelier references of validation images are beside their own picture than beside another.
-fn image_gain(run: &RunData) -> Option<Interval> {
-    let rows = &run.image_use.as_ref()?.validation;
+pub fn image_gain(run: &RunData) -> Option<Interval> {
+    let rows = &run.diagnostics.image_use.as_ref()?.validation;
     let gains: Vec<[f64; 1]> =
         rows.iter().map(|row| [row.other - row.own]).filter(|[gain]| gain.is_finite()).collect();
     mean_intervals(&gains, RESAMPLES, 0).map(|[gain]| gain)

@@ -123,6 +123,7 @@ fn audit(fates: &[Fate]) -> Audit {
         findings,
         ranges: vec![range("validation", VALIDATION), range("test", TEST)],
         lengths: vec![lengths],
+        domain: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::{Comparison, Images, compare, image_scores};
-use super::diagnosis::diagnosis;
+use super::diagnosis::{diagnosis, image_gain};
 use super::format::list;
 use super::gather::{RunData, SweepData};
 use super::metrics::Metric;
@@ -109,6 +109,8 @@ pub struct Findings<'a> {
     pub has_replications: bool,
     /// Why the captions are no better, the worst cause first.
     pub diagnosis: Vec<Diagnosis>,
+    /// How much likelier the best run finds a reference beside its own picture than beside another, in nats a token.
+    pub image_gain: Option<Interval>,
 }
 
 impl<'a> Findings<'a> {
@@ -142,6 +144,7 @@ impl<'a> Findings<'a> {
                 matches!((best.validation.of(Metric::Score), best.initial_score), (Some(best), Some(start)) if best <= start)
             }),
             diagnosis: diagnosis(study),
+            image_gain: best.and_then(|best| image_gain(study.data_of(best)?)),
             has_replications: study.varying.iter().any(|path| path == super::settings::SEED),
         }
     }

@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 use crate::analysis::audit::add_nearest;
 use crate::record::audit::Audit;
 use crate::record::config::read_config;
+use crate::record::diagnostics::{Cka, Diagnostic, Domain, Source};
 use crate::record::event::Evaluated;
 use crate::record::image_use::ImageUse;
 use crate::record::recipe::{Convention, Kind};
@@ -33,8 +34,16 @@ pub struct RunData {
     pub record: RunRecord,
     pub predictions: Vec<Prediction>,
     pub per_image: Vec<PerImage>,
-    /// What the run makes of the pictures, where it was measured.
+    pub diagnostics: Diagnostics,
+}
+
+/// What of a run needed its model to be computed; each absent where it was not measured.
+#[derive(Default)]
+pub struct Diagnostics {
     pub image_use: Option<ImageUse>,
+    pub domain: Option<Domain>,
+    pub cka: Option<Cka>,
+    pub source: Option<Source>,
 }
 
 impl RunData {
@@ -106,15 +115,18 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
     let record = dir.read_record(spec);
     let (predictions, prediction_problems) = dir.read_predictions();
     let (per_image, per_image_problems) = dir.read_per_image();
-    let (image_use, image_use_problems) = match dir.read_diagnostic::<ImageUse>() {
-        Ok(found) => (found, Vec::new()),
-        Err(error) => (None, vec![error.to_string()]),
+    let mut diagnostic_problems = Vec::new();
+    let diagnostics = Diagnostics {
+        image_use: diagnostic(&dir, &mut diagnostic_problems),
+        domain: diagnostic(&dir, &mut diagnostic_problems),
+        cka: diagnostic(&dir, &mut diagnostic_problems),
+        source: diagnostic(&dir, &mut diagnostic_problems),
     };
     let files = [
         ("events.jsonl", &record.problems),
         ("predictions.jsonl", &prediction_problems),
         ("per_image.jsonl", &per_image_problems),
-        ("image_use.json", &image_use_problems),
+        ("diagnostics", &diagnostic_problems),
     ];
     let id = &record.spec.id;
     let problems = files
@@ -123,7 +135,14 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
             problems.iter().map(move |problem| format!("Run {id}, {file}: {problem}."))
         })
         .collect();
-    (RunData { dir, record, predictions, per_image, image_use }, problems)
+    (RunData { dir, record, predictions, per_image, diagnostics }, problems)
+}
+
+fn diagnostic<T: Diagnostic>(dir: &RunDir, problems: &mut Vec<String>) -> Option<T> {
+    dir.read_diagnostic().unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        None
+    })
 }
 
 /// Folders of the sweep that hold a run's files.

@@ -24,6 +24,8 @@ pub struct Corpus<'a> {
     pub train: Vec<Captioned>,
     pub validation: Vec<Captioned>,
     pub test: Vec<Captioned>,
+    /// Captions of the domain that the model came from.
+    pub source: Vec<String>,
 }
 
 impl<'a> Corpus<'a> {
@@ -41,6 +43,7 @@ impl<'a> Corpus<'a> {
             train: encode(dataset.train)?,
             validation: encode(dataset.validation)?,
             test: encode(dataset.test)?,
+            source: dataset.source.into_iter().flat_map(|example| example.captions).collect(),
         })
     }
 

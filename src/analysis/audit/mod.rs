@@ -29,6 +29,7 @@ use serde_json::Value;
 use self::range::{Yardstick, attainable};
 use self::reachable::Limits;
 use self::subject::{Subject, subjects};
+use super::text_domain;
 use crate::data::tokenizer::TokenizerError;
 use crate::record::RunSpec;
 use crate::record::audit::{AttainableRange, Audit, Finding, FindingKind, Remedy, Severity, Unit, VERSION};
@@ -71,6 +72,10 @@ pub fn audit(runs: &[RunSpec], corpora: &[Corpus]) -> Result<Audit, TokenizerErr
         let subjects = subjects(runs, &corpus.model);
         let all: Vec<String> = subjects.iter().flat_map(|subject| subject.runs.clone()).collect();
         audit.lengths.push(lengths::lengths(corpus));
+        if audit.domain.is_none() {
+            let source: Vec<&str> = corpus.source.iter().map(String::as_str).collect();
+            audit.domain = text_domain::compare(&corpus.train_captions().collect::<Vec<_>>(), &source);
+        }
         of_data(corpus).into_iter().for_each(|found| add(&mut audit.findings, found.of(&all)));
         let pieces = range::pieces(corpus);
         let mut scored: Vec<(&Evaluation, Vec<Yardstick>)> = Vec::new();

@@ -55,6 +55,7 @@ fn corpus(tokenizer: &CaptionTokenizer, seed: u64) -> Corpus<'_> {
         train: examples(tokenizer, "train", 400, seed),
         validation: examples(tokenizer, "validation", 60, seed),
         test: examples(tokenizer, "test", 80, seed),
+        source: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::audit_section::{AuditSection, audit_section};
+use super::domain_section::{DomainSection, domain_section};
 use super::gallery::{Gallery, gallery};
 use super::leaderboard::leaderboard;
 use super::setup;
@@ -31,6 +32,7 @@ struct Page<'a> {
     verdict: Vec<Statement>,
     contradictions: Vec<String>,
     audit: Option<AuditSection>,
+    domain: Option<DomainSection>,
     leaderboard: Table,
     figures: &'a Figures,
     gallery: Option<Gallery>,
@@ -56,6 +58,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         verdict: verdict(study, findings),
         contradictions: setup::contradictions(study),
         audit: audit_section(study, findings),
+        domain: domain_section(study, findings),
         leaderboard: leaderboard(study),
         figures,
         gallery: gallery(study, findings),

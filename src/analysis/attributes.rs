@@ -1,0 +1,146 @@
+//! Attributes that captions name and references do too, by kind: what n-gram metrics do not see.
+//!
+//! A caption full of stock phrases scores well although it names the wrong colour. Here each value of a lexicon counts
+//! once a caption: precision is the share of named values that a reference names, recall the share of the references'
+//! values that are named, F1 their harmonic mean, over all images together (micro-average).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The words of each kind of attribute, as in `assets/lexicon.yaml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Lexicon(BTreeMap<String, Kind>);
+
+/// A kind of attribute.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kind {
+    /// A picture shows it.
+    visible: bool,
+    words: Vec<String>,
+}
+
+/// A lexicon that cannot be used.
+#[derive(Debug, Error)]
+#[error("{0}\nhint: each kind needs `visible: true` or `false`, and `words: [...]`")]
+pub struct LexiconError(#[from] serde_yaml::Error);
+
+/// How well values of a kind were named.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Tally {
+    /// Named in a caption and in a reference of the same image.
+    pub hits: usize,
+    /// Named in the caption alone.
+    pub wrong: usize,
+    /// Named in a reference alone.
+    pub missed: usize,
+}
+
+impl Tally {
+    /// `None` where nothing was named.
+    pub fn precision(&self) -> Option<f64> {
+        ratio(self.hits, self.hits + self.wrong)
+    }
+
+    /// `None` where no reference names anything.
+    pub fn recall(&self) -> Option<f64> {
+        ratio(self.hits, self.hits + self.missed)
+    }
+
+    pub fn f1(&self) -> Option<f64> {
+        ratio(2 * self.hits, 2 * self.hits + self.wrong + self.missed)
+    }
+
+    fn add(&mut self, said: &BTreeSet<&str>, meant: &BTreeSet<&str>) {
+        self.hits += said.intersection(meant).count();
+        self.wrong += said.difference(meant).count();
+        self.missed += meant.difference(said).count();
+    }
+}
+
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// A kind with its tally.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KindTally {
+    pub kind: String,
+    pub visible: bool,
+    pub tally: Tally,
+}
+
+impl Lexicon {
+    /// Reads a lexicon from YAML.
+    pub fn parse(text: &str) -> Result<Self, LexiconError> {
+        Ok(serde_yaml::from_str(text)?)
+    }
+
+    /// The lexicon of clothing that comes with the program.
+    pub fn clothing() -> Result<Self, LexiconError> {
+        Self::parse(include_str!("../../assets/lexicon.yaml"))
+    }
+
+    /// Tallies of captions against the references of their images, by kind; kinds that neither names are left out.
+    pub fn tally<'a>(&self, captions: impl Iterator<Item = (&'a str, &'a [String])>) -> Vec<KindTally> {
+        let mut tallies = vec![Tally::default(); self.0.len()];
+        for (caption, references) in captions {
+            let caption = plain(caption);
+            let references: Vec<String> = references.iter().map(|reference| plain(reference)).collect();
+            for (kind, tally) in self.0.values().zip(&mut tallies) {
+                let said = kind.named(&caption);
+                let meant = references.iter().flat_map(|reference| kind.named(reference)).collect();
+                tally.add(&said, &meant);
+            }
+        }
+        let kinds = self.0.iter().zip(tallies).filter(|(_, tally)| *tally != Tally::default());
+        kinds
+            .map(|((name, kind), tally)| KindTally { kind: name.clone(), visible: kind.visible, tally })
+            .collect()
+    }
+}
+
+impl Kind {
+    /// The values that a plain text names.
+    fn named(&self, text: &str) -> BTreeSet<&str> {
+        self.words.iter().map(String::as_str).filter(|word| text.contains(&plain(word))).collect()
+    }
+}
+
+/// Lower-case words with a space on either side, signs left out: `three - point` and `three-point` are the same.
+fn plain(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|sign: char| !sign.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    format!(" {} ", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_count_once_a_caption_and_whole_words_alone() {
+        let lexicon = Lexicon::clothing().unwrap();
+        let references = ["A red T-shirt, red pants. Three-point length.".to_owned()];
+        let said = "the reddish t - shirt is red and blue, of three - point length";
+        let tallies = lexicon.tally([(said, references.as_slice())].into_iter());
+        let of = |kind: &str| tallies.iter().find(|tally| tally.kind == kind).unwrap().tally;
+        assert_eq!(of("color"), Tally { hits: 1, wrong: 1, missed: 0 });
+        assert_eq!(of("length"), Tally { hits: 1, wrong: 0, missed: 0 });
+        assert_eq!(of("garment").missed, 1, "pants");
+        assert_eq!((of("color").precision(), of("color").recall()), (Some(0.5), Some(1.0)));
+        assert!((of("color").f1().unwrap() - 2.0 / 3.0).abs() < 1e-12);
+        assert!(!tallies.iter().any(|tally| tally.kind == "material"), "nothing names any");
+    }
+
+    #[test]
+    fn a_lexicon_that_lacks_something_says_what() {
+        let error = Lexicon::parse("color: {words: [red]}").unwrap_err().to_string();
+        assert!(error.contains("visible") && error.contains("hint: "), "{error}");
+        assert!(Lexicon::parse("- red").is_err());
+    }
+}

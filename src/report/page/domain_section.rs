@@ -1,0 +1,224 @@
+//! The two domains: how far apart their texts and pictures are, what training changed, and where the gain came from.
+
+use askama::Template;
+
+use crate::analysis::attributes::{KindTally, Lexicon, Tally};
+use crate::record::diagnostics::{Cka, Domain, Source};
+use crate::record::recipe::Kind;
+use crate::report::comparison::Images;
+use crate::report::findings::{Findings, Study};
+use crate::report::format::{ABSENT, decimals, share, signed};
+use crate::report::metrics::Metric;
+use crate::report::page::leaderboard::name;
+use crate::report::settings::LAYERS;
+use crate::report::tables::RunRow;
+use crate::report::text_table::Table;
+
+#[derive(Template)]
+#[template(path = "domain.html")]
+pub struct DomainSection {
+    text: String,
+    pictures: Table,
+    forgetting: String,
+    image_use: String,
+    attributes: Table,
+    steps: Table,
+}
+
+/// The section; absent where nothing of it was measured.
+pub fn domain_section(study: &Study, findings: &Findings) -> Option<DomainSection> {
+    let best = findings.best;
+    let data = |row: Option<&RunRow>| row.and_then(|row| study.data_of(row));
+    let (best_data, zero_data) = (data(best), data(findings.zero_shot));
+    let section = DomainSection {
+        text: study
+            .sweep
+            .audit
+            .as_ref()
+            .and_then(|audit| audit.domain)
+            .map(text_in_words)
+            .unwrap_or_default(),
+        pictures: pictures(
+            zero_data.and_then(|run| run.diagnostics.domain.as_ref()),
+            best_data.and_then(|run| run.diagnostics.cka.as_ref()),
+        ),
+        forgetting: best_data
+            .and_then(|run| run.diagnostics.source.as_ref())
+            .and_then(forgetting)
+            .unwrap_or_default(),
+        image_use: image_use(findings),
+        attributes: attributes(study, findings),
+        steps: steps(study, findings),
+    };
+    let is_empty = section.text.is_empty()
+        && section.pictures.rows.is_empty()
+        && section.attributes.rows.is_empty()
+        && section.steps.rows.is_empty();
+    (!is_empty).then_some(section)
+}
+
+fn text_in_words(domain: crate::record::audit::TextDomain) -> String {
+    format!(
+        "The captions to learn have {:.0} words, those of the source domain {:.0}. {} of their words occur in no source \
+         caption. The Jensen-Shannon divergence of their words is {:.2} of 1, and {:.2} between halves of the captions to \
+         learn; of pairs of words {:.2} and {:.2}. {} of them begin with one of ten turns of phrase ({} in the source).",
+        domain.target_words,
+        domain.source_words,
+        share(Some(domain.unknown_words)),
+        domain.unigrams.across,
+        domain.unigrams.within,
+        domain.bigrams.across,
+        domain.bigrams.within,
+        share(Some(domain.target_templates)),
+        share(Some(domain.source_templates)),
+    )
+}
+
+/// A row for each boundary between vision layers.
+fn pictures(domain: Option<&Domain>, cka: Option<&Cka>) -> Table {
+    let mut table = Table::new(&[
+        "after layer",
+        "#proxy A-distance",
+        "#p",
+        "#MMD²",
+        "#p",
+        "#CKA of the best run, target",
+        "#CKA, source",
+    ]);
+    let boundaries =
+        domain.map_or(0, |domain| domain.layers.len()).max(cka.map_or(0, |cka| cka.layers.len()));
+    for boundary in 0..boundaries {
+        let layer = domain.and_then(|domain| domain.layers.get(boundary));
+        let alike = cka.and_then(|cka| cka.layers.get(boundary));
+        let number = |value: Option<f64>| decimals(value);
+        table.add([
+            if boundary == 0 { "embeddings".to_owned() } else { boundary.to_string() },
+            number(layer.and_then(|layer| layer.proxy_a_distance)),
+            number(layer.and_then(|layer| layer.classifier_p)),
+            number(layer.and_then(|layer| layer.mmd2)),
+            number(layer.and_then(|layer| layer.mmd2_p)),
+            number(alike.and_then(|layer| layer.target)),
+            number(alike.and_then(|layer| layer.source)),
+        ]);
+    }
+    table
+}
+
+fn forgetting(source: &Source) -> Option<String> {
+    let after = source.after.as_ref()?;
+    let from_to = |name: &str| {
+        Some(format!(
+            "{} to {}",
+            decimals(source.before.get(name).copied()),
+            decimals(after.get(name).copied())
+        ))
+    };
+    Some(format!(
+        "On {} images of the source domain the best run went from a loss of {} nats a token, METEOR from {}, CIDEr-D from \
+         {}: what it forgot to learn the new captions.",
+        source.images,
+        from_to("nll")?,
+        from_to("meteor")?,
+        from_to("cider_d")?
+    ))
+}
+
+fn image_use(findings: &Findings) -> String {
+    findings.image_gain.map_or_else(String::new, |gain| {
+        format!(
+            "The best run finds a reference likelier beside its own picture than beside another by {} nats a token (95 % \
+             interval {} to {}): {}.",
+            signed(gain.estimate),
+            signed(gain.low),
+            signed(gain.high),
+            if gain.low > 0.0 { "it looks at the picture" } else { "no sign that it looks at the picture" }
+        )
+    })
+}
+
+/// Precision, recall and F1 of named attributes by kind, zero-shot beside the best run; then of all that are visible and
+/// all that are not.
+fn attributes(study: &Study, findings: &Findings) -> Table {
+    let mut table = Table::new(&["attribute"]);
+    let systems: Vec<&RunRow> = findings.zero_shot.into_iter().chain(findings.best).collect();
+    let Ok(lexicon) = Lexicon::clothing() else { return table };
+    let split = findings.images.name();
+    let tallies: Vec<Vec<KindTally>> = systems
+        .iter()
+        .filter_map(|row| study.data_of(row))
+        .map(|run| {
+            let rows = run.predictions.iter().filter(|row| row.split == split);
+            lexicon.tally(rows.map(|row| (row.caption.as_str(), row.references.as_slice())))
+        })
+        .collect();
+    for system in &systems {
+        table.columns.extend(
+            ["precision", "recall", "F1"]
+                .map(|text| format!("{} {text}", name(system)))
+                .map(|text| crate::report::text_table::Heading { text, is_number: true }),
+        );
+    }
+    let Some(most) = tallies.iter().max_by_key(|tallies| tallies.len()) else { return table };
+    let cells = |pick: &dyn Fn(&[KindTally]) -> Tally| -> Vec<String> {
+        tallies
+            .iter()
+            .map(|tallies| pick(tallies))
+            .flat_map(|tally| [tally.precision(), tally.recall(), tally.f1()].map(decimals))
+            .collect()
+    };
+    for KindTally { kind, visible, .. } in most {
+        let label = format!("{kind}{}", if *visible { "" } else { " (not visible)" });
+        let of_kind = |tallies: &[KindTally]| {
+            tallies.iter().find(|other| other.kind == *kind).map(|found| found.tally).unwrap_or_default()
+        };
+        table.add(std::iter::once(label).chain(cells(&of_kind)));
+    }
+    for (label, is_visible) in [("all visible", true), ("all not visible", false)] {
+        let of_all = |tallies: &[KindTally]| {
+            tallies.iter().filter(|found| found.visible == is_visible).fold(Tally::default(), |sum, found| {
+                Tally {
+                    hits: sum.hits + found.tally.hits,
+                    wrong: sum.wrong + found.tally.wrong,
+                    missed: sum.missed + found.tally.missed,
+                }
+            })
+        };
+        table.add(std::iter::once(label.to_owned()).chain(cells(&of_all)));
+    }
+    table
+}
+
+/// From zero-shot to the best run, one change at a time: each step's score and what it adds to the one before.
+fn steps(study: &Study, findings: &Findings) -> Table {
+    let mut table = Table::new(&["step", "#score", "#gain", "what changes"]);
+    let score = |row: &RunRow| match findings.images {
+        Images::Test => row.test.of(Metric::Score),
+        Images::Validation => row.validation.of(Metric::Score),
+    };
+    let layers = |row: &RunRow| row.settings.get(LAYERS).and_then(|value| value.as_f64()).unwrap_or(0.0);
+    let first = |keep: &dyn Fn(&RunRow) -> bool| study.ranked().find(|row| keep(row));
+    let of_kind = |kind: Kind| study.rows.iter().find(|row| row.kind == kind);
+    let steps = [
+        ("zero-shot", findings.zero_shot, "the model as it came"),
+        ("matched length", of_kind(Kind::MatchedLength), "captions as long as the references"),
+        (
+            "shuffled captions",
+            of_kind(Kind::ShuffledCaptions),
+            "style and vocabulary, learnt from captions of other pictures",
+        ),
+        (
+            "0 vision layers",
+            first(&|row| layers(row) == 0.0),
+            "captions of the right pictures; the vision model stays",
+        ),
+        ("vision layers", first(&|row| layers(row) > 0.0), "the best run that also trains vision layers"),
+    ];
+    let mut before: Option<f64> = None;
+    for (step, row, what) in steps {
+        let Some(value) = row.and_then(score) else { continue };
+        let gain = before.map_or_else(|| ABSENT.to_owned(), |before| signed(value - before));
+        table.add([step.to_owned(), decimals(Some(value)), gain, what.to_owned()]);
+        before = Some(value);
+    }
+    if table.rows.len() < 3 { Table::default() } else { table }
+}
