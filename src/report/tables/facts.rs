@@ -102,3 +102,43 @@ fn nll_rise(run: &RunData, from: usize, to: usize) -> Option<Interval> {
         before.iter().filter_map(|(image, before)| Some([after.get(image)? - before])).collect();
     mean_intervals(&differences, RESAMPLES, 0).map(|[interval]| interval)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::record::Store;
+    use crate::record::run::{PerImage, Prediction};
+    use crate::report::example_runs::write_example_runs;
+    use crate::report::gather::gather;
+    use crate::report::tables::build;
+
+    #[test]
+    fn rows_of_training_images_enter_no_number_of_other_splits() {
+        let folder = tempfile::tempdir().unwrap();
+        write_example_runs(folder.path()).unwrap();
+        let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
+        let tables = || build(&gather(&sweep, "unfreeze".to_owned())).unwrap();
+        let without = tables();
+        for run in sweep.read_plan().unwrap().iter().map(|spec| sweep.run(&spec.id)) {
+            let (rows, _) = run.read_per_image();
+            if rows.is_empty() {
+                continue;
+            }
+            let of_training = |row: &PerImage| PerImage {
+                split: "train".to_owned(),
+                image: format!("training {}", row.image),
+                loss: Some(99.0 + row.epoch as f64),
+                meteor: Some(1.0),
+                ..row.clone()
+            };
+            run.append_per_image(&rows.iter().map(of_training).collect::<Vec<_>>()).unwrap();
+            let (mut said, _) = run.read_predictions();
+            let of_training = |row: &Prediction| Prediction { split: "train".to_owned(), ..row.clone() };
+            said.extend(said.clone().iter().map(of_training));
+            run.write_predictions(&said).unwrap();
+        }
+        let with = tables();
+        assert!(without.runs.column("val_nll_rise").unwrap().null_count() < without.runs.height());
+        assert!(with.runs.equals_missing(&without.runs));
+        assert!(with.steps.equals_missing(&without.steps));
+    }
+}
