@@ -76,10 +76,10 @@ const FAULTS: &[Fault] = &[
     fault("leaked-half", &[], Data::Leaked(16)),
     fault("leaked", &[], Data::Leaked(32)),
     fault("leaked-double", &[], Data::Leaked(64)),
-    fault("repeats+start", &[(REPEAT, "2"), (START, "cls")], Data::Sound),
-    fault("cut+shuffled", &[(CUT, "60"), (SAID, "60")], Data::Shuffled(1.0)),
-    fault("rate+padding", &[(RATE, "5.0e-2"), (PADS, "false")], Data::Sound),
-    fault("few+repeats", &[(REPEAT, "2")], Data::Few(40)),
+    fault("repeats-and-start", &[(REPEAT, "2"), (START, "cls")], Data::Sound),
+    fault("cut-and-shuffled", &[(CUT, "60"), (SAID, "60")], Data::Shuffled(1.0)),
+    fault("rate-and-padding", &[(RATE, "5.0e-2"), (PADS, "false")], Data::Sound),
+    fault("few-and-repeats", &[(REPEAT, "2")], Data::Few(40)),
 ];
 
 struct Arguments {
@@ -214,10 +214,10 @@ fn train(sweep: &Path, runs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files that a report reads as one: a compressed map from path to text.
+/// Writes the files that a diagnosis needs as one: a compressed map from path to text. The folder's own path is left out.
 fn pack_study(sweep: &Path, target: &Path) -> Result<()> {
-    const FILES: [&str; 5] =
-        ["events.jsonl", "per_image.jsonl", "predictions.jsonl", "plan.jsonl", "audit.json"];
+    const FILES: [&str; 4] = ["events.jsonl", "per_image.jsonl", "plan.jsonl", "audit.json"];
+    let root = sweep.parent().and_then(Path::parent).context("no folder above")?.to_string_lossy();
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for entry in walkdir::WalkDir::new(sweep).sort_by_file_name() {
         let entry = entry?;
@@ -225,7 +225,7 @@ fn pack_study(sweep: &Path, target: &Path) -> Result<()> {
         let is_diagnostic = entry.path().parent().is_some_and(|parent| parent.ends_with("diagnostics"));
         if FILES.contains(&name.as_ref()) || is_diagnostic && name.ends_with(".json") {
             let path = entry.path().strip_prefix(sweep)?.to_string_lossy().into_owned();
-            files.insert(path, fs::read_to_string(entry.path())?);
+            files.insert(path, fs::read_to_string(entry.path())?.replace(root.as_ref(), "planted"));
         }
     }
     fs::create_dir_all(target.parent().context("no folder")?)?;

@@ -32,9 +32,13 @@ pub struct Evidence {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Training {
     pub learning_rate: f64,
-    /// Mean training loss of the first and the last epoch, and the lowest of all, in nats.
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Mean training loss of the first epoch, of the one half-way and of the last, in nats.
     pub first_train_loss: f64,
+    pub middle_train_loss: f64,
     pub last_train_loss: f64,
+    /// In nats.
     pub lowest_val_nll: f64,
 }
 
@@ -73,8 +77,10 @@ pub struct Diagnosis {
 
 /// The share of the unigram loss above which a model has learnt no sentence.
 const NOTHING_LEARNT: f64 = 0.75;
-/// A training loss that fell by this share from the first to the last epoch is still falling.
-const STILL_FALLING: f64 = 0.15;
+/// A training loss that fell by this share in the second half of the epochs is still falling.
+const STILL_FALLING: f64 = 0.05;
+/// With fewer steps a loss that stands still is no sign of a rate that is too high.
+const ENOUGH_STEPS: usize = 100;
 /// With fewer training images a model that does not look at pictures is no sign of wrong ones.
 const ENOUGH_IMAGES: usize = 150;
 
@@ -105,9 +111,9 @@ fn has_learnt(evidence: &Evidence) -> Option<bool> {
 /// A learning rate with which the model learnt no sentence: too high where the loss stays where it is or is no number,
 /// too low where it still falls.
 fn rate(evidence: &Evidence) -> Option<Diagnosis> {
-    let remedy = |factor: f64, training: Training| Remedy {
+    let lower = |training: Training| Remedy {
         setting: "training.learning_rate".to_owned(),
-        value: json!(training.learning_rate * factor),
+        value: json!(training.learning_rate / 10.0),
     };
     if evidence.runs > 0 && evidence.diverged == evidence.runs {
         return Some(Diagnosis {
@@ -115,34 +121,27 @@ fn rate(evidence: &Evidence) -> Option<Diagnosis> {
             severity: Severity::Severe,
             meaning: "The loss was not a number in the end, in every run: the learning rate is far too high."
                 .to_owned(),
-            remedy: evidence.training.map(|training| remedy(0.1, training)),
+            remedy: evidence.training.map(lower),
         });
     }
     let (training, unigram) = (evidence.training?, evidence.unigram_nll?);
     if has_learnt(evidence)? {
         return None;
     }
-    let fell = 1.0 - training.last_train_loss / training.first_train_loss;
+    let fell = 1.0 - training.last_train_loss / training.middle_train_loss;
     let numbers = format!(
         "the validation loss got to {:.2} nats a token, and {unigram:.2} is had by the frequency of words alone; the training \
          loss went from {:.2} in the first epoch to {:.2}",
         training.lowest_val_nll, training.first_train_loss, training.last_train_loss
     );
-    let (cause, why, factor) = if fell < STILL_FALLING {
-        (Cause::RateTooHigh, "The learning rate is far too high: the model has learnt no sentence", 0.1)
+    let (cause, why, remedy) = if fell < STILL_FALLING && training.steps >= ENOUGH_STEPS {
+        let why = "The learning rate is far too high: the model has learnt no sentence";
+        (Cause::RateTooHigh, why, Some(lower(training)))
     } else {
-        (
-            Cause::RateTooLow,
-            "The learning rate is too low or the run too short: the model has learnt no sentence yet",
-            10.0,
-        )
+        let why = "The learning rate is too low or the run too short: the model has learnt no sentence yet";
+        (Cause::RateTooLow, why, None)
     };
-    Some(Diagnosis {
-        cause,
-        severity: Severity::Severe,
-        meaning: format!("{why} ({numbers})."),
-        remedy: Some(remedy(factor, training)),
-    })
+    Some(Diagnosis { cause, severity: Severity::Severe, meaning: format!("{why} ({numbers})."), remedy })
 }
 
 /// A model that has learnt to write but makes nothing of the pictures.
@@ -184,7 +183,9 @@ mod tests {
         Evidence {
             training: Some(Training {
                 learning_rate: 1e-3,
+                steps: 500,
                 first_train_loss: 5.0,
+                middle_train_loss: 0.7,
                 last_train_loss: 0.5,
                 lowest_val_nll: 0.6,
             }),
@@ -210,18 +211,23 @@ mod tests {
     #[test]
     fn a_rate_is_too_high_where_nothing_is_learnt_and_the_loss_stands_still() {
         assert_eq!(causes(&Evidence { diverged: 3, ..sound() }), [Cause::RateTooHigh]);
-        let with = |first_train_loss, last_train_loss| Evidence {
+        let with = |first_train_loss, middle_train_loss, last_train_loss| Evidence {
             training: Some(Training {
                 learning_rate: 1e-3,
+                steps: 500,
                 first_train_loss,
+                middle_train_loss,
                 last_train_loss,
                 lowest_val_nll: 3.9,
             }),
             image_gain: Some(Interval { estimate: 0.0, low: -0.1, high: 0.1 }),
             ..sound()
         };
-        assert_eq!(causes(&with(4.1, 4.0)), [Cause::RateTooHigh]);
-        assert_eq!(causes(&with(8.0, 4.0)), [Cause::RateTooLow]);
+        assert_eq!(causes(&with(5.5, 4.1, 4.0)), [Cause::RateTooHigh]);
+        assert_eq!(causes(&with(8.0, 6.0, 4.0)), [Cause::RateTooLow]);
+        let mut short = with(5.5, 4.1, 4.0);
+        short.training.as_mut().unwrap().steps = 40;
+        assert_eq!(causes(&short), [Cause::RateTooLow]);
     }
 
     #[test]

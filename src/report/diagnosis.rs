@@ -44,7 +44,9 @@ fn training(row: &RunRow, curve: &[Evaluated]) -> Option<Training> {
     let finite = |loss: &f64| loss.is_finite();
     Some(Training {
         learning_rate: row.settings.get(RATE)?.as_f64()?,
+        steps: curve.last().map_or(0, |last| last.step),
         first_train_loss: losses.first().copied().filter(finite)?,
+        middle_train_loss: losses.get(losses.len() / 2).copied().filter(finite)?,
         last_train_loss: losses.last().copied().filter(finite)?,
         lowest_val_nll: trained()
             .filter_map(|evaluated| evaluated.val_nll)

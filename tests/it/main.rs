@@ -16,6 +16,7 @@ mod model_folders;
 mod optimizer_steps;
 mod original;
 mod plan;
+mod planted;
 mod resume;
 mod second_opinion;
 mod threads;
