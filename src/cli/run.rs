@@ -7,9 +7,11 @@ use super::arguments::{SweepFile, device, positive, quoted, typed};
 use super::facts;
 use super::table::{Align, Table, number};
 use super::{auditing, conventions, exit, output};
+use crate::analysis::audit::{add_nearest, range_of};
 use crate::plan::{self, consistency};
+use crate::record::audit::Audit;
 use crate::record::recipe::MetricName;
-use crate::record::{RunRecord, RunSpec, SweepDir};
+use crate::record::{RunRecord, RunSpec, Store, SweepDir};
 use crate::run::leaderboard::leaderboard;
 use crate::run::progress::Progress;
 use crate::run::share::Wish;
@@ -66,7 +68,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             |sweep: &SweepDir, progress: &mut dyn Progress| audit(sweep, &plan.runs, &args.runs, progress);
         execute(&spec.name, &plan.runs, &options, progress.as_mut(), &mut ready)?
     };
-    output::print(&results(&outcome, spec.metric))?;
+    let mut audit = Store::new(&args.runs).sweep(&spec.name).read_audit().ok().flatten();
+    if let Some(audit) = &mut audit {
+        add_nearest(audit, &outcome.records);
+    }
+    output::print(&results(&outcome, spec.metric, audit.as_ref()))?;
     for record in outcome.records.iter().filter(|record| has_no_best_epoch(record)) {
         output::tell(&format!(
             "note: run {}: {}",
@@ -108,7 +114,7 @@ fn has_no_best_epoch(record: &RunRecord) -> bool {
 }
 
 /// The leaderboard.
-fn results(outcome: &Outcome, metric: MetricName) -> String {
+fn results(outcome: &Outcome, metric: MetricName, audit: Option<&Audit>) -> String {
     let rows = leaderboard(&outcome.records, metric);
     if rows.is_empty() {
         return "no run is complete\n".to_owned();
@@ -126,23 +132,50 @@ fn results(outcome: &Outcome, metric: MetricName) -> String {
         ("what", Align::Left),
         ("best epoch", Align::Right),
         (metric_column, Align::Right),
+        ("place", Align::Right),
         ("test METEOR", Align::Right),
         ("ROUGE-L", Align::Right),
         ("CIDEr-D", Align::Right),
     ]);
     for row in rows {
+        let place = place(outcome, metric, audit, &row.id, row.metric);
         table.row([
             row.id,
             row.label,
             row.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
             number(row.metric, 4),
+            place.map_or_else(|| "-".to_owned(), |place| format!("{:.0} %", 100.0 * place)),
             number(row.meteor, 3),
             number(row.rouge_l, 3),
             number(row.cider_d, 3),
         ]);
     }
     let scored_by = outcome.records.iter().map(|record| record.spec.recipe.evaluation.convention);
-    format!("{table}{}\n", conventions::in_words(scored_by))
+    let place = if audit.is_some() {
+        "place: from captions that look at no picture (0 %) to the best within the limits on captions (100 %)\n"
+    } else {
+        ""
+    };
+    format!("{table}{}\n{place}", conventions::in_words(scored_by))
+}
+
+/// Where a run's value on validation lies between what needs no picture and the best within the limits on captions.
+fn place(
+    outcome: &Outcome,
+    metric: MetricName,
+    audit: Option<&Audit>,
+    id: &str,
+    value: Option<f64>,
+) -> Option<f64> {
+    let key = match metric {
+        MetricName::Score => "score",
+        MetricName::Meteor => "meteor",
+        MetricName::RougeL => "rouge_l",
+        MetricName::CiderD => "cider_d",
+        MetricName::ValLoss | MetricName::ValNll => return None,
+    };
+    let run = outcome.records.iter().find(|record| record.spec.id == id)?;
+    range_of(audit?, &run.spec, "validation")?.metrics.get(key)?.place(value?)
 }
 
 /// A table of the runs that failed, and the end of what each had to say.

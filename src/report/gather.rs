@@ -2,7 +2,7 @@
 //!
 //! Reading never fails for the sake of one run: what cannot be read is left out and said in words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 use walkdir::WalkDir;
@@ -11,7 +11,6 @@ use crate::analysis::audit::add_nearest;
 use crate::record::audit::Audit;
 use crate::record::config::read_config;
 use crate::record::diagnostics::{Cka, Diagnostic, Domain, Source};
-use crate::record::event::Evaluated;
 use crate::record::image_use::ImageUse;
 use crate::record::recipe::{Convention, Kind};
 use crate::record::run::{PerImage, Prediction};
@@ -85,29 +84,8 @@ fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) ->
         left_out.push(format!("The audit cannot be used ({error}); `sweep run` makes it anew."));
         None
     })?;
-    for run in runs.iter().filter(|run| run.kind() == Kind::NearestImage) {
-        let Some(summary) = &run.record.summary else { continue };
-        let convention = run.record.spec.recipe.evaluation.convention.name();
-        for range in audit.ranges.iter_mut().filter(|range| range.convention == convention) {
-            match range.split.as_str() {
-                "test" => summary.test.iter().for_each(|scores| add_nearest(range, scores)),
-                _ => summary.best.iter().for_each(|best| add_nearest(range, &scores_of(best))),
-            }
-        }
-    }
+    add_nearest(&mut audit, runs.iter().map(|run| &run.record));
     Some(audit)
-}
-
-fn scores_of(evaluated: &Evaluated) -> BTreeMap<String, f64> {
-    let Evaluated { meteor, rouge_l, cider_d, bleu_4, score, .. } = evaluated;
-    let named = [
-        ("meteor", meteor),
-        ("rouge_l", rouge_l),
-        ("cider_d", cider_d),
-        ("bleu_4", bleu_4),
-        ("score", score),
-    ];
-    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), (*value)?))).collect()
 }
 
 /// The run and what was wrong with its files.

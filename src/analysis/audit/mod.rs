@@ -153,7 +153,12 @@ fn add(findings: &mut Vec<Finding>, finding: Finding) {
     }
 }
 
-/// The range on a split that holds for a run.
-pub fn range_of<'a>(audit: &'a Audit, run: &str, split: &str) -> Option<&'a AttainableRange> {
-    audit.ranges.iter().find(|range| range.split == split && range.runs.iter().any(|other| other == run))
+/// The range on a split that a run's scores lie in: that of its own settings or, for a run that trains nothing, the first
+/// by the same convention.
+pub fn range_of<'a>(audit: &'a Audit, run: &RunSpec, split: &str) -> Option<&'a AttainableRange> {
+    let convention = run.recipe.evaluation.convention.name();
+    let of_split = || audit.ranges.iter().filter(|range| range.split == split);
+    of_split()
+        .find(|range| range.runs.contains(&run.id))
+        .or_else(|| of_split().find(|range| range.convention == convention))
 }

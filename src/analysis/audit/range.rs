@@ -8,8 +8,10 @@ use super::corpus::{Captioned, Corpus};
 use super::reachable::{Limits, Pieces, rewritings};
 use crate::data::tokenizer::TokenizerError;
 use crate::random::Random;
-use crate::record::audit::{AttainableRange, MetricRange};
-use crate::record::recipe::{Convention, Evaluation};
+use crate::record::RunRecord;
+use crate::record::audit::{AttainableRange, Audit, MetricRange};
+use crate::record::event::Evaluated;
+use crate::record::recipe::{Convention, Evaluation, Kind};
 use crate::score::{Item, Scores, mean_score, medoid, score};
 
 /// Draws of a random training caption for each image.
@@ -222,9 +224,34 @@ fn candidates(
         .collect()
 }
 
-/// The ranges of several settings with what the floor of the nearest image scored, where such a run has been made.
-pub fn add_nearest(range: &mut AttainableRange, scores: &BTreeMap<String, f64>) {
-    for (name, metric) in &mut range.metrics {
-        metric.nearest = scores.get(name).copied().or(metric.nearest);
+/// Adds to the floors what the runs of the nearest image scored.
+pub fn add_nearest<'a>(audit: &mut Audit, runs: impl IntoIterator<Item = &'a RunRecord>) {
+    for run in runs {
+        let Some(summary) = run.summary.as_ref().filter(|_| run.spec.recipe.kind == Kind::NearestImage)
+        else {
+            continue;
+        };
+        let convention = run.spec.recipe.evaluation.convention.name();
+        for range in audit.ranges.iter_mut().filter(|range| range.convention == convention) {
+            let scores = match range.split.as_str() {
+                "test" => summary.test.clone().unwrap_or_default(),
+                _ => summary.best.as_ref().map(scores_of).unwrap_or_default(),
+            };
+            for (name, metric) in &mut range.metrics {
+                metric.nearest = scores.get(name).copied().or(metric.nearest);
+            }
+        }
     }
+}
+
+fn scores_of(evaluated: &Evaluated) -> BTreeMap<String, f64> {
+    let Evaluated { meteor, rouge_l, cider_d, bleu_4, score, .. } = evaluated;
+    let named = [
+        ("meteor", meteor),
+        ("rouge_l", rouge_l),
+        ("cider_d", cider_d),
+        ("bleu_4", bleu_4),
+        ("score", score),
+    ];
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), (*value)?))).collect()
 }

@@ -182,8 +182,8 @@ fn the_ceiling_is_a_bound_only_where_the_reference_itself_can_be_said() {
     let score = |change: fn(&mut Recipe)| {
         let mut run = any_run("r1");
         change(&mut run.recipe);
-        let found = audit(&[run], std::slice::from_ref(&corpus)).unwrap();
-        range_of(&found, "r1", "test").unwrap().metrics.clone()
+        let found = audit(std::slice::from_ref(&run), std::slice::from_ref(&corpus)).unwrap();
+        range_of(&found, &run, "test").unwrap().metrics.clone()
     };
     let free = score(|_| {});
     assert!(free.values().all(|range| range.is_bound), "{free:?}");

@@ -41,16 +41,8 @@ fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData) -> Facts<'a> {
         best: best_of(record),
         overfitting,
         nll_rise,
-        ranges: ["validation", "test"].map(|split| range_for(sweep, run, split)),
+        ranges: ["validation", "test"].map(|split| range_of(sweep.audit.as_ref()?, &record.spec, split)),
     }
-}
-
-/// The range of the run's own settings; for a run that trains nothing, the first by the same convention.
-fn range_for<'a>(sweep: &'a SweepData, run: &RunData, split: &str) -> Option<&'a AttainableRange> {
-    let audit = sweep.audit.as_ref()?;
-    let convention = run.record.spec.recipe.evaluation.convention.name();
-    let is_alike = |range: &&AttainableRange| range.split == split && range.convention == convention;
-    range_of(audit, run.id(), split).or_else(|| audit.ranges.iter().find(is_alike))
 }
 
 fn losses(record: &RunRecord) -> Vec<LossPoint> {
