@@ -5,7 +5,7 @@
 //! runs/<sweep>/<run id>/config.yaml  the run's settings
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
-//! reports/<sweep>/index.html, *.png, runs.csv, steps.csv, runs.parquet, steps.parquet
+//! reports/<sweep>/index.html, *.png, and as .csv and .parquet: runs, steps, captions, audit
 //! ```
 //!
 //! [`Store`] finds sweeps, [`SweepDir`] and [`RunDir`] name their files and read and write them. Files that
@@ -261,20 +261,14 @@ impl ReportDir {
         self.path.join(format!("{name}.png"))
     }
 
-    pub fn runs_csv(&self) -> PathBuf {
-        self.path.join("runs.csv")
+    /// A table by its name, such as `runs`, for people and spreadsheets.
+    pub fn csv(&self, table: &str) -> PathBuf {
+        self.path.join(format!("{table}.csv"))
     }
 
-    pub fn steps_csv(&self) -> PathBuf {
-        self.path.join("steps.csv")
-    }
-
-    pub fn runs_parquet(&self) -> PathBuf {
-        self.path.join("runs.parquet")
-    }
-
-    pub fn steps_parquet(&self) -> PathBuf {
-        self.path.join("steps.parquet")
+    /// A table by its name, for programs.
+    pub fn parquet(&self, table: &str) -> PathBuf {
+        self.path.join(format!("{table}.parquet"))
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! gather    files -> SweepData
-//! tables    SweepData -> two Polars frames -> plain rows; CSV and Parquet
+//! tables    SweepData -> Polars frames -> plain rows; CSV and Parquet
 //! findings  rows and per-image scores -> what won, by how much, what overfits
 //! figures   rows -> charts with captions and tables; drawn by charts/ as SVG and PNG
 //! page      all of it in words -> HTML
+//! document  the same for programs -> JSON
 //! ```
 //!
 //! [`write`] is the way in. Reports need neither model nor GPU, work on unfinished and broken runs, say what
@@ -14,6 +15,7 @@
 mod charts;
 mod comparison;
 mod diagnosis;
+mod document;
 #[cfg(test)]
 mod example_pictures;
 #[cfg(test)]
@@ -30,4 +32,5 @@ mod text_table;
 mod thumbnail;
 mod write;
 
+pub use document::{Document, SweepReport, VERSION};
 pub use write::{Written, write};

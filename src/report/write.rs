@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::document::SweepReport;
 use super::figures::Figures;
 use super::findings::{Findings, Study};
 use super::gather::gather;
@@ -12,7 +13,7 @@ use crate::record::store::write_atomic;
 use crate::record::{ReportDir, Store, SweepDir};
 
 /// A report on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     pub sweep: String,
     pub page: PathBuf,
@@ -20,6 +21,8 @@ pub struct Written {
     pub runs: usize,
     /// What was left out and why, a sentence each; the page says it too.
     pub left_out: Vec<String>,
+    /// What it says, for programs.
+    pub content: SweepReport,
 }
 
 /// Writes a report on every sweep under `runs` (or on `runs` itself, where it is one) into `out`. Anything
@@ -51,7 +54,15 @@ fn write_one(sweep: &SweepDir, name: String, out: &Path) -> anyhow::Result<Writt
     }
     let html = page::render(&study, &findings, &figures).with_context(context)?;
     write_atomic(&dir.index(), html.as_bytes())?;
+    let charts: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
+    let statements = page::verdict(&study, &findings);
+    let content = SweepReport {
+        sweep: data.name.clone(),
+        left_out: data.left_out.clone(),
+        ..SweepReport::new(&tables, &findings, statements, &dir, &charts).with_context(context)?
+    };
     Ok(Written {
+        content,
         page: dir.index(),
         runs: data.runs.len(),
         left_out: data.left_out.clone(),
@@ -103,6 +114,10 @@ mod tests {
             "runs.parquet",
             "steps.csv",
             "steps.parquet",
+            "captions.csv",
+            "captions.parquet",
+            "audit.csv",
+            "audit.parquet",
             "metrics.png",
             "learning_curves.png",
             "losses.png",
@@ -116,13 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn the_page_asks_nothing_of_the_network_and_runs_no_script() {
+    fn the_page_asks_nothing_of_the_network_and_its_one_script_is_inside_it() {
         let folder = example();
         let page = page(folder.path());
-        for foreign in ["http:", "https:", "<script", "<link", "@import", "url(", "srcset"] {
+        for foreign in ["http:", "https:", "<script ", "<link", "@import", "url(", "srcset"] {
             assert!(!page.contains(foreign), "the page contains {foreign}");
         }
         assert_eq!(page.matches("src=\"").count(), page.matches("src=\"data:image/jpeg;base64,").count());
+        assert_eq!(page.matches("<script").count(), 1);
+        for request in ["fetch(", "XMLHttp", "import(", "WebSocket", "sendBeacon", "innerHTML"] {
+            assert!(!page.contains(request), "the script contains {request}");
+        }
         assert_eq!(page.matches("<article").count(), 8);
     }
 
@@ -178,6 +197,45 @@ mod tests {
         let page = fs::read_to_string(dir.join("index.html")).unwrap();
         for score in ordered {
             assert!(page.contains(&format!("{score:.3}")));
+        }
+    }
+
+    #[test]
+    fn captions_stand_beside_their_scores_and_findings_beside_their_remedy() {
+        let folder = example();
+        let (written, dir) = report(folder.path());
+        let read = |name: &str| ParquetReader::new(fs::File::open(dir.join(name)).unwrap()).finish().unwrap();
+        let (captions, audit) = (read("captions.parquet"), read("audit.parquet"));
+        let first = written[0].content.runs[0]["run"].as_str().unwrap();
+        let runs = captions.column("run").unwrap().str().unwrap();
+        let rows: Vec<usize> = (0..captions.height()).filter(|row| runs.get(*row) == Some(first)).collect();
+        assert_eq!(rows.len(), 128, "a caption an image of the test split");
+        let scores = captions.column("rouge_l").unwrap().f64().unwrap();
+        let mean = rows.iter().map(|row| scores.get(*row).unwrap()).sum::<f64>() / rows.len() as f64;
+        let of_run = written[0].content.runs[0]["test_rouge_l"].as_f64().unwrap();
+        assert!((mean - of_run).abs() < 1e-9, "{mean} is not {of_run}");
+        let references =
+            captions.column("references").unwrap().str().unwrap().get(rows[0]).unwrap().to_owned();
+        assert_eq!(serde_json::from_str::<Vec<String>>(&references).unwrap().len(), 1);
+        assert_eq!(audit.column("value").unwrap().str().unwrap().get(0), Some("0"));
+        assert_eq!(audit.column("severity").unwrap().str().unwrap().get(0), Some("severe"));
+    }
+
+    #[test]
+    fn the_document_for_programs_says_what_page_and_tables_say() {
+        let folder = example();
+        let (written, dir) = report(folder.path());
+        let content = serde_json::to_value(&written[0].content).unwrap();
+        let page = fs::read_to_string(dir.join("index.html")).unwrap();
+        assert_eq!(content["runs"].as_array().unwrap().len(), 21);
+        assert_eq!((&content["ranked_by"], &content["runs"][0]["rank"]), (&"score".into(), &1.into()));
+        assert_eq!(
+            content["verdict"].as_array().unwrap().len(),
+            page.split("id=\"audit\"").next().unwrap().matches("<dt>").count()
+        );
+        assert_eq!(content["audit"][0]["kind"], "forbidden_repeats");
+        for file in content["files"].as_array().unwrap() {
+            assert!(Path::new(file.as_str().unwrap()).is_file(), "{file} was not written");
         }
     }
 
@@ -249,6 +307,7 @@ mod tests {
             fs::write(&path, text.replace("The upper", "<script>alert(1)</script>")).unwrap();
         }
         let page = page(folder.path());
-        assert!(!page.contains("<script>") && page.contains("script&#62;"), "{}", page.len());
+        assert!(!page.contains("<script>alert") && page.contains("script&#62;"), "{}", page.len());
+        assert_eq!(page.matches("<script").count(), 1);
     }
 }

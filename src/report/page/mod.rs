@@ -10,4 +10,5 @@ mod setup;
 mod verdict;
 mod view;
 
+pub use verdict::{Statement, verdict};
 pub use view::render;

@@ -12,7 +12,7 @@ use crate::report::figures::Figures;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::plural;
 use crate::report::metrics::metric_name;
-use crate::report::tables::schema::{Meaning, RUNS, STEPS};
+use crate::report::tables::schema::{AUDIT, CAPTIONS, Meaning, RUNS, STEPS};
 use crate::report::text_table::Table;
 use crate::score::meteor_variant;
 
@@ -24,6 +24,7 @@ struct Page<'a> {
     summary: String,
     version: &'static str,
     style: &'static str,
+    script: &'static str,
     /// What orders the runs.
     ranked_by: &'static str,
     /// The rules of scoring, by name.
@@ -43,6 +44,8 @@ struct Page<'a> {
     left_out: &'a [String],
     run_columns: &'static [Meaning],
     step_columns: &'static [Meaning],
+    caption_columns: &'static [Meaning],
+    audit_columns: &'static [Meaning],
 }
 
 /// The page as HTML.
@@ -52,6 +55,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         summary: summary(study),
         version: env!("CARGO_PKG_VERSION"),
         style: include_str!("../../../assets/report/style.css"),
+        script: include_str!("../../../assets/report/script.js"),
         ranked_by: metric_name(study.ranked_by),
         conventions: study.conventions(),
         meteor_variant: meteor_variant(),
@@ -69,6 +73,8 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         left_out: &study.sweep.left_out,
         run_columns: RUNS,
         step_columns: STEPS,
+        caption_columns: CAPTIONS,
+        audit_columns: AUDIT,
     };
     Ok(page.render()?)
 }

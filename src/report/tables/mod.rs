@@ -1,8 +1,11 @@
-//! The two tables of a report, as Polars frames, and what they say as plain values.
+//! The tables of a report, as Polars frames, and what they say as plain values.
 //!
-//! [`Tables`] holds `runs` (a row a run) and `steps` (a row an evaluated epoch). Every number of the page is
+//! [`Tables`] holds `runs` (a row a run), `steps` (a row an evaluated epoch), `captions` (a row a recorded caption) and
+//! `audit` (a row a finding). Every number of the page is
 //! read back from them ([`RunRow`], [`StepRow`]), so that page, CSV and Parquet cannot disagree.
 
+mod audit;
+mod captions;
 mod columns;
 mod facts;
 mod rows;
@@ -10,11 +13,13 @@ mod runs;
 mod save;
 pub mod schema;
 mod steps;
+mod values;
 
 use polars::prelude::{DataFrame, PolarsResult};
 
 pub use rows::{Origin, RunRow, StepRow, Trained};
 pub use save::save;
+pub use values::rows_as_json;
 
 use crate::record::recipe::{Kind, MetricName};
 use crate::report::gather::SweepData;
@@ -25,17 +30,30 @@ pub struct Tables {
     pub runs: DataFrame,
     /// In the order of `runs`, epochs ascending.
     pub steps: DataFrame,
+    /// In the order of `runs`, captions as in the runs' files.
+    pub captions: DataFrame,
+    /// As the audit has them, the worst first.
+    pub audit: DataFrame,
     /// The metric that orders the runs.
     pub ranked_by: MetricName,
 }
 
-/// Builds both tables.
+impl Tables {
+    /// Every table with its name, which its files have too.
+    pub fn frames(&self) -> [(&'static str, &DataFrame); 4] {
+        [("runs", &self.runs), ("steps", &self.steps), ("captions", &self.captions), ("audit", &self.audit)]
+    }
+}
+
+/// Builds all tables.
 pub fn build(sweep: &SweepData) -> PolarsResult<Tables> {
     let facts = facts::gather_facts(sweep);
     let ranked_by = ranking_metric(sweep);
     let runs = runs::runs_table(&facts, ranked_by)?;
     let steps = steps::steps_table(&facts, &runs)?;
-    Ok(Tables { runs, steps, ranked_by })
+    let captions = captions::captions_table(&facts, &runs)?;
+    let audit = audit::audit_table(sweep.audit.as_ref())?;
+    Ok(Tables { runs, steps, captions, audit, ranked_by })
 }
 
 /// The metric by which all runs chose their best epoch; the score where they differ.

@@ -7,13 +7,10 @@ use super::Tables;
 use crate::record::ReportDir;
 use crate::record::store::write_atomic;
 
-/// Writes both tables in both forms.
+/// Writes all tables in both forms.
 pub fn save(tables: &Tables, dir: &ReportDir) -> anyhow::Result<()> {
-    let files = [
-        (&tables.runs, dir.runs_csv(), dir.runs_parquet()),
-        (&tables.steps, dir.steps_csv(), dir.steps_parquet()),
-    ];
-    for (frame, csv_path, parquet_path) in files {
+    for (name, frame) in tables.frames() {
+        let (csv_path, parquet_path) = (dir.csv(name), dir.parquet(name));
         write_atomic(&csv_path, &csv(frame).with_context(|| csv_path.display().to_string())?)?;
         write_atomic(&parquet_path, &parquet(frame).with_context(|| parquet_path.display().to_string())?)?;
     }

@@ -111,6 +111,32 @@ pub const STEPS: &[Meaning] = &[
     meaning("is_best", "the epoch that the run's metric chose"),
 ];
 
+/// The columns of `captions`: a row a caption that a run recorded, at its best epoch.
+pub const CAPTIONS: &[Meaning] = &[
+    meaning(
+        "run split image",
+        "the run's id; test, validation or train; the file name as in the captions file",
+    ),
+    meaning("caption references", "what the run says; what is true of the image, as a JSON list of texts"),
+    meaning(
+        "meteor rouge_l cider_d",
+        "scores of this caption, by the run's convention; absent where the run recorded none",
+    ),
+    meaning("loss", "mean loss of the reference's tokens, without pads and smoothing, nats a token"),
+];
+
+/// The columns of `audit`: a row a finding, the worst first.
+pub const AUDIT: &[Meaning] = &[
+    meaning("kind severity", "what was found; severe, warning or note"),
+    meaning("number unit", "how much of it: a share from 0 to 1, a count, or points of a metric"),
+    meaning("meaning", "what that means, in a sentence or two"),
+    meaning(
+        "setting value",
+        "the setting that mends it, and its value as JSON; absent where no setting does",
+    ),
+    meaning("runs", "ids of the runs that it concerns, separated by spaces"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +157,7 @@ mod tests {
         write_example_runs(folder.path()).unwrap();
         let sweep = crate::record::Store::new(&folder.path().join("runs")).sweep("unfreeze");
         let tables = crate::report::tables::build(&gather(&sweep, "unfreeze".to_owned())).unwrap();
-        for (frame, meanings) in [(&tables.runs, RUNS), (&tables.steps, STEPS)] {
+        for ((_, frame), meanings) in tables.frames().into_iter().zip([RUNS, STEPS, CAPTIONS, AUDIT]) {
             let columns: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
             for column in &columns {
                 assert!(explains(meanings, column), "`{column}` is not explained");
