@@ -13,7 +13,7 @@
   const sort = (table, column, direction) => {
     const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => ({ row, text: cell(row, column), value: number(cell(row, column).replace(/^#/, "")) }));
-    const numeric = table.tHead.rows[table.tHead.rows.length - 1].cells[column].classList.contains("number") || column === 0;
+    const numeric = table.tHead.rows[table.tHead.rows.length - 1].cells[column].classList.contains("number") || rows.some((item) => item.text.startsWith("#"));
     rows.sort((a, b) => {
       if (numeric) {
         const [x, y] = [isNaN(a.value), isNaN(b.value)];
