@@ -11,7 +11,7 @@ use crate::random::Random;
 pub const RESAMPLES: usize = 10_000;
 
 /// Share of resamples left out below and above a 95 % interval.
-const TAIL: f64 = 0.025;
+pub(super) const TAIL: f64 = 0.025;
 
 /// A mean with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +70,7 @@ fn mean<'a, const K: usize>(rows: impl Iterator<Item = &'a [f64; K]>, count: usi
 }
 
 /// The quantile of sorted values, interpolated linearly (type 7 of Hyndman and Fan, 1996, as in NumPy).
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

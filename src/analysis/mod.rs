@@ -7,9 +7,15 @@ pub mod attributes;
 pub mod audit;
 pub mod bootstrap;
 pub mod cases;
+pub mod detectable;
 pub mod diagnosis;
+pub mod expected_best;
+pub mod holm;
 pub mod overfitting;
 pub mod text_domain;
+pub mod randomisation;
+pub mod selection;
+pub mod winner;
 
 pub use bootstrap::{Interval, RESAMPLES, mean_intervals};
 pub use cases::{Case, CaseRule, choose_cases};
