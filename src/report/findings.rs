@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::{Comparison, Images, compare, image_scores};
+use super::contest::{Contest, contest};
 use super::diagnosis::{diagnosis, image_gain};
 use super::format::list;
 use super::gather::{RunData, SweepData};
@@ -98,6 +99,8 @@ pub struct Findings<'a> {
     pub over_floors: Vec<FloorGain>,
     /// The second best run, and the best minus it.
     pub runner_up: Option<(&'a RunRow, Option<Comparison>)>,
+    /// All ranked runs at once.
+    pub contest: Option<Contest>,
     pub overfit: Vec<&'a RunRow>,
     /// Fine-tuned runs without a regular end.
     pub broken: Vec<&'a RunRow>,
@@ -133,6 +136,7 @@ impl<'a> Findings<'a> {
             over_zero_shot: zero_shot.and_then(against),
             over_floors: over_floors(&floors.iter().filter_map(|floor| Some((floor.kind, against(floor)?))).collect::<Vec<_>>()),
             floors,
+            contest: contest(study, images),
             runner_up: runner_up.map(|row| (row, against(row))),
             overfit: study.fine_tuned().filter(|row| row.overfit).collect(),
             broken: study.fine_tuned().filter(|row| is_broken(row)).collect(),

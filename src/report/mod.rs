@@ -14,6 +14,7 @@
 
 mod charts;
 mod comparison;
+mod contest;
 mod diagnosis;
 mod document;
 #[cfg(test)]

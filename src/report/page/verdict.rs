@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::{Cause, Diagnosis};
 use crate::report::comparison::Images;
+use crate::report::contest::Contest;
 use crate::report::findings::{Edge, Findings, Study};
 use crate::report::format::{decimals, list, percent, plural, signed, significant};
 use crate::report::metrics::{Metric, metric_name};
@@ -244,15 +245,45 @@ fn lead(study: &Study, findings: &Findings) -> Option<String> {
     } else {
         " The interval is over images alone: each setting was run with one seed."
     };
-    Some(if gain.low > 0.0 {
-        format!("Yes, over the next run #2 ({label}): {numbers}, on the same {images} images.{seeds}")
+    let beyond = findings.contest.as_ref().map(beyond_the_next).unwrap_or_default();
+    let is_real = findings.contest.as_ref().is_some_and(|contest| contest.is_real);
+    Some(if is_real {
+        format!(
+            "Yes: it leads every other run; the next, #2 ({label}), by {numbers}, on the same {images} images.{beyond}{seeds}"
+        )
     } else if gain.high < 0.0 {
-        format!("No: on the {images} images the next run #2 ({label}) is better ({numbers} for #1).{seeds}")
+        format!(
+            "No: on the {images} images the next run #2 ({label}) is better ({numbers} for #1).{beyond}{seeds}"
+        )
     } else {
         format!(
-            "No significant difference to the next run #2 ({label}): {numbers}, on the same {images} images. Treat the two as equal.{seeds}"
+            "No significant winner: over the next run #2 ({label}) it is {numbers}, on the same {images} images.{beyond}{seeds}"
         )
     })
+}
+
+/// How many runs are as good, and what can be seen at all.
+fn beyond_the_next(contest: &Contest) -> String {
+    let tied = match contest.tied {
+        1 => String::new(),
+        tied => format!(
+            " Of {} runs, {tied} are not told apart from the best by these {} images, all pairs considered.",
+            contest.runs, contest.images
+        ),
+    };
+    let corrected = contest.corrected_score.map_or_else(String::new, |score| {
+        format!(" Corrected for having been chosen, the best scores {}", decimals(Some(score.estimate)))
+    });
+    let seen = contest.detectable.map_or_else(String::new, |difference| {
+        format!("differences below {} would hardly show", decimals(Some(difference)))
+    });
+    let both = match (corrected.is_empty(), seen.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!("{corrected}."),
+        (true, false) => format!(" D{}.", seen.trim_start_matches('d')),
+        (false, false) => format!("{corrected}; {seen}."),
+    };
+    format!("{tied}{both}")
 }
 
 fn overfitting(study: &Study, findings: &Findings) -> Option<String> {

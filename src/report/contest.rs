@@ -1,0 +1,53 @@
+//! Whether the best run is really the best: every ranked run on the same images.
+
+use std::collections::BTreeSet;
+
+use super::comparison::{Images, image_scores};
+use super::findings::Study;
+use crate::analysis::detectable::smallest_detectable;
+use crate::analysis::selection::corrected_best;
+use crate::analysis::winner::winner;
+use crate::analysis::{Interval, RESAMPLES};
+
+/// Seed of all resampling: a report made again is the same.
+const SEED: u64 = 0;
+/// Place of the score among an image's numbers.
+const SCORE: usize = 3;
+
+/// What comparing all ranked runs at once comes to.
+pub struct Contest {
+    pub runs: usize,
+    /// Images that all of them captioned.
+    pub images: usize,
+    /// The first of the ranking leads all others, corrected over all pairs.
+    pub is_real: bool,
+    /// Runs, the best of these images among them, that the images do not tell from it.
+    pub tied: usize,
+    /// The score of whoever is best, corrected for having been chosen.
+    pub corrected_score: Option<Interval>,
+    /// The smallest difference to the second of the ranking that these images show with a power of 80 %.
+    pub detectable: Option<f64>,
+}
+
+/// Nothing where fewer than two runs have scores on the same images.
+pub fn contest(study: &Study, images: Images) -> Option<Contest> {
+    let scores: Vec<_> =
+        study.ranked().filter_map(|row| study.data_of(row)).map(|run| image_scores(run, images)).collect();
+    let common = scores.iter().map(|of_run| of_run.keys().copied().collect::<BTreeSet<&str>>());
+    let common = common.reduce(|a, b| a.intersection(&b).copied().collect())?;
+    let of_image = |of_run: &std::collections::BTreeMap<&str, [f64; 4]>| -> Vec<f64> {
+        common.iter().filter_map(|image| Some(of_run.get(image)?[SCORE])).collect()
+    };
+    let runs: Vec<Vec<f64>> = scores.iter().map(of_image).collect();
+    let found = winner(&runs, RESAMPLES, SEED)?;
+    let differences: Vec<f64> =
+        runs.first()?.iter().zip(runs.get(1)?).map(|(first, second)| first - second).collect();
+    Some(Contest {
+        runs: runs.len(),
+        images: common.len(),
+        is_real: found.is_real && found.best == 0,
+        tied: found.tied.len() + 1,
+        corrected_score: corrected_best(&runs, RESAMPLES, SEED),
+        detectable: smallest_detectable(&differences),
+    })
+}
