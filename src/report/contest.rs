@@ -21,7 +21,7 @@ pub struct Contest {
     pub images: usize,
     /// The first of the ranking leads all others, corrected over all pairs.
     pub is_real: bool,
-    /// Runs, the best of these images among them, that the images do not tell from it.
+    /// Other runs that the images do not tell from the one that is best on them.
     pub tied: usize,
     /// The score of whoever is best, corrected for having been chosen.
     pub corrected_score: Option<Interval>,
@@ -46,7 +46,7 @@ pub fn contest(study: &Study, images: Images) -> Option<Contest> {
         runs: runs.len(),
         images: common.len(),
         is_real: found.is_real && found.best == 0,
-        tied: found.tied.len() + 1,
+        tied: found.tied.len(),
         corrected_score: corrected_best(&runs, RESAMPLES, SEED),
         detectable: smallest_detectable(&differences),
     })

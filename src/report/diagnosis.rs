@@ -18,7 +18,7 @@ pub fn diagnosis(study: &Study) -> Vec<Diagnosis> {
 
 fn evidence(study: &Study, row: &RunRow) -> Evidence {
     let audit = study.sweep.audit.as_ref();
-    let concerns = |finding: &&Finding| finding.runs.iter().any(|run| *run == row.run);
+    let concerns = |finding: &&Finding| finding.runs.contains(&row.run);
     let data = study.data_of(row);
     let started = |row: &&RunRow| row.status != "not_started";
     Evidence {

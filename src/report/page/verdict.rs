@@ -265,10 +265,11 @@ fn lead(study: &Study, findings: &Findings) -> Option<String> {
 /// How many runs are as good, and what can be seen at all.
 fn beyond_the_next(contest: &Contest) -> String {
     let tied = match contest.tied {
-        1 => String::new(),
+        0 => String::new(),
         tied => format!(
-            " Of {} runs, {tied} are not told apart from the best by these {} images, all pairs considered.",
-            contest.runs, contest.images
+            " Of the other {} runs these {} images do not tell {tied} from the best, all pairs considered.",
+            contest.runs - 1,
+            contest.images
         ),
     };
     let corrected = contest.corrected_score.map_or_else(String::new, |score| {
