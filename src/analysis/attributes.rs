@@ -5,6 +5,7 @@
 //! values that are named, F1 their harmonic mean, over all images together (micro-average).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Sum;
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -58,6 +59,16 @@ impl Tally {
         self.hits += said.intersection(meant).count();
         self.wrong += said.difference(meant).count();
         self.missed += meant.difference(said).count();
+    }
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |sum, one| Self {
+            hits: sum.hits + one.hits,
+            wrong: sum.wrong + one.wrong,
+            missed: sum.missed + one.missed,
+        })
     }
 }
 

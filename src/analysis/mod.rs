@@ -10,11 +10,10 @@ pub mod cases;
 pub mod detectable;
 pub mod diagnosis;
 pub mod expected_best;
-pub mod holm;
 pub mod overfitting;
-pub mod text_domain;
 pub mod randomisation;
 pub mod selection;
+pub mod text_domain;
 pub mod winner;
 
 pub use bootstrap::{Interval, RESAMPLES, mean_intervals};

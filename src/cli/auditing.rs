@@ -9,19 +9,11 @@ use crate::data::{CaptionTokenizer, Dataset};
 use crate::record::RunSpec;
 use crate::record::audit::{AttainableRange, Audit, Finding, MetricRange, Severity};
 use crate::record::recipe::Kind;
+use crate::report::metrics::Metric;
 use crate::run::resolve::{resolve_data, resolve_model};
 
 /// What wide sentences are broken to.
 const WIDTH: usize = 100;
-/// Metrics of a range, in the order of the table.
-const METRICS: [(&str, &str); 5] = [
-    ("meteor", "METEOR"),
-    ("rouge_l", "ROUGE-L"),
-    ("cider_d", "CIDEr-D"),
-    ("bleu_4", "BLEU-4"),
-    ("score", "score"),
-];
-
 /// Audits a plan's fine-tuned runs. Writes the built-in study below `runs` where the plan uses it.
 pub fn of_plan(plan: &[RunSpec], runs: &Path) -> anyhow::Result<Audit> {
     let trained = || plan.iter().filter(|run| run.recipe.kind == Kind::FineTuned);
@@ -94,15 +86,13 @@ fn finding_in_words(finding: &Finding, plan: &[RunSpec]) -> String {
         let margin = if number == 0 { format!("{:<9}", finding.severity.name()) } else { indent.clone() };
         text.push_str(&format!("{margin}{line}\n"));
     }
-    if let Some(remedy) = &finding.remedy {
-        text.push_str(&format!(
-            "{indent}mend: {}={}{}\n",
-            remedy.setting,
-            remedy.value,
-            concerned(&finding.runs, plan)
-        ));
-    } else if !concerned(&finding.runs, plan).is_empty() {
-        text.push_str(&format!("{indent}{}\n", concerned(&finding.runs, plan).trim_start()));
+    let concerned = concerned(&finding.runs, plan);
+    match &finding.remedy {
+        Some(remedy) => {
+            text.push_str(&format!("{indent}mend: {}={}{concerned}\n", remedy.setting, remedy.value));
+        }
+        None if concerned.is_empty() => {}
+        None => text.push_str(&format!("{indent}{}\n", concerned.trim_start())),
     }
     text
 }
@@ -122,15 +112,15 @@ fn range_in_words(range: &AttainableRange, plan: &[RunSpec]) -> String {
         ("ceiling", Align::Right),
         ("", Align::Left),
     ]);
-    for (key, name) in METRICS {
+    for metric in Metric::SCORE_LAST {
         let Some(MetricRange { constant, random, nearest, ceiling, is_bound }) =
-            range.metrics.get(key).copied()
+            range.metrics.get(metric.key()).copied()
         else {
             continue;
         };
         let number = |value: f64| format!("{value:.3}");
         table.row([
-            name.to_owned(),
+            metric.label().to_owned(),
             number(constant),
             number(random),
             nearest.map_or_else(|| "-".to_owned(), number),

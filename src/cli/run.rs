@@ -167,15 +167,8 @@ fn place(
     id: &str,
     value: Option<f64>,
 ) -> Option<f64> {
-    let key = match metric {
-        MetricName::Score => "score",
-        MetricName::Meteor => "meteor",
-        MetricName::RougeL => "rouge_l",
-        MetricName::CiderD => "cider_d",
-        MetricName::ValLoss | MetricName::ValNll => return None,
-    };
     let run = outcome.records.iter().find(|record| record.spec.id == id)?;
-    range_of(audit?, &run.spec, "validation")?.metrics.get(key)?.place(value?)
+    range_of(audit?, &run.spec, "validation")?.metrics.get(metric.name())?.place(value?)
 }
 
 /// A table of the runs that failed, and the end of what each had to say.

@@ -290,6 +290,18 @@ pub enum MetricName {
 }
 
 impl MetricName {
+    /// The name as in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Meteor => "meteor",
+            Self::RougeL => "rouge_l",
+            Self::CiderD => "cider_d",
+            Self::ValLoss => "val_loss",
+            Self::ValNll => "val_nll",
+        }
+    }
+
     /// Whether a larger value is a better one.
     pub fn higher_is_better(self) -> bool {
         !matches!(self, Self::ValLoss | Self::ValNll)

@@ -67,7 +67,7 @@ impl SweepReport {
         let files = pages.chain(tables_of).chain(charts.iter().map(|name| dir.chart(name)));
         Ok(Self {
             sweep: String::new(),
-            ranked_by: super::tables::column_of(tables.ranked_by),
+            ranked_by: tables.ranked_by.name(),
             verdict: statements.into_iter().map(said).collect(),
             causes: findings.diagnosis.iter().map(|diagnosis| diagnosis.cause.name()).collect(),
             runs: rows_as_json(&tables.runs)?,

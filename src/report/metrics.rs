@@ -15,6 +15,9 @@ pub enum Metric {
 impl Metric {
     pub const ALL: [Self; 5] = [Self::Score, Self::Meteor, Self::RougeL, Self::CiderD, Self::Bleu4];
 
+    /// The score comes last: it is made of the others.
+    pub const SCORE_LAST: [Self; 5] = [Self::Meteor, Self::RougeL, Self::CiderD, Self::Bleu4, Self::Score];
+
     /// Name in tables and files.
     pub fn key(self) -> &'static str {
         match self {

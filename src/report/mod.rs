@@ -25,7 +25,7 @@ mod figures;
 mod findings;
 mod format;
 mod gather;
-mod metrics;
+pub mod metrics;
 mod page;
 mod settings;
 mod tables;

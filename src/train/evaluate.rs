@@ -10,7 +10,7 @@ use super::Session;
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Tokens, beam_settings};
-use crate::data::{CaptionTokenizer, Example};
+use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
 use crate::model::ops::{Targets, cross_entropy};
 use crate::model::{Blip, generate};
@@ -90,10 +90,7 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
         let unpadded = targets(&captions, false);
         let plain = cross_entropy(&logits, &unpadded, 0.0)?.to_vec1::<f32>()?;
         add_next_tokens(&mut next_tokens, &logits, &unpadded)?;
-        let tokens = captions.columns - 1;
-        for (rows, targets) in plain.chunks(tokens).zip(unpadded.chunks(tokens)) {
-            let n = targets.iter().flatten().count();
-            let sum: f64 = rows.iter().map(|row| *row as f64).sum();
+        for (sum, n) in of_images(&plain, &unpadded, &captions) {
             per_image.push(sum / n.max(1) as f64);
             nll += sum;
             real += n;
@@ -107,6 +104,39 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
         of_first_batches: batch_means.iter().sum::<f64>() / batch_means.len().max(1) as f64,
         calibration: next_tokens.calibration(),
     })
+}
+
+/// The sum of each image's losses, and how many targets they are of, from the losses of a batch's rows.
+pub fn of_images(rows: &[f32], targets: &Targets, captions: &TokenBatch) -> Vec<(f64, usize)> {
+    let tokens = captions.columns - 1;
+    let images = rows.chunks(tokens).zip(targets.chunks(tokens));
+    images
+        .map(|(rows, targets)| (rows.iter().map(|row| *row as f64).sum(), targets.iter().flatten().count()))
+        .collect()
+}
+
+/// Captions and scores the first `count` images of a split (0 means all) with the model of `epoch`, and adds its rows to
+/// the run's files. `None` where it has no images.
+pub fn record(
+    session: &Session,
+    model: &Blip,
+    split: &mut Split,
+    material: &Material,
+    tokenizer: &CaptionTokenizer,
+    count: usize,
+    epoch: usize,
+) -> Result<Option<BTreeMap<String, f64>>> {
+    if split.observed.is_empty() {
+        return Ok(None);
+    }
+    let recipe = &session.spec.recipe;
+    let losses = losses(session, model, split, material)?;
+    let said = captions(session, model, split, tokenizer, count)?;
+    let scores = scores(recipe, &said);
+    let directory = session.directory;
+    directory.append_per_image(&per_image(epoch, split, Some(&losses), Some(&scores)))?;
+    replace_predictions(directory, split.name, said)?;
+    Ok(Some(summary_of(recipe, Some(&losses), &scores)))
 }
 
 /// The likeliest token of each row that has a target: how likely it is, and whether it is the target.

@@ -117,18 +117,8 @@ pub fn test(
     pretrained: &Pretrained,
     epoch: usize,
 ) -> Result<Option<BTreeMap<String, f64>>> {
-    if split.examples.is_empty() {
-        return Ok(None);
-    }
-    let recipe = &session.spec.recipe;
-    let losses = evaluate::losses(session, model, split, material)?;
-    let count = recipe.evaluation.test_samples;
-    let tested = evaluate::captions(session, model, split, &pretrained.tokenizer, count)?;
-    let scores = evaluate::scores(recipe, &tested);
-    let directory = session.directory;
-    directory.append_per_image(&evaluate::per_image(epoch, split, Some(&losses), Some(&scores)))?;
-    evaluate::replace_predictions(directory, split.name, tested)?;
-    Ok(Some(evaluate::summary_of(recipe, Some(&losses), &scores)))
+    let count = session.spec.recipe.evaluation.test_samples;
+    evaluate::record(session, model, split, material, &pretrained.tokenizer, count, epoch)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::Session;
-use super::evaluate::Split;
+use super::evaluate::{Split, of_images};
 use super::material::Material;
 use crate::model::Blip;
 use crate::model::blip::targets;
@@ -49,11 +49,8 @@ fn losses(
         let logits = model.logits(&split.features.embeddings(model, pictures)?, &captions)?;
         let targets = targets(&captions, false);
         let rows = cross_entropy(&logits, &targets, 0.0)?.to_vec1::<f32>()?;
-        let tokens = captions.columns - 1;
-        for (rows, targets) in rows.chunks(tokens).zip(targets.chunks(tokens)) {
-            let sum: f64 = rows.iter().map(|row| f64::from(*row)).sum();
-            losses.push(sum / targets.iter().flatten().count().max(1) as f64);
-        }
+        let images = of_images(&rows, &targets, &captions);
+        losses.extend(images.into_iter().map(|(sum, n)| sum / n.max(1) as f64));
     }
     Ok(losses)
 }

@@ -47,17 +47,7 @@ pub fn caption_training(
     pretrained: &Pretrained,
     epoch: usize,
 ) -> Result<Option<BTreeMap<String, f64>>> {
-    if split.observed.is_empty() {
-        return Ok(None);
-    }
-    let recipe = &session.spec.recipe;
-    let losses = evaluate::losses(session, model, split, material)?;
-    let said = evaluate::captions(session, model, split, &pretrained.tokenizer, MOST_CAPTIONED)?;
-    let scores = evaluate::scores(recipe, &said);
-    let directory = session.directory;
-    directory.append_per_image(&evaluate::per_image(epoch, split, Some(&losses), Some(&scores)))?;
-    evaluate::replace_predictions(directory, split.name, said)?;
-    Ok(Some(evaluate::summary_of(recipe, Some(&losses), &scores)))
+    evaluate::record(session, model, split, material, &pretrained.tokenizer, MOST_CAPTIONED, epoch)
 }
 
 #[cfg(test)]

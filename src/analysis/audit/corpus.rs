@@ -56,6 +56,16 @@ impl<'a> Corpus<'a> {
         [("train", &self.train), ("validation", &self.validation), ("test", &self.test)]
     }
 
+    /// The captions that are scored against.
+    pub fn references(&self) -> impl Iterator<Item = &String> {
+        self.evaluated().into_iter().flat_map(|(_, examples)| examples).flat_map(|one| &one.captions)
+    }
+
+    /// Their tokens.
+    pub fn reference_tokens(&self) -> impl Iterator<Item = &Vec<u32>> {
+        self.evaluated().into_iter().flat_map(|(_, examples)| examples).flat_map(|one| &one.tokens)
+    }
+
     /// Tokens of all training captions.
     pub fn train_tokens(&self) -> impl Iterator<Item = &Vec<u32>> {
         self.train.iter().flat_map(|example| &example.tokens)
@@ -65,6 +75,11 @@ impl<'a> Corpus<'a> {
     pub fn train_captions(&self) -> impl Iterator<Item = &str> {
         self.train.iter().flat_map(|example| &example.captions).map(String::as_str)
     }
+}
+
+/// A caption's word pieces: its tokens without the first and the last.
+pub fn pieces(tokens: &[u32]) -> &[u32] {
+    tokens.get(1..tokens.len().saturating_sub(1)).unwrap_or_default()
 }
 
 fn encode(example: Example, tokenizer: &CaptionTokenizer) -> Result<Captioned, TokenizerError> {

@@ -87,9 +87,7 @@ fn contents<'a>(corpus: &'a Corpus) -> HashMap<&'a Path, Content> {
 /// References of scored images that are training captions word for word.
 pub fn shared_captions(corpus: &Corpus) -> Option<Found> {
     let known: HashSet<&str> = corpus.train_captions().collect();
-    let references = corpus.evaluated().into_iter().flat_map(|(_, examples)| examples);
-    let share =
-        one_of(references.flat_map(|one| &one.captions).map(|caption| known.contains(caption.as_str())));
+    let share = one_of(corpus.references().map(|caption| known.contains(caption.as_str())));
     Some(Found {
         severity: severity(share, [f64::INFINITY, 0.3, 0.02])?,
         kind: FindingKind::SharedCaptions,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::corpus::{Captioned, Corpus};
+use super::corpus::{Corpus, pieces};
 use super::reachable::copyable;
 use super::subject::Subject;
 use super::words::{one_of, share_of};
@@ -79,8 +79,8 @@ pub fn cut_in_training(corpus: &Corpus, subject: &Subject) -> Option<Found> {
 pub fn cut_in_generation(corpus: &Corpus, subject: &Subject) -> Option<Found> {
     let limit = subject.recipe.generation.max_length;
     // The start token counts, the end token need not be said.
-    let share = share(references(corpus), |tokens| tokens.len() > limit + 1);
-    let longest = references(corpus).chain(corpus.train_tokens()).map(Vec::len).max().unwrap_or(0);
+    let share = share(corpus.reference_tokens(), |tokens| tokens.len() > limit + 1);
+    let longest = corpus.reference_tokens().chain(corpus.train_tokens()).map(Vec::len).max().unwrap_or(0);
     Some(Found {
         severity: severity(share, [0.25, 0.05, 0.002])?,
         kind: FindingKind::CutInGeneration,
@@ -102,10 +102,10 @@ pub fn forbidden_repeats(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         return None;
     }
     let copied = |tokens: &Vec<u32>| {
-        let inner = tokens.get(1..tokens.len().saturating_sub(1)).unwrap_or_default();
-        copyable(inner, size) as f64 / inner.len().max(1) as f64
+        let pieces = pieces(tokens);
+        copyable(pieces, size) as f64 / pieces.len().max(1) as f64
     };
-    let shares: Vec<f64> = references(corpus).map(copied).collect();
+    let shares: Vec<f64> = corpus.reference_tokens().map(copied).collect();
     let share = shares.iter().filter(|copied| **copied < 1.0).count() as f64 / shares.len().max(1) as f64;
     let mean = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
     Some(Found {
@@ -135,8 +135,8 @@ pub fn repetition_penalty(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         return None;
     }
     let (mut again, mut all) = (0usize, 0usize);
-    for tokens in references(corpus) {
-        let mut inner = tokens.get(1..tokens.len().saturating_sub(1)).unwrap_or_default().to_vec();
+    for tokens in corpus.reference_tokens() {
+        let mut inner = pieces(tokens).to_vec();
         all += inner.len();
         let before = inner.len();
         inner.sort_unstable();
@@ -164,8 +164,8 @@ pub fn repetition_penalty(corpus: &Corpus, subject: &Subject) -> Option<Found> {
 pub fn min_length(corpus: &Corpus, subject: &Subject) -> Option<Found> {
     let least = subject.recipe.generation.min_length;
     // The end token may come once `min_length` tokens stand, the start token among them.
-    let share = share(references(corpus), |tokens| tokens.len() - 1 < least);
-    let shortest = references(corpus).map(Vec::len).min().unwrap_or(0);
+    let share = share(corpus.reference_tokens(), |tokens| tokens.len() - 1 < least);
+    let shortest = corpus.reference_tokens().map(Vec::len).min().unwrap_or(0);
     Some(Found {
         severity: severity(share, [0.25, 0.05, 0.002])?,
         kind: FindingKind::MinLength,
@@ -177,15 +177,6 @@ pub fn min_length(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         ),
         remedy: Some(("generation.min_length", shortest.saturating_sub(1).into())),
     })
-}
-
-/// Captions that are scored against.
-fn references<'a>(corpus: &'a Corpus) -> impl Iterator<Item = &'a Vec<u32>> {
-    corpus
-        .evaluated()
-        .into_iter()
-        .flat_map(|(_, examples): (_, &'a [Captioned])| examples)
-        .flat_map(|one| &one.tokens)
 }
 
 fn share<'a>(captions: impl Iterator<Item = &'a Vec<u32>>, is_such: impl Fn(&Vec<u32>) -> bool) -> f64 {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use super::corpus::{Captioned, Corpus};
+use super::corpus::{self, Captioned, Corpus};
 use super::reachable::{Limits, Pieces, rewritings};
 use crate::data::tokenizer::TokenizerError;
 use crate::random::Random;
@@ -26,10 +26,8 @@ const METRICS: [&str; 5] = ["meteor", "rouge_l", "cider_d", "bleu_4", "score"];
 /// The word pieces that rewritings treat in a way of their own.
 pub fn pieces(corpus: &Corpus) -> Pieces {
     let mut counts: HashMap<u32, usize> = HashMap::new();
-    let inner =
-        |tokens: &Vec<u32>| tokens.get(1..tokens.len().saturating_sub(1)).unwrap_or_default().to_vec();
     corpus.splits().iter().flat_map(|(_, examples)| *examples).flat_map(|example| &example.tokens).for_each(
-        |tokens| inner(tokens).into_iter().for_each(|piece| *counts.entry(piece).or_default() += 1),
+        |tokens| corpus::pieces(tokens).iter().for_each(|piece| *counts.entry(*piece).or_default() += 1),
     );
     let text = |piece: u32| corpus.tokenizer.token(piece).unwrap_or_default();
     let is_punctuation = |piece: &u32| !text(*piece).chars().any(char::is_alphanumeric);
@@ -215,11 +213,9 @@ fn candidates(
     limits: Limits,
     example: &Captioned,
 ) -> Result<Vec<String>, TokenizerError> {
-    let inner =
-        |tokens: &Vec<u32>| tokens.get(1..tokens.len().saturating_sub(1)).unwrap_or_default().to_vec();
-    let captions = example.tokens.iter().take(MOST_REFERENCES).map(inner);
+    let captions = example.tokens.iter().take(MOST_REFERENCES).map(|tokens| corpus::pieces(tokens));
     captions
-        .flat_map(|reference| rewritings(&reference, limits, pieces))
+        .flat_map(|reference| rewritings(reference, limits, pieces))
         .map(|ids| corpus.tokenizer.decode(&ids))
         .collect()
 }

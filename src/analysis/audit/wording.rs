@@ -9,13 +9,12 @@ use crate::record::recipe::Convention;
 
 /// What a perfect answer loses because BLIP writes in lower case and with spaces around hyphens and punctuation.
 pub fn scoring_convention(corpus: &Corpus, subject: &Subject, perfect_cider_d: f64) -> Option<Found> {
-    let captions =
-        || corpus.evaluated().into_iter().flat_map(|(_, examples)| examples).flat_map(|one| &one.captions);
-    let has = |is_such: fn(&str) -> bool| share_of(one_of(captions().map(|caption| is_such(caption))));
+    let has =
+        |is_such: fn(&str) -> bool| share_of(one_of(corpus.references().map(|caption| is_such(caption))));
     let lost = 1.0 - perfect_cider_d / 10.0;
     let convention = subject.recipe.evaluation.convention;
     // With several references an answer that equals one of them is far from the others, whatever the convention.
-    if captions().count() != corpus.validation.len() + corpus.test.len() {
+    if corpus.references().count() != corpus.validation.len() + corpus.test.len() {
         return None;
     }
     let hyphens = has(|caption| caption.contains('-'));

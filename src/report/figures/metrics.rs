@@ -13,9 +13,6 @@ use crate::report::text_table::Table;
 
 const PANEL_COLUMNS: usize = 2;
 
-/// The score comes last: it is made of the others.
-const SHOWN: [Metric; 5] = [Metric::Meteor, Metric::RougeL, Metric::CiderD, Metric::Bleu4, Metric::Score];
-
 /// A run with its means over images.
 struct Compared<'a> {
     row: &'a RunRow,
@@ -28,7 +25,7 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
     let Some(best) = findings.best else { return Ok(None) };
     let rows = findings.zero_shot.into_iter().chain(findings.floors.iter().copied()).chain([best]);
     let compared: Vec<Compared> = rows.map(|row| compared(study, findings, row)).collect();
-    let panels: Vec<MetricPanel> = SHOWN
+    let panels: Vec<MetricPanel> = Metric::SCORE_LAST
         .into_iter()
         .map(|metric| panel(metric, &compared, findings.images))
         .filter(|panel| panel.bars.len() > 1)
@@ -104,7 +101,7 @@ fn table(compared: &[Compared], images: Images) -> Table {
     for compared in compared {
         table.add_column(compared.label.clone());
     }
-    for metric in SHOWN {
+    for metric in Metric::SCORE_LAST {
         let value = |compared: &Compared| {
             let value = decimals(value_of(compared, metric, images));
             match interval_of(compared, metric) {

@@ -12,9 +12,6 @@ use crate::report::settings::value_text;
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
 
-/// The score comes last: it is made of the others.
-const SHOWN: [Metric; 5] = [Metric::Meteor, Metric::RougeL, Metric::CiderD, Metric::Bleu4, Metric::Score];
-
 #[derive(Template)]
 #[template(path = "audit.html")]
 pub struct AuditSection {
@@ -91,7 +88,7 @@ fn table(range: &AttainableRange, findings: &Findings) -> Table {
         table.add_column(name(system));
         table.add_column("place".to_owned());
     }
-    for metric in SHOWN {
+    for metric in Metric::SCORE_LAST {
         let Some(MetricRange { constant, random, nearest, ceiling, is_bound }) =
             range.metrics.get(metric.key()).copied()
         else {

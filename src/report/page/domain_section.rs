@@ -90,15 +90,14 @@ fn pictures(domain: Option<&Domain>, cka: Option<&Cka>) -> Table {
     for boundary in 0..boundaries {
         let layer = domain.and_then(|domain| domain.layers.get(boundary));
         let alike = cka.and_then(|cka| cka.layers.get(boundary));
-        let number = |value: Option<f64>| decimals(value);
         table.add([
             if boundary == 0 { "embeddings".to_owned() } else { boundary.to_string() },
-            number(layer.and_then(|layer| layer.proxy_a_distance)),
-            number(layer.and_then(|layer| layer.classifier_p)),
-            number(layer.and_then(|layer| layer.mmd2)),
-            number(layer.and_then(|layer| layer.mmd2_p)),
-            number(alike.and_then(|layer| layer.target)),
-            number(alike.and_then(|layer| layer.source)),
+            decimals(layer.and_then(|layer| layer.proxy_a_distance)),
+            decimals(layer.and_then(|layer| layer.classifier_p)),
+            decimals(layer.and_then(|layer| layer.mmd2)),
+            decimals(layer.and_then(|layer| layer.mmd2_p)),
+            decimals(alike.and_then(|layer| layer.target)),
+            decimals(alike.and_then(|layer| layer.source)),
         ]);
     }
     table
@@ -175,13 +174,7 @@ fn attributes(study: &Study, findings: &Findings) -> Table {
     }
     for (label, is_visible) in [("all visible", true), ("all not visible", false)] {
         let of_all = |tallies: &[KindTally]| {
-            tallies.iter().filter(|found| found.visible == is_visible).fold(Tally::default(), |sum, found| {
-                Tally {
-                    hits: sum.hits + found.tally.hits,
-                    wrong: sum.wrong + found.tally.wrong,
-                    missed: sum.missed + found.tally.missed,
-                }
-            })
+            tallies.iter().filter(|found| found.visible == is_visible).map(|found| found.tally).sum()
         };
         table.add(std::iter::once(label.to_owned()).chain(cells(&of_all)));
     }

@@ -66,15 +66,3 @@ fn ranking_metric(sweep: &SweepData) -> MetricName {
     let first = metrics.next().unwrap_or(MetricName::Score);
     if metrics.all(|metric| metric == first) { first } else { MetricName::Score }
 }
-
-/// The column of `runs` and `steps` that holds a metric.
-pub fn column_of(metric: MetricName) -> &'static str {
-    match metric {
-        MetricName::Score => "score",
-        MetricName::Meteor => "meteor",
-        MetricName::RougeL => "rouge_l",
-        MetricName::CiderD => "cider_d",
-        MetricName::ValLoss => "val_loss",
-        MetricName::ValNll => "val_nll",
-    }
-}

@@ -121,7 +121,7 @@ impl Tables {
     }
 
     pub fn step_rows(&self) -> PolarsResult<Vec<StepRow>> {
-        let ranked = super::column_of(self.ranked_by);
+        let ranked = self.ranked_by.name();
         (0..self.steps.height()).map(|row| read_step(&self.steps, row, ranked)).collect()
     }
 }

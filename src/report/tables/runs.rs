@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use polars::prelude::{Column, DataFrame, PolarsResult, SortMultipleOptions};
 
-use super::column_of;
 use super::columns::{counts, flags, numbers, settings, texts};
 use super::facts::Facts;
 use crate::record::RunRecord;
@@ -36,7 +35,7 @@ pub fn runs_table(facts: &[Facts], ranked_by: MetricName) -> PolarsResult<DataFr
         .with_order_descending(ranked_by.higher_is_better())
         .with_nulls_last(true)
         .with_maintain_order(true);
-    let mut frame = DataFrame::new(facts.len(), columns)?.sort([column_of(ranked_by)], order)?;
+    let mut frame = DataFrame::new(facts.len(), columns)?.sort([ranked_by.name()], order)?;
     let ranks = ranks(&frame, ranked_by)?;
     frame.insert_column(0, counts("rank", &ranks, |rank| *rank))?;
     Ok(frame)
@@ -45,7 +44,7 @@ pub fn runs_table(facts: &[Facts], ranked_by: MetricName) -> PolarsResult<DataFr
 /// Fine-tuned runs with a value are counted from 1 in the order of the table; the others have no rank.
 fn ranks(frame: &DataFrame, ranked_by: MetricName) -> PolarsResult<Vec<Option<usize>>> {
     let kinds = frame.column("kind")?.str()?;
-    let values = frame.column(column_of(ranked_by))?.f64()?;
+    let values = frame.column(ranked_by.name())?.f64()?;
     let mut last = 0;
     let rank = |row: usize| {
         let counts = kinds.get(row) == Some(Kind::FineTuned.label()) && values.get(row).is_some();
