@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::output;
 use crate::data::DataError;
+use crate::data::caption_files::CaptionFileError;
 use crate::data::captions::CaptionsError;
 use crate::hub::HubError;
 use crate::lab::study::StudyError;
@@ -77,6 +78,7 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<InputsError>()
         || cause.is::<ResolveError>()
         || cause.is::<DataError>()
+        || cause.is::<CaptionFileError>()
         || cause.is::<CaptionsError>()
         || cause.is::<ExecuteError>()
         || cause.downcast_ref::<HubError>().is_some_and(HubError::is_about_input)

@@ -8,7 +8,6 @@ pub mod arguments;
 pub mod audit;
 mod auditing;
 pub mod caption;
-mod caption_files;
 mod conventions;
 pub mod exit;
 mod facts;

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::caption_files::{self, Pair};
 use super::exit::BadInput;
 use super::output::{self, Format};
 use super::table::{Align, Table, number};
+use crate::data::caption_files::{self, Pair};
 use crate::record::recipe::Convention;
 use crate::score::{ImageScores, Item, Scores, meteor_variant, score};
 

@@ -1,11 +1,13 @@
 //! Images and captions from files to plain numbers; nothing here knows a tensor or a model.
 //!
-//! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`mt19937`]
-//! (the seeded split), [`problems`] (all faults in one error). Pictures: [`image_file`], `decoders` and
-//! [`completeness`] (decoding), [`processor`], [`processor_config`] and [`resample`] (the model's input),
-//! [`pixels`] (many at once). Text: [`tokenizer`], [`tokenizer_build`] and [`tokenizer_config`], [`batch`].
+//! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`caption_files`]
+//! (captions in the forms of others), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
+//! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
+//! [`resample`] (the model's input), [`pixels`] (many at once). Text: [`tokenizer`], [`tokenizer_build`] and
+//! [`tokenizer_config`], [`batch`].
 
 pub mod batch;
+pub mod caption_files;
 pub mod captions;
 pub mod completeness;
 pub mod dataset;

@@ -6,7 +6,7 @@ use super::comparison::{Comparison, Images, compare, image_scores};
 use super::contest::{Contest, contest};
 use super::diagnosis::{diagnosis, image_gain};
 use super::format::list;
-use super::gather::{RunData, SweepData};
+use super::gather::{RowKind, RunData, SweepData};
 use super::metrics::Metric;
 use super::settings::{Settings, varying};
 use super::tables::RunRow;
@@ -52,6 +52,11 @@ impl<'a> Study<'a> {
         self.rows.iter().filter(|row| !row.is_reference())
     }
 
+    /// Other systems' captions, in the order of the tables.
+    pub fn others(&self) -> impl Iterator<Item = &RunRow> {
+        self.rows.iter().filter(|row| row.kind == RowKind::Other)
+    }
+
     /// The value by which a run is ranked.
     pub fn ranked_value(&self, row: &RunRow) -> Option<f64> {
         match self.ranked_by {
@@ -69,7 +74,7 @@ impl<'a> Study<'a> {
         let is_alike = |row: &&RunRow| {
             row.settings.iter().all(|(path, value)| run.settings.get(path).is_none_or(|other| other == value))
         };
-        let of_kind = || self.rows.iter().filter(move |row| row.kind == kind);
+        let of_kind = || self.rows.iter().filter(move |row| row.kind == RowKind::Run(kind));
         of_kind().find(is_alike).or_else(|| of_kind().next())
     }
 }
@@ -97,6 +102,8 @@ pub struct Findings<'a> {
     pub floors: Vec<&'a RunRow>,
     pub over_zero_shot: Option<Comparison>,
     pub over_floors: Vec<FloorGain>,
+    /// Other systems, and the best run minus each.
+    pub others: Vec<(&'a RunRow, Option<Comparison>)>,
     /// The second best run, and the best minus it.
     pub runner_up: Option<(&'a RunRow, Option<Comparison>)>,
     /// All ranked runs at once.
@@ -120,10 +127,10 @@ impl<'a> Findings<'a> {
     pub fn of(study: &'a Study<'a>) -> Self {
         let best = study.ranked().next();
         let zero_shot = best.and_then(|best| study.reference(Kind::ZeroShot, best));
-        let floors: Vec<&RunRow> = best.map_or_else(Vec::new, |best| {
+        let floors: Vec<(Kind, &RunRow)> = best.map_or_else(Vec::new, |best| {
             [Kind::ConstantCaption, Kind::NearestImage]
                 .into_iter()
-                .filter_map(|kind| study.reference(kind, best))
+                .filter_map(|kind| Some((kind, study.reference(kind, best)?)))
                 .collect()
         });
         let images = images_for(study, best);
@@ -134,8 +141,9 @@ impl<'a> Findings<'a> {
             images,
             zero_shot,
             over_zero_shot: zero_shot.and_then(against),
-            over_floors: over_floors(&floors.iter().filter_map(|floor| Some((floor.kind, against(floor)?))).collect::<Vec<_>>()),
-            floors,
+            over_floors: over_floors(&floors.iter().filter_map(|(kind, floor)| Some((*kind, against(floor)?))).collect::<Vec<_>>()),
+            floors: floors.iter().map(|(_, floor)| *floor).collect(),
+            others: study.others().map(|other| (other, against(other))).collect(),
             contest: contest(study, images),
             runner_up: runner_up.map(|row| (row, against(row))),
             overfit: study.fine_tuned().filter(|row| row.overfit).collect(),

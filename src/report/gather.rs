@@ -27,8 +27,36 @@ pub struct SweepData {
     pub left_out: Vec<String>,
 }
 
-/// A run with the rows it left behind.
+/// Whose captions a row of the tables is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    Run(Kind),
+    /// Another system's, read from a file.
+    Other,
+}
+
+impl RowKind {
+    /// The name shown to people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Run(kind) => kind.label(),
+            Self::Other => "other system",
+        }
+    }
+
+    pub fn named(label: &str) -> Option<Self> {
+        let kinds = std::iter::once(Kind::FineTuned).chain(Kind::REFERENCES).map(Self::Run);
+        kinds.chain([Self::Other]).find(|kind| kind.label() == label)
+    }
+
+    pub fn is_fine_tuned(self) -> bool {
+        self == Self::Run(Kind::FineTuned)
+    }
+}
+
+/// A run with the rows it left behind, or what another system said as if a run had recorded it.
 pub struct RunData {
+    pub kind: RowKind,
     pub dir: RunDir,
     pub record: RunRecord,
     pub predictions: Vec<Prediction>,
@@ -48,10 +76,6 @@ pub struct Diagnostics {
 impl RunData {
     pub fn id(&self) -> &str {
         &self.record.spec.id
-    }
-
-    pub fn kind(&self) -> Kind {
-        self.record.spec.recipe.kind
     }
 }
 
@@ -113,7 +137,8 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
             problems.iter().map(move |problem| format!("Run {id}, {file}: {problem}."))
         })
         .collect();
-    (RunData { dir, record, predictions, per_image, diagnostics }, problems)
+    let kind = RowKind::Run(record.spec.recipe.kind);
+    (RunData { kind, dir, record, predictions, per_image, diagnostics }, problems)
 }
 
 fn diagnostic<T: Diagnostic>(dir: &RunDir, problems: &mut Vec<String>) -> Option<T> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! gather    files -> SweepData
+//! others    captions of other systems -> SweepData, as if runs had recorded them
 //! tables    SweepData -> Polars frames -> plain rows; CSV and Parquet
 //! findings  rows and per-image scores -> what won, by how much, what overfits
 //! figures   rows -> charts with captions and tables; drawn by charts/ as SVG and PNG
@@ -26,6 +27,7 @@ mod findings;
 mod format;
 mod gather;
 pub mod metrics;
+mod others;
 mod page;
 mod settings;
 mod tables;
@@ -34,4 +36,5 @@ mod thumbnail;
 mod write;
 
 pub use document::{Document, SweepReport, VERSION};
-pub use write::{Written, write};
+pub use others::OtherSystem;
+pub use write::{Options, Written, write};

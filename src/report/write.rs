@@ -1,5 +1,6 @@
 //! Reports written: for every sweep under a folder its page, pictures and tables.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -7,10 +8,19 @@ use anyhow::Context;
 use super::document::SweepReport;
 use super::figures::Figures;
 use super::findings::{Findings, Study};
-use super::gather::gather;
+use super::gather::{SweepData, gather};
+use super::others::{self, OtherSystem};
 use super::{page, tables};
+use crate::data::caption_files::CaptionFileError;
 use crate::record::store::write_atomic;
 use crate::record::{ReportDir, Store, SweepDir};
+
+/// What goes into the reports besides the runs.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Other systems' captions of the runs' images.
+    pub others: Vec<OtherSystem>,
+}
 
 /// A report on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +37,22 @@ pub struct Written {
 
 /// Writes a report on every sweep under `runs` (or on `runs` itself, where it is one) into `out`. Anything
 /// a run left half done or broken is left out and said; only unreadable folders and unwritable files are errors.
-pub fn write(runs: &Path, out: &Path) -> anyhow::Result<Vec<Written>> {
+pub fn write(runs: &Path, out: &Path, options: &Options) -> anyhow::Result<Vec<Written>> {
     let sweeps = Store::new(runs).sweeps()?;
-    sweeps.iter().map(|sweep| write_one(sweep, name_below(runs, sweep), out)).collect()
+    let mut gathered = Vec::new();
+    let mut strangers: BTreeSet<&str> = options.others.iter().map(|other| other.name.as_str()).collect();
+    for sweep in &sweeps {
+        let mut data = gather(sweep, name_below(runs, sweep));
+        let joined = others::join(sweep, &mut data, &options.others)?;
+        strangers.retain(|name| !joined.iter().any(|joined| joined == name));
+        gathered.push(data);
+    }
+    // A wrong file is no reason for a report without it.
+    if let Some(name) = strangers.first().filter(|_| !sweeps.is_empty()) {
+        let problem = format!("{name}: none of its captions is for an image of these runs");
+        return Err(CaptionFileError(problem).into());
+    }
+    gathered.into_iter().map(|data| write_one(data, out)).collect()
 }
 
 /// The sweep's path below `runs`, so that two sweeps of one name in different folders stay apart.
@@ -40,8 +63,7 @@ fn name_below(runs: &Path, sweep: &SweepDir) -> String {
     if parts.is_empty() { sweep.name() } else { parts.join("/") }
 }
 
-fn write_one(sweep: &SweepDir, name: String, out: &Path) -> anyhow::Result<Written> {
-    let data = gather(sweep, name);
+fn write_one(data: SweepData, out: &Path) -> anyhow::Result<Written> {
     let context = || format!("report on sweep `{}`", data.name);
     let tables = tables::build(&data).with_context(context)?;
     let study = Study::new(&data, tables.run_rows().with_context(context)?, tables.ranked_by);
@@ -89,7 +111,7 @@ mod tests {
 
     fn report(folder: &Path) -> (Vec<Written>, PathBuf) {
         let out = folder.join("reports");
-        (write(&folder.join("runs"), &out).unwrap(), out.join("unfreeze"))
+        (write(&folder.join("runs"), &out, &Options::default()).unwrap(), out.join("unfreeze"))
     }
 
     fn page(folder: &Path) -> String {

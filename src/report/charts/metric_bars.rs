@@ -16,6 +16,8 @@ pub enum System {
     FineTuned,
     ZeroShot,
     Floor,
+    /// Read from a file.
+    Other,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +77,7 @@ fn draw_bar<B: DrawingBackend>(plot: &mut Plot<B>, bar: &Bar, place: f64) -> Dra
         System::FineTuned => Ink::Blue,
         System::ZeroShot => Ink::Purple,
         System::Floor => Ink::Slate,
+        System::Other => Ink::Orange,
     };
     let corners = [(0.0, place + 0.3), (bar.value, place - 0.3)];
     match bar.system {
@@ -82,7 +85,7 @@ fn draw_bar<B: DrawingBackend>(plot: &mut Plot<B>, bar: &Bar, place: f64) -> Dra
         System::FineTuned => {
             plot.draw_series(std::iter::once(Rectangle::new(corners, ink.rgb().filled())))?
         }
-        System::ZeroShot | System::Floor => {
+        System::ZeroShot | System::Floor | System::Other => {
             plot.draw_series(std::iter::once(Rectangle::new(corners, ink.rgb().mix(0.18).filled())))?;
             plot.draw_series(std::iter::once(Rectangle::new(corners, line(ink, 1.25))))?
         }

@@ -5,6 +5,7 @@ use crate::record::recipe::Kind;
 use crate::report::charts::score_curves::{Curve, Level, Role, ScoreCurves};
 use crate::report::findings::{Findings, Study};
 use crate::report::format::decimals;
+use crate::report::gather::RowKind;
 use crate::report::metrics::metric_name;
 use crate::report::tables::{RunRow, StepRow};
 use crate::report::text_table::Table;
@@ -71,7 +72,11 @@ fn levels(study: &Study, findings: &Findings) -> Vec<Level> {
         .chain(&findings.floors)
         .filter_map(|row| {
             let label = row.kind.label().to_owned();
-            Some(Level { label, value: study.ranked_value(row)?, is_floor: row.kind != Kind::ZeroShot })
+            Some(Level {
+                label,
+                value: study.ranked_value(row)?,
+                is_floor: row.kind != RowKind::Run(Kind::ZeroShot),
+            })
         })
         .collect()
 }

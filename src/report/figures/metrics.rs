@@ -1,17 +1,20 @@
 //! Figure: the best fine-tuned run against zero-shot and the floors, on every metric.
 
-use super::{Figure, Words, panelled, scoring};
+use super::{Figure, Words, fitted, panelled, scoring};
 use crate::analysis::Interval;
 use crate::record::recipe::Kind;
 use crate::report::charts::metric_bars::{Bar, MetricPanel, System};
 use crate::report::comparison::{Images, PAIRED, mean_scores};
 use crate::report::findings::{Findings, Study};
 use crate::report::format::decimals;
+use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
 
 const PANEL_COLUMNS: usize = 2;
+/// Room beside the bars.
+const LABEL_CHARACTERS: usize = 18;
 
 /// A run with its means over images.
 struct Compared<'a> {
@@ -23,7 +26,9 @@ struct Compared<'a> {
 
 pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figure>> {
     let Some(best) = findings.best else { return Ok(None) };
-    let rows = findings.zero_shot.into_iter().chain(findings.floors.iter().copied()).chain([best]);
+    let others = findings.others.iter().map(|(other, _)| *other);
+    let floors = findings.floors.iter().copied();
+    let rows = findings.zero_shot.into_iter().chain(floors).chain(others).chain([best]);
     let compared: Vec<Compared> = rows.map(|row| compared(study, findings, row)).collect();
     let panels: Vec<MetricPanel> = Metric::SCORE_LAST
         .into_iter()
@@ -47,11 +52,12 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
 
 fn compared<'a>(study: &Study, findings: &Findings, row: &'a RunRow) -> Compared<'a> {
     let (label, system) = match row.kind {
-        Kind::FineTuned => (format!("best run #{}", row.rank.unwrap_or(1)), System::FineTuned),
-        Kind::ZeroShot | Kind::MatchedLength => (row.kind.label().to_owned(), System::ZeroShot),
-        Kind::ConstantCaption | Kind::NearestImage | Kind::ShuffledCaptions => {
-            (row.kind.label().to_owned(), System::Floor)
+        RowKind::Run(Kind::FineTuned) => (format!("best run #{}", row.rank.unwrap_or(1)), System::FineTuned),
+        RowKind::Run(Kind::ZeroShot | Kind::MatchedLength) => (row.name(), System::ZeroShot),
+        RowKind::Run(Kind::ConstantCaption | Kind::NearestImage | Kind::ShuffledCaptions) => {
+            (row.name(), System::Floor)
         }
+        RowKind::Other => (fitted(&row.name(), LABEL_CHARACTERS), System::Other),
     };
     let means = study.data_of(row).and_then(|run| mean_scores(run, findings.images));
     Compared { row, label, system, means }

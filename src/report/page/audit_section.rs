@@ -7,7 +7,6 @@ use crate::report::comparison::Images;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{decimals, plural, share};
 use crate::report::metrics::Metric;
-use crate::report::page::leaderboard::name;
 use crate::report::settings::value_text;
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
@@ -85,7 +84,7 @@ fn table(range: &AttainableRange, findings: &Findings) -> Table {
     }
     table.add_column("ceiling".to_owned());
     for system in &systems {
-        table.add_column(name(system));
+        table.add_column(system.name());
         table.add_column("place".to_owned());
     }
     for metric in Metric::SCORE_LAST {

@@ -8,8 +8,8 @@ use crate::record::recipe::Kind;
 use crate::report::comparison::Images;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{ABSENT, decimals, share, signed};
+use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
-use crate::report::page::leaderboard::name;
 use crate::report::settings::LAYERS;
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
@@ -153,7 +153,7 @@ fn attributes(study: &Study, findings: &Findings) -> Table {
     for system in &systems {
         table.columns.extend(
             ["precision", "recall", "F1"]
-                .map(|text| format!("{} {text}", name(system)))
+                .map(|text| format!("{} {text}", system.name()))
                 .map(|text| crate::report::text_table::Heading { text, is_number: true }),
         );
     }
@@ -190,7 +190,7 @@ fn steps(study: &Study, findings: &Findings) -> Table {
     };
     let layers = |row: &RunRow| row.settings.get(LAYERS).and_then(|value| value.as_f64()).unwrap_or(0.0);
     let first = |keep: &dyn Fn(&RunRow) -> bool| study.ranked().find(|row| keep(row));
-    let of_kind = |kind: Kind| study.rows.iter().find(|row| row.kind == kind);
+    let of_kind = |kind: Kind| study.rows.iter().find(|row| row.kind == RowKind::Run(kind));
     let steps = [
         ("zero-shot", findings.zero_shot, "the model as it came"),
         ("matched length", of_kind(Kind::MatchedLength), "captions as long as the references"),

@@ -72,8 +72,12 @@ pub fn gallery(study: &Study, findings: &Findings) -> Option<Gallery> {
     if cases.is_empty() {
         return None;
     }
+    let others: Vec<Speaker> = study
+        .others()
+        .filter_map(|row| Some(speaker(row.run.clone(), study.data_of(row)?, findings.images)))
+        .collect();
     let folder = image_folder(best_run, findings.images);
-    let speakers: Vec<&Speaker> = zero_shot.iter().chain([&best]).collect();
+    let speakers: Vec<&Speaker> = zero_shot.iter().chain(&others).chain([&best]).collect();
     let card = |case: &Case| Some(card(case, images.get(case.index)?, &speakers, folder.as_ref()));
     let cards = cases.par_iter().filter_map(card).collect();
     Some(Gallery { rule: rule(findings.images), cards })

@@ -69,7 +69,7 @@ fn line(study: &Study, row: &RunRow) -> Row {
     let setting =
         |path: &String| Cell::plain(row.settings.get(path).map_or_else(|| ABSENT.to_owned(), value_text));
     let epoch = row.best_epoch.filter(|_| !row.is_reference());
-    let mut cells = vec![Cell::plain(name(row))];
+    let mut cells = vec![Cell::plain(row.name())];
     cells.extend(study.varying.iter().map(setting));
     cells.push(Cell::plain(epoch.map_or_else(|| ABSENT.to_owned(), |epoch| epoch.to_string())));
     for (scores, places) in [&row.validation, &row.test].into_iter().zip(&row.places) {
@@ -92,15 +92,6 @@ fn line(study: &Study, row: &RunRow) -> Row {
         ""
     };
     Row { class, cells }
-}
-
-/// The name by which the whole page calls a run.
-pub fn name(row: &RunRow) -> String {
-    match row.rank {
-        Some(rank) => format!("#{rank}"),
-        None if row.is_reference() => row.kind.label().to_owned(),
-        None => row.status.replace('_', " "),
-    }
 }
 
 fn is_score(study: &Study, column: usize) -> bool {

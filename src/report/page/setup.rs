@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::leaderboard::name;
 use crate::report::findings::Study;
 use crate::report::format::{ABSENT, count, plural, short_digest};
 use crate::report::settings::{LAYERS, Settings, common, value_text};
@@ -117,7 +116,7 @@ pub fn incomplete(study: &Study) -> Table {
     for row in study.rows.iter().filter(|row| !row.is_complete()) {
         let epochs = row.epochs.map_or_else(|| ABSENT.to_owned(), |epochs| epochs.to_string());
         let reason = row.reason.clone().unwrap_or_else(|| unsaid_reason(row).to_owned());
-        table.add([name(row), row.run.clone(), row.status.replace('_', " "), epochs, reason]);
+        table.add([row.name(), row.run.clone(), row.status.replace('_', " "), epochs, reason]);
     }
     table
 }

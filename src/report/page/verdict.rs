@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::{Cause, Diagnosis};
-use crate::report::comparison::Images;
+use crate::report::comparison::{Comparison, Images};
 use crate::report::contest::Contest;
 use crate::report::findings::{Edge, Findings, Study};
 use crate::report::format::{decimals, list, percent, plural, signed, significant};
@@ -41,7 +41,7 @@ pub fn verdict(study: &Study, findings: &Findings) -> Vec<Statement> {
         let nothing = statement("No result yet", nothing_yet(study));
         return [Some(nothing), why, change].into_iter().flatten().collect();
     };
-    let against = [over_zero_shot(findings), over_floors(findings)];
+    let against = [over_zero_shot(findings), over_floors(findings), over_others(findings)];
     let against: Vec<String> = against.into_iter().flatten().collect();
     let topics = [
         Some(statement("Best run", winner(study, findings, best))),
@@ -191,6 +191,19 @@ fn over_floors(findings: &Findings) -> Option<String> {
         .map(|gain| (format!("{} over the {}", gain.metric.label(), gain.floor.label()), gain.gain))
         .collect();
     Some(format!("Against the stronger floor of each metric it {}", gains_in_words(&gains)))
+}
+
+fn over_others(findings: &Findings) -> Option<String> {
+    let over = |(other, comparison): &(&RunRow, Option<Comparison>)| {
+        let comparison = comparison.as_ref()?;
+        let gain = |metric: Metric| Some((metric.label().to_owned(), comparison.of(metric)?));
+        let gains: Vec<_> =
+            [Metric::Meteor, Metric::RougeL, Metric::CiderD].into_iter().filter_map(gain).collect();
+        let images = plural(comparison.images, "image");
+        Some(format!("Against {}, on {images} that both captioned, it {}", other.run, gains_in_words(&gains)))
+    };
+    let said: Vec<String> = findings.others.iter().filter_map(over).collect();
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 /// `gains 0.1 in A (95 % interval 0.05 to 0.15), ...; it loses ...; it shows no significant difference in ...`

@@ -6,9 +6,8 @@ use crate::analysis::audit::range_of;
 use crate::analysis::{Interval, LossPoint, Overfitting, RESAMPLES, mean_intervals, overfitting};
 use crate::record::audit::AttainableRange;
 use crate::record::event::Evaluated;
-use crate::record::recipe::Kind;
 use crate::record::{RunRecord, RunSpec};
-use crate::report::gather::{RunData, SweepData};
+use crate::report::gather::{RowKind, RunData, SweepData};
 use crate::report::settings::{Settings, active_settings};
 use crate::train::early_stopping::Progress;
 
@@ -32,16 +31,23 @@ pub fn gather_facts(sweep: &SweepData) -> Vec<Facts<'_>> {
 
 fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData) -> Facts<'a> {
     let record = &run.record;
-    let trains = run.kind() == Kind::FineTuned;
+    let trains = run.kind.is_fine_tuned();
     let overfitting = if trains { overfitting(&losses(record)) } else { None };
     let nll_rise = overfitting.and_then(|found| nll_rise(run, found.lowest_epoch, found.last_epoch));
     Facts {
         run,
-        settings: active_settings(&record.spec),
-        best: best_of(record),
+        settings: match run.kind {
+            RowKind::Run(_) => active_settings(&record.spec),
+            RowKind::Other => Settings::new(),
+        },
+        best: best_of(run),
         overfitting,
         nll_rise,
-        ranges: ["validation", "test"].map(|split| range_of(sweep.audit.as_ref()?, &record.spec, split)),
+        // What the limits on captions allow says nothing of a system that has others.
+        ranges: ["validation", "test"].map(|split| {
+            let audit = sweep.audit.as_ref().filter(|_| run.kind != RowKind::Other)?;
+            range_of(audit, &record.spec, split)
+        }),
     }
 }
 
@@ -55,11 +61,12 @@ fn losses(record: &RunRecord) -> Vec<LossPoint> {
 }
 
 /// The best epoch as the run decided it; where it did not come to its end, as its curve has it.
-fn best_of(record: &RunRecord) -> Option<&Evaluated> {
+fn best_of(run: &RunData) -> Option<&Evaluated> {
+    let record = &run.record;
     let summary = record.summary.as_ref();
     let decided = summary.and_then(|summary| summary.best.as_ref());
-    match record.spec.recipe.kind {
-        kind if kind.trains() => match summary {
+    match run.kind {
+        RowKind::Run(kind) if kind.trains() => match summary {
             Some(_) => decided,
             None => best_epoch(&record.spec, &record.curve),
         },

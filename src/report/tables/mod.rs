@@ -21,7 +21,7 @@ pub use rows::{Origin, RunRow, StepRow, Trained};
 pub use save::save;
 pub use values::rows_as_json;
 
-use crate::record::recipe::{Kind, MetricName};
+use crate::record::recipe::MetricName;
 use crate::report::gather::SweepData;
 
 /// A sweep's tables.
@@ -61,7 +61,7 @@ fn ranking_metric(sweep: &SweepData) -> MetricName {
     let mut metrics = sweep
         .runs
         .iter()
-        .filter(|run| run.kind() == Kind::FineTuned)
+        .filter(|run| run.kind.is_fine_tuned())
         .map(|run| run.record.spec.recipe.early_stopping.metric);
     let first = metrics.next().unwrap_or(MetricName::Score);
     if metrics.all(|metric| metric == first) { first } else { MetricName::Score }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::{DataFrame, PolarsResult};
+use polars::prelude::{DataFrame, PolarsError, PolarsResult};
 
 use super::Tables;
 use super::columns::Cells;
 use super::runs::SETTING_PREFIX;
-use crate::record::recipe::Kind;
+use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
 use crate::report::settings::Settings;
 
@@ -37,7 +37,7 @@ pub struct RunRow {
     /// Place among the fine-tuned runs, from 1.
     pub rank: Option<usize>,
     pub run: String,
-    pub kind: Kind,
+    pub kind: RowKind,
     pub status: String,
     pub reason: Option<String>,
     pub convention: String,
@@ -95,11 +95,21 @@ pub struct Origin {
 impl RunRow {
     /// The status is one of a run that has its result.
     pub fn is_complete(&self) -> bool {
-        matches!(self.status.as_str(), "finished" | "early_stopped" | "pruned")
+        matches!(self.status.as_str(), "finished" | "early_stopped" | "pruned" | "given")
+    }
+
+    /// What page and charts call it: `#1`, `zero-shot`, the name of another system, or how it stands.
+    pub fn name(&self) -> String {
+        match self.rank {
+            Some(rank) => format!("#{rank}"),
+            None if self.kind == RowKind::Other => self.run.clone(),
+            None if self.is_reference() => self.kind.label().to_owned(),
+            None => self.status.replace('_', " "),
+        }
     }
 
     pub fn is_reference(&self) -> bool {
-        self.kind != Kind::FineTuned
+        !self.kind.is_fine_tuned()
     }
 }
 
@@ -148,7 +158,11 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
     Ok(RunRow {
         rank: cells.count("rank")?,
         run: cells.text("run")?.unwrap_or_default(),
-        kind: kind_of(cells.text("kind")?.as_deref()),
+        kind: cells
+            .text("kind")?
+            .as_deref()
+            .and_then(RowKind::named)
+            .ok_or_else(|| PolarsError::ComputeError("the column `kind` has an unknown word".into()))?,
         status: cells.text("status")?.unwrap_or_default(),
         reason: cells.text("reason")?,
         convention: cells.text("convention")?.unwrap_or_default(),
@@ -177,10 +191,6 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
         trained: read_trained(&cells)?,
         origin: read_origin(&cells)?,
     })
-}
-
-fn kind_of(label: Option<&str>) -> Kind {
-    Kind::REFERENCES.into_iter().find(|kind| Some(kind.label()) == label).unwrap_or(Kind::FineTuned)
 }
 
 fn read_settings(cells: &Cells) -> PolarsResult<Settings> {

@@ -6,10 +6,9 @@ use polars::prelude::{Column, DataFrame, PolarsResult, SortMultipleOptions};
 
 use super::columns::{counts, flags, numbers, settings, texts};
 use super::facts::Facts;
-use crate::record::RunRecord;
 use crate::record::event::{Evaluated, Started, Summary, Trainable};
-use crate::record::recipe::{Kind, MetricName};
-use crate::report::gather::convention_name;
+use crate::record::recipe::MetricName;
+use crate::report::gather::{RowKind, RunData, convention_name};
 use crate::report::metrics::Metric;
 use crate::score::meteor_variant;
 
@@ -47,7 +46,8 @@ fn ranks(frame: &DataFrame, ranked_by: MetricName) -> PolarsResult<Vec<Option<us
     let values = frame.column(ranked_by.name())?.f64()?;
     let mut last = 0;
     let rank = |row: usize| {
-        let counts = kinds.get(row) == Some(Kind::FineTuned.label()) && values.get(row).is_some();
+        let is_fine_tuned = kinds.get(row).and_then(RowKind::named).is_some_and(RowKind::is_fine_tuned);
+        let counts = is_fine_tuned && values.get(row).is_some();
         counts.then(|| {
             last += 1;
             last
@@ -59,8 +59,8 @@ fn ranks(frame: &DataFrame, ranked_by: MetricName) -> PolarsResult<Vec<Option<us
 fn identity_columns(facts: &[Facts]) -> Vec<Column> {
     vec![
         texts("run", facts, |facts| Some(facts.run.id().to_owned())),
-        texts("kind", facts, |facts| Some(facts.run.kind().label().to_owned())),
-        texts("status", facts, |facts| Some(status_of(&facts.run.record).to_owned())),
+        texts("kind", facts, |facts| Some(facts.run.kind.label().to_owned())),
+        texts("status", facts, |facts| Some(status_of(facts.run).to_owned())),
         texts("reason", facts, |facts| facts.run.record.reason.clone()),
         counts("attempts", facts, |facts| facts.run.record.attempts.try_into().ok()),
         texts("last_seen", facts, |facts| facts.run.record.last_seen.clone()),
@@ -72,8 +72,10 @@ fn identity_columns(facts: &[Facts]) -> Vec<Column> {
 }
 
 /// The status as in files, with words for runs that have none.
-fn status_of(record: &RunRecord) -> &'static str {
+fn status_of(run: &RunData) -> &'static str {
+    let record = &run.record;
     match record.status {
+        _ if run.kind == RowKind::Other => "given",
         Some(status) => status.name(),
         None if record.attempts == 0 => "not_started",
         None => "unfinished",

@@ -19,11 +19,13 @@ pub const RUNS: &[Meaning] = &[
     ),
     meaning(
         "run kind",
-        "the run's id; fine-tuned, zero-shot, constant caption, nearest image, matched length or shuffled captions",
+        "the run's id; fine-tuned, zero-shot, constant caption, nearest image, matched length or shuffled captions; of \
+         another system its name, and `other system`",
     ),
     meaning(
         "status reason",
-        "how the run ended, or not_started, or unfinished (cut off or still running); why, in words",
+        "how the run ended, or not_started, or unfinished (cut off or still running), or given (another system's \
+         captions); why, in words",
     ),
     meaning("attempts last_seen", "starts of the run; time of its last event"),
     meaning(

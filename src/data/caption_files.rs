@@ -9,9 +9,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
+use thiserror::Error;
 
-use super::exit::BadInput;
-use crate::data::captions::{Entry, read_captions};
+use super::captions::{Entry, read_captions};
+
+/// A file that holds no captions, or captions that do not fit their references: what and where, and maybe a hint.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct CaptionFileError(pub String);
 
 /// Images named in a message; the rest is counted.
 const SHOWN: usize = 5;
@@ -28,10 +33,27 @@ pub struct CaptionFile {
     splits: BTreeMap<String, String>,
 }
 
+impl CaptionFile {
+    /// The captions of one split, and those of which the file does not say the split.
+    pub fn of_split(&self, split: &str) -> Self {
+        let is_of_split = |entry: &&Entry| self.splits.get(&entry.image).is_none_or(|of| of == split);
+        let entries = self.entries.iter().filter(is_of_split).cloned().collect();
+        Self { entries, aliases: self.aliases.clone(), splits: self.splits.clone() }
+    }
+}
+
+impl From<Vec<Entry>> for CaptionFile {
+    fn from(entries: Vec<Entry>) -> Self {
+        Self { entries, ..Self::default() }
+    }
+}
+
 /// An image with a caption and what it is compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
     pub image: String,
+    /// The image as the predictions name it.
+    pub said_of: String,
     pub caption: String,
     pub references: Vec<String>,
 }
@@ -76,74 +98,96 @@ pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
         let results = serde_json::from_slice::<Vec<Annotation>>(&bytes).map_err(|error| {
             let form = "a list of captions has the form [{\"image_id\": 1, \"caption\": \"...\"}] or \
                         [{\"image\": \"a.jpg\", \"caption\": \"...\"}]";
-            BadInput(format!("{}: {error}\nhint: {form}", path.display()))
+            CaptionFileError(format!("{}: {error}\nhint: {form}", path.display()))
         })?;
         return gather(results);
     }
     // This reader has the messages for whatever is wrong with the file, also where it cannot be read at all.
     let file = read_captions(path)?;
     if let Some(image) = file.duplicates.first() {
-        return Err(BadInput(format!("{}: {image:?} occurs twice", path.display())).into());
+        return Err(CaptionFileError(format!("{}: {image:?} occurs twice", path.display())).into());
     }
-    Ok(CaptionFile { entries: file.entries, ..CaptionFile::default() })
+    Ok(file.entries.into())
 }
 
-fn read_lines(path: &Path, bytes: &[u8]) -> Result<Vec<Annotation>, BadInput> {
+fn read_lines(path: &Path, bytes: &[u8]) -> Result<Vec<Annotation>, CaptionFileError> {
     let lines = bytes.split(|&byte| byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
     let parse = |(index, line): (usize, &[u8])| {
         serde_json::from_slice(line).map_err(|error| {
             let form = "each line has the form {\"image\": \"a.jpg\", \"caption\": \"...\"}";
-            BadInput(format!("{}:{}: {error}\nhint: {form}", path.display(), index + 1))
+            CaptionFileError(format!("{}:{}: {error}\nhint: {form}", path.display(), index + 1))
         })
     };
     filled.map(parse).collect()
 }
 
-/// Puts each prediction beside its references, in the order of the references. Also the number of images that have
-/// references and no prediction.
-pub fn pair(references: &CaptionFile, predictions: &CaptionFile) -> Result<(Vec<Pair>, usize), BadInput> {
+/// Predictions beside their references.
+#[derive(Debug, Default, PartialEq)]
+pub struct Matched {
+    /// In the order of the references.
+    pub pairs: Vec<Pair>,
+    /// Images that have references and no prediction.
+    pub missing: usize,
+    /// Predictions for images without references.
+    pub strangers: Vec<String>,
+}
+
+/// As [`match_up`], refusing predictions without references. Also the number of images that have references and no
+/// prediction.
+pub fn pair(
+    references: &CaptionFile,
+    predictions: &CaptionFile,
+) -> Result<(Vec<Pair>, usize), CaptionFileError> {
+    let Matched { pairs, missing, strangers } = match_up(references, predictions)?;
+    let met_splits: BTreeSet<Option<&String>> =
+        pairs.iter().map(|pair| predictions.splits.get(&pair.said_of)).collect();
+    // A run predicts for its validation and its test images: a split that the references are not about is no mistake.
+    let mut unknown: Vec<&str> = strangers
+        .iter()
+        .filter(|image| {
+            let split = predictions.splits.get(*image);
+            split.is_none() || pairs.is_empty() || met_splits.contains(&split)
+        })
+        .map(String::as_str)
+        .collect();
+    if !unknown.is_empty() {
+        unknown.sort_unstable();
+        let (count, all) = (unknown.len(), predictions.entries.len());
+        let named = list(&unknown);
+        return Err(CaptionFileError(format!("no references for {count} of {all} predictions: {named}")));
+    }
+    Ok((pairs, missing))
+}
+
+/// Puts each prediction beside its references. Two predictions for an image are an error.
+pub fn match_up(references: &CaptionFile, predictions: &CaptionFile) -> Result<Matched, CaptionFileError> {
     let names = Names::of(references);
-    let mut said: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut strangers: Vec<&str> = Vec::new();
-    let mut met_splits: BTreeSet<Option<&String>> = BTreeSet::new();
+    let mut said: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    let mut strangers = Vec::new();
     for Entry { image, captions } in &predictions.entries {
         let [caption] = captions.as_slice() else {
             let count = captions.len();
-            return Err(BadInput(format!("predictions: {image:?} has {count} captions; one is scored")));
+            return Err(CaptionFileError(format!(
+                "predictions: {image:?} has {count} captions; one is scored"
+            )));
         };
-        let Some(known) = names.find(image)? else {
-            strangers.push(image);
-            continue;
-        };
-        met_splits.insert(predictions.splits.get(image));
-        if said.insert(known, caption).is_some() {
-            return Err(BadInput(format!("predictions: {known:?} occurs twice")));
+        match names.find(image)? {
+            None => strangers.push(image.clone()),
+            Some(known) if said.insert(known, (image, caption)).is_some() => {
+                return Err(CaptionFileError(format!("predictions: {known:?} occurs twice")));
+            }
+            Some(_) => {}
         }
     }
-    // A run predicts for its validation and its test images: a split that the references are not about is no mistake.
-    strangers.retain(|image| {
-        let split = predictions.splits.get(*image);
-        split.is_none() || said.is_empty() || met_splits.contains(&split)
-    });
-    if !strangers.is_empty() {
-        strangers.sort_unstable();
-        let (count, all) = (strangers.len(), predictions.entries.len());
-        return Err(BadInput(format!(
-            "no references for {count} of {all} predictions: {}",
-            list(&strangers)
-        )));
-    }
-    let pairs: Vec<Pair> = references
-        .entries
-        .iter()
-        .filter_map(|entry| {
-            let caption = (*said.get(entry.image.as_str())?).to_owned();
-            Some(Pair { image: entry.image.clone(), caption, references: entry.captions.clone() })
-        })
-        .collect();
+    let of_image = |Entry { image, captions }: &Entry| {
+        let (said_of, caption) = *said.get(image.as_str())?;
+        let (image, said_of) = (image.clone(), said_of.to_owned());
+        Some(Pair { image, said_of, caption: caption.to_owned(), references: captions.clone() })
+    };
+    let pairs: Vec<Pair> = references.entries.iter().filter_map(of_image).collect();
     let missing = references.entries.len() - pairs.len();
-    Ok((pairs, missing))
+    Ok(Matched { pairs, missing, strangers })
 }
 
 /// The names that the images of the references go by.
@@ -170,7 +214,7 @@ impl<'a> Names<'a> {
     }
 
     /// The image that a prediction is about; none if no name fits.
-    fn find(&self, name: &str) -> Result<Option<&'a str>, BadInput> {
+    fn find(&self, name: &str) -> Result<Option<&'a str>, CaptionFileError> {
         if let Some(image) = self.exact.get(name) {
             return Ok(Some(image));
         }
@@ -178,7 +222,7 @@ impl<'a> Names<'a> {
         let images: Vec<&str> = images.iter().copied().collect();
         match images.as_slice() {
             [image] => Ok(Some(image)),
-            _ => Err(BadInput(format!(
+            _ => Err(CaptionFileError(format!(
                 "predictions: {name:?} may be any of {} images of the references: {}\nhint: name it as the \
                  references do",
                 images.len(),
@@ -212,11 +256,11 @@ fn gather(annotations: Vec<Annotation>) -> anyhow::Result<CaptionFile> {
 }
 
 /// An id as a name: `7` and `"7"` are the same image.
-fn name_of(id: &Value) -> Result<String, BadInput> {
+fn name_of(id: &Value) -> Result<String, CaptionFileError> {
     match id {
         Value::String(name) => Ok(name.clone()),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(BadInput(format!("image_id: {other} is neither a number nor a name"))),
+        other => Err(CaptionFileError(format!("image_id: {other} is neither a number nor a name"))),
     }
 }
 
@@ -243,7 +287,7 @@ mod tests {
         read(&path)
     }
 
-    fn pairs(references: &str, predictions: &str) -> Result<(Vec<Pair>, usize), BadInput> {
+    fn pairs(references: &str, predictions: &str) -> Result<(Vec<Pair>, usize), CaptionFileError> {
         pair(&file(references).unwrap(), &file(predictions).unwrap())
     }
 
@@ -253,20 +297,25 @@ mod tests {
 
     #[test]
     fn all_forms_of_references_and_predictions_meet() {
-        let expected = vec![
-            Pair { image: "7".into(), caption: "x".into(), references: vec!["one".into(), "uno".into()] },
-            Pair { image: "8".into(), caption: "y".into(), references: vec!["two".into()] },
-        ];
+        let expected = |said_of: [&str; 2]| {
+            let pair = |image: &str, said_of: &str, caption: &str, references: &[&str]| Pair {
+                image: image.to_owned(),
+                said_of: said_of.to_owned(),
+                caption: caption.to_owned(),
+                references: references.iter().map(|text| (*text).to_owned()).collect(),
+            };
+            vec![pair("7", said_of[0], "x", &["one", "uno"]), pair("8", said_of[1], "y", &["two"])]
+        };
         let mapping = r#"{"7": ["one", "uno"], "8": "two"}"#;
         for references in [COCO, mapping] {
             for predictions in [
                 r#"[{"image_id": 8, "caption": "y"}, {"image_id": 7, "caption": "x"}]"#,
                 r#"{"7": "x", "8": ["y"]}"#,
             ] {
-                assert_eq!(pairs(references, predictions).unwrap(), (expected.clone(), 0));
+                assert_eq!(pairs(references, predictions).unwrap(), (expected(["7", "8"]), 0));
             }
         }
-        assert_eq!(pairs(COCO, r#"{"b.jpg": "y", "a.jpg": "x"}"#).unwrap().0, expected);
+        assert_eq!(pairs(COCO, r#"{"b.jpg": "y", "a.jpg": "x"}"#).unwrap().0, expected(["a.jpg", "b.jpg"]));
     }
 
     #[test]
