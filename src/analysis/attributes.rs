@@ -26,8 +26,14 @@ struct Kind {
 
 /// A lexicon that cannot be used.
 #[derive(Debug, Error)]
-#[error("{0}\nhint: each kind needs `visible: true` or `false`, and `words: [...]`")]
-pub struct LexiconError(#[from] serde_yaml::Error);
+pub enum LexiconError {
+    #[error("{0}\nhint: each kind needs `visible: true` or `false`, and `words: [...]`")]
+    Form(#[from] serde_yaml::Error),
+    #[error(
+        "{kind}.words: {word:?} has neither letter nor digit\nhint: a word is what captions say, such as red"
+    )]
+    NoWord { kind: String, word: String },
+}
 
 /// How well values of a kind were named.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -84,15 +90,61 @@ pub struct KindTally {
     pub tally: Tally,
 }
 
+/// A value that a text names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attribute {
+    pub kind: String,
+    pub value: String,
+    /// A picture shows it.
+    pub visible: bool,
+}
+
+/// The attributes of a caption and its references, each once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Named {
+    pub hits: Vec<Attribute>,
+    /// In the caption alone.
+    pub wrong: Vec<Attribute>,
+    /// In the references alone.
+    pub missed: Vec<Attribute>,
+}
+
 impl Lexicon {
     /// Reads a lexicon from YAML.
     pub fn parse(text: &str) -> Result<Self, LexiconError> {
-        Ok(serde_yaml::from_str(text)?)
+        let lexicon: Self = serde_yaml::from_str(text)?;
+        for (kind, Kind { words, .. }) in &lexicon.0 {
+            if let Some(word) = words.iter().find(|word| !word.chars().any(char::is_alphanumeric)) {
+                return Err(LexiconError::NoWord { kind: kind.clone(), word: word.clone() });
+            }
+        }
+        Ok(lexicon)
     }
 
     /// The lexicon of clothing that comes with the program.
     pub fn clothing() -> Result<Self, LexiconError> {
         Self::parse(include_str!("../../assets/lexicon.yaml"))
+    }
+
+    /// What a caption names beside what its references name.
+    pub fn compare(&self, caption: &str, references: &[String]) -> Named {
+        let caption = plain(caption);
+        let references: Vec<String> = references.iter().map(|reference| plain(reference)).collect();
+        let mut named = Named::default();
+        for (name, kind) in &self.0 {
+            let said = kind.named(&caption);
+            let meant: BTreeSet<&str> =
+                references.iter().flat_map(|reference| kind.named(reference)).collect();
+            let attribute = |value: &&str| Attribute {
+                kind: name.clone(),
+                value: (*value).to_owned(),
+                visible: kind.visible,
+            };
+            named.hits.extend(said.intersection(&meant).map(attribute));
+            named.wrong.extend(said.difference(&meant).map(attribute));
+            named.missed.extend(meant.difference(&said).map(attribute));
+        }
+        named
     }
 
     /// Tallies of captions against the references of their images, by kind; kinds that neither names are left out.
@@ -153,5 +205,19 @@ mod tests {
         let error = Lexicon::parse("color: {words: [red]}").unwrap_err().to_string();
         assert!(error.contains("visible") && error.contains("hint: "), "{error}");
         assert!(Lexicon::parse("- red").is_err());
+        let error = Lexicon::parse("color: {visible: true, words: [red, '-']}").unwrap_err().to_string();
+        assert!(error.starts_with("color.words: \"-\" has neither"), "{error}");
+    }
+
+    #[test]
+    fn what_is_right_wrong_and_left_out_is_told_by_name() {
+        let references = ["a red cotton shirt".to_owned()];
+        let named = Lexicon::clothing().unwrap().compare("a blue shirt", &references);
+        let values = |attributes: &[Attribute]| -> Vec<String> {
+            attributes.iter().map(|attribute| format!("{} {}", attribute.value, attribute.visible)).collect()
+        };
+        assert_eq!(values(&named.hits), ["shirt true"]);
+        assert_eq!(values(&named.wrong), ["blue true"]);
+        assert_eq!(values(&named.missed), ["red true", "cotton false"]);
     }
 }

@@ -10,6 +10,7 @@ pub mod cases;
 pub mod detectable;
 pub mod diagnosis;
 pub mod expected_best;
+pub mod failures;
 pub mod overfitting;
 pub mod randomisation;
 pub mod selection;

@@ -1,11 +1,12 @@
 //! `sweep report`: writes the reports and says where they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::arguments::typed;
 use super::exit::BadInput;
 use super::output::{self, Format};
+use crate::analysis::attributes::Lexicon;
 use crate::data::caption_files;
 use crate::report::{self, Document, Options, OtherSystem};
 
@@ -23,10 +24,17 @@ pub struct Args {
     /// that `sweep score` reads as predictions
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     with: Vec<(String, PathBuf)>,
+    /// Words that name attributes, by kind, in place of those of clothing: YAML of the form
+    /// `color: {visible: true, words: [red, blue]}`
+    #[arg(long, value_name = "FILE")]
+    lexicon: Option<PathBuf>,
     /// What to print: where the pages are, or all that the reports say
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
+
+/// Larger files are no lexicons.
+const MAX_LEXICON_BYTES: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +45,9 @@ Examples:
 
 /// A line a sweep on stdout, or one JSON document; what was left out on stderr.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let written = report::write(&args.runs, &args.out, &Options { others: others(args.with)? })?;
+    let lexicon = args.lexicon.as_deref().map(lexicon).transpose()?;
+    let options = Options { others: others(args.with)?, lexicon };
+    let written = report::write(&args.runs, &args.out, &options)?;
     if written.is_empty() {
         let runs = typed(&args.runs);
         return Err(BadInput(format!("no sweep in {runs}\nhint: `sweep run SPEC` makes one")).into());
@@ -77,4 +87,15 @@ fn others(named: Vec<(String, PathBuf)>) -> anyhow::Result<Vec<OtherSystem>> {
         others.push(OtherSystem { captions: caption_files::read(&path)?, name });
     }
     Ok(others)
+}
+
+/// Reads a lexicon.
+fn lexicon(path: &Path) -> anyhow::Result<Lexicon> {
+    let refused = |reason: String| BadInput(format!("{}: {reason}", path.display()));
+    let is_huge = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_LEXICON_BYTES);
+    if is_huge {
+        return Err(refused(format!("a lexicon has at most {MAX_LEXICON_BYTES} bytes")).into());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| refused(format!("cannot read: {error}")))?;
+    Ok(Lexicon::parse(&text).map_err(|error| refused(error.to_string()))?)
 }

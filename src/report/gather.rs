@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use crate::analysis::attributes::Lexicon;
 use crate::analysis::audit::add_nearest;
 use crate::record::audit::Audit;
 use crate::record::config::read_config;
@@ -23,6 +24,8 @@ pub struct SweepData {
     pub runs: Vec<RunData>,
     /// What was found before training, where an audit was made, with the floor of the nearest image from its run.
     pub audit: Option<Audit>,
+    /// The words that name attributes.
+    pub lexicon: Lexicon,
     /// What was left out and why, a sentence each.
     pub left_out: Vec<String>,
 }
@@ -80,7 +83,7 @@ impl RunData {
 }
 
 /// Reads a sweep's folder.
-pub fn gather(sweep: &SweepDir, name: String) -> SweepData {
+pub fn gather(sweep: &SweepDir, name: String, lexicon: &Lexicon) -> SweepData {
     let mut left_out = Vec::new();
     let plan = sweep.read_plan().unwrap_or_else(|error| {
         left_out.push(format!("The plan cannot be used ({error}); runs were found by their `config.yaml`."));
@@ -100,7 +103,7 @@ pub fn gather(sweep: &SweepDir, name: String) -> SweepData {
     }
     left_out.extend(mismatches(&runs));
     let audit = read_audit(sweep, &runs, &mut left_out);
-    SweepData { name, runs, audit, left_out }
+    SweepData { name, runs, audit, lexicon: lexicon.clone(), left_out }
 }
 
 fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) -> Option<Audit> {

@@ -140,6 +140,7 @@ fn per_image(said: &Prediction, scores: &ImageScores) -> PerImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::attributes::Lexicon;
     use crate::record::Store;
     use crate::report::example_runs::write_example_runs;
     use crate::report::gather::gather;
@@ -150,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
         let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let mut data = gather(&sweep, "unfreeze".to_owned());
+        let mut data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
         let of_test = data.runs[0].predictions.iter().filter(|row| row.split == "test");
         let entries: Vec<Entry> = of_test.take(count).map(say).collect();
         let other = OtherSystem { name: "GPT".to_owned(), captions: entries.into() };

@@ -11,6 +11,7 @@ use super::findings::{Findings, Study};
 use super::gather::{SweepData, gather};
 use super::others::{self, OtherSystem};
 use super::{page, tables};
+use crate::analysis::attributes::Lexicon;
 use crate::data::caption_files::CaptionFileError;
 use crate::record::store::write_atomic;
 use crate::record::{ReportDir, Store, SweepDir};
@@ -20,6 +21,8 @@ use crate::record::{ReportDir, Store, SweepDir};
 pub struct Options {
     /// Other systems' captions of the runs' images.
     pub others: Vec<OtherSystem>,
+    /// The words that name attributes; those of clothing where none are given.
+    pub lexicon: Option<Lexicon>,
 }
 
 /// A report on disk.
@@ -39,10 +42,11 @@ pub struct Written {
 /// a run left half done or broken is left out and said; only unreadable folders and unwritable files are errors.
 pub fn write(runs: &Path, out: &Path, options: &Options) -> anyhow::Result<Vec<Written>> {
     let sweeps = Store::new(runs).sweeps()?;
+    let lexicon = options.lexicon.clone().map_or_else(Lexicon::clothing, Ok)?;
     let mut gathered = Vec::new();
     let mut strangers: BTreeSet<&str> = options.others.iter().map(|other| other.name.as_str()).collect();
     for sweep in &sweeps {
-        let mut data = gather(sweep, name_below(runs, sweep));
+        let mut data = gather(sweep, name_below(runs, sweep), &lexicon);
         let joined = others::join(sweep, &mut data, &options.others)?;
         strangers.retain(|name| !joined.iter().any(|joined| joined == name));
         gathered.push(data);
@@ -164,7 +168,7 @@ mod tests {
         for request in ["fetch(", "XMLHttp", "import(", "WebSocket", "sendBeacon", "innerHTML"] {
             assert!(!page.contains(request), "the script contains {request}");
         }
-        assert_eq!(page.matches("<article").count(), 8);
+        assert_eq!(page.matches("<article").count(), 14);
     }
 
     #[test]

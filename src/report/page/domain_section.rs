@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::analysis::attributes::{KindTally, Lexicon, Tally};
+use crate::analysis::attributes::{KindTally, Tally};
 use crate::record::diagnostics::{Cka, Domain, Source};
 use crate::record::recipe::Kind;
 use crate::report::comparison::Images;
@@ -140,7 +140,7 @@ fn image_use(findings: &Findings) -> String {
 fn attributes(study: &Study, findings: &Findings) -> Table {
     let mut table = Table::new(&["attribute"]);
     let systems: Vec<&RunRow> = findings.zero_shot.into_iter().chain(findings.best).collect();
-    let Ok(lexicon) = Lexicon::clothing() else { return table };
+    let lexicon = &study.sweep.lexicon;
     let split = findings.images.name();
     let tallies: Vec<Vec<KindTally>> = systems
         .iter()

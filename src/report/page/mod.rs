@@ -3,8 +3,9 @@
 //! Templates hold no logic but loops and presence; every number in the view was formatted from the tables.
 
 mod audit_section;
+mod card;
+mod cases_section;
 mod domain_section;
-mod gallery;
 mod leaderboard;
 mod setup;
 mod verdict;

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use super::audit_section::{AuditSection, audit_section};
+use super::cases_section::{CasesSection, cases_section};
 use super::domain_section::{DomainSection, domain_section};
-use super::gallery::{Gallery, gallery};
 use super::leaderboard::leaderboard;
 use super::setup;
 use super::verdict::{Statement, verdict};
@@ -12,7 +12,7 @@ use crate::report::figures::Figures;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::plural;
 use crate::report::metrics::metric_name;
-use crate::report::tables::schema::{AUDIT, CAPTIONS, Meaning, RUNS, STEPS};
+use crate::report::tables::schema::{ATTRIBUTES, AUDIT, CAPTIONS, Meaning, RUNS, STEPS};
 use crate::report::text_table::Table;
 use crate::score::meteor_variant;
 
@@ -36,7 +36,7 @@ struct Page<'a> {
     domain: Option<DomainSection>,
     leaderboard: Table,
     figures: &'a Figures,
-    gallery: Option<Gallery>,
+    cases: Option<CasesSection>,
     trained: Table,
     common_settings: Table,
     origins: Table,
@@ -45,6 +45,7 @@ struct Page<'a> {
     run_columns: &'static [Meaning],
     step_columns: &'static [Meaning],
     caption_columns: &'static [Meaning],
+    attribute_columns: &'static [Meaning],
     audit_columns: &'static [Meaning],
 }
 
@@ -65,7 +66,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         domain: domain_section(study, findings),
         leaderboard: leaderboard(study),
         figures,
-        gallery: gallery(study, findings),
+        cases: cases_section(study, findings),
         trained: setup::trained(study),
         common_settings: setup::common_settings(study),
         origins: setup::origins(study),
@@ -74,6 +75,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         run_columns: RUNS,
         step_columns: STEPS,
         caption_columns: CAPTIONS,
+        attribute_columns: ATTRIBUTES,
         audit_columns: AUDIT,
     };
     Ok(page.render()?)

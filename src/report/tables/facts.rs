@@ -104,6 +104,7 @@ fn nll_rise(run: &RunData, from: usize, to: usize) -> Option<Interval> {
 
 #[cfg(test)]
 mod tests {
+    use crate::analysis::attributes::Lexicon;
     use crate::record::Store;
     use crate::record::run::{PerImage, Prediction};
     use crate::report::example_runs::write_example_runs;
@@ -115,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
         let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let tables = || build(&gather(&sweep, "unfreeze".to_owned())).unwrap();
+        let tables = || build(&gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap())).unwrap();
         let without = tables();
         for run in sweep.read_plan().unwrap().iter().map(|spec| sweep.run(&spec.id)) {
             let (rows, _) = run.read_per_image();

@@ -1,9 +1,9 @@
 //! The tables of a report, as Polars frames, and what they say as plain values.
 //!
-//! [`Tables`] holds `runs` (a row a run), `steps` (a row an evaluated epoch), `captions` (a row a recorded caption) and
-//! `audit` (a row a finding). Every number of the page is
-//! read back from them ([`RunRow`], [`StepRow`]), so that page, CSV and Parquet cannot disagree.
+//! [`Tables`] holds `runs` (a row a run), `steps` (a row an evaluated epoch), `captions` (a row a recorded caption),
+//! `attributes` (a row a kind of attribute) and `audit` (a row a finding). Every number of the page is read back from them ([`RunRow`], [`StepRow`]), so that page, CSV and Parquet cannot disagree.
 
+mod attributes;
 mod audit;
 mod captions;
 mod columns;
@@ -32,6 +32,8 @@ pub struct Tables {
     pub steps: DataFrame,
     /// In the order of `runs`, captions as in the runs' files.
     pub captions: DataFrame,
+    /// In the order of `runs`.
+    pub attributes: DataFrame,
     /// As the audit has them, the worst first.
     pub audit: DataFrame,
     /// The metric that orders the runs.
@@ -40,8 +42,14 @@ pub struct Tables {
 
 impl Tables {
     /// Every table with its name, which its files have too.
-    pub fn frames(&self) -> [(&'static str, &DataFrame); 4] {
-        [("runs", &self.runs), ("steps", &self.steps), ("captions", &self.captions), ("audit", &self.audit)]
+    pub fn frames(&self) -> [(&'static str, &DataFrame); 5] {
+        [
+            ("runs", &self.runs),
+            ("steps", &self.steps),
+            ("captions", &self.captions),
+            ("attributes", &self.attributes),
+            ("audit", &self.audit),
+        ]
     }
 }
 
@@ -52,8 +60,9 @@ pub fn build(sweep: &SweepData) -> PolarsResult<Tables> {
     let runs = runs::runs_table(&facts, ranked_by)?;
     let steps = steps::steps_table(&facts, &runs)?;
     let captions = captions::captions_table(&facts, &runs)?;
+    let attributes = attributes::attributes_table(&facts, &runs, &sweep.lexicon)?;
     let audit = audit::audit_table(sweep.audit.as_ref())?;
-    Ok(Tables { runs, steps, captions, audit, ranked_by })
+    Ok(Tables { runs, steps, captions, attributes, audit, ranked_by })
 }
 
 /// The metric by which all runs chose their best epoch; the score where they differ.

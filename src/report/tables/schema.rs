@@ -127,6 +127,20 @@ pub const CAPTIONS: &[Meaning] = &[
     meaning("loss", "mean loss of the reference's tokens, without pads and smoothing, nats a token"),
 ];
 
+/// The columns of `attributes`: a row for each run, split and kind of attribute that is named.
+pub const ATTRIBUTES: &[Meaning] = &[
+    meaning("run split", "the run's id; validation or test"),
+    meaning("kind visible", "the kind of attribute, as the lexicon calls it, and whether a picture shows it"),
+    meaning(
+        "hits wrong missed",
+        "values that caption and references name, the caption alone, the references alone, once an image",
+    ),
+    meaning(
+        "precision recall f1",
+        "of these counts over all images; absent where there is nothing to divide by",
+    ),
+];
+
 /// The columns of `audit`: a row a finding, the worst first.
 pub const AUDIT: &[Meaning] = &[
     meaning("kind severity", "what was found; severe, warning or note"),
@@ -142,6 +156,7 @@ pub const AUDIT: &[Meaning] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::attributes::Lexicon;
     use crate::report::example_runs::write_example_runs;
     use crate::report::gather::gather;
 
@@ -158,8 +173,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
         let sweep = crate::record::Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let tables = crate::report::tables::build(&gather(&sweep, "unfreeze".to_owned())).unwrap();
-        for ((_, frame), meanings) in tables.frames().into_iter().zip([RUNS, STEPS, CAPTIONS, AUDIT]) {
+        let tables = crate::report::tables::build(&gather(
+            &sweep,
+            "unfreeze".to_owned(),
+            &Lexicon::clothing().unwrap(),
+        ))
+        .unwrap();
+        for ((_, frame), meanings) in
+            tables.frames().into_iter().zip([RUNS, STEPS, CAPTIONS, ATTRIBUTES, AUDIT])
+        {
             let columns: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
             for column in &columns {
                 assert!(explains(meanings, column), "`{column}` is not explained");
