@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn alpha_is_that_of_the_reference() {
-        let text =
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agreement/alpha.json"));
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agreement/alpha.json"));
         let cases: Vec<Case> = serde_json::from_str(text).unwrap();
         assert!(cases.len() > 10);
         for case in cases {

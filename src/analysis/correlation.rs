@@ -115,9 +115,8 @@ mod tests {
 
     #[test]
     fn intervals_hold_no_correlation_where_there_is_none_and_exclude_it_where_there_is() {
-        let holds_zero = |seed: &u64| {
-            !spearman_interval(&groups(*seed, 60, 0.0), 400, *seed).unwrap().excludes_zero()
-        };
+        let holds_zero =
+            |seed: &u64| !spearman_interval(&groups(*seed, 60, 0.0), 400, *seed).unwrap().excludes_zero();
         let held = (0..200).filter(holds_zero).count();
         assert!((180..=198).contains(&held), "{held} of 200");
         assert!(spearman_interval(&groups(1, 60, 2.0), 400, 0).unwrap().low > 0.4);

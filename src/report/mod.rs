@@ -6,6 +6,7 @@
 //! findings  rows and per-image scores -> what won, by how much, what overfits
 //! figures   rows -> charts with captions and tables; drawn by charts/ as SVG and PNG
 //! page      all of it in words -> HTML
+//! rating    captions judged by people: a page to do it on, and what its files say
 //! document  the same for programs -> JSON
 //! ```
 //!
@@ -27,6 +28,7 @@ mod format;
 mod gather;
 pub mod metrics;
 mod page;
+mod rating;
 mod settings;
 mod tables;
 mod text_table;
@@ -34,4 +36,5 @@ mod thumbnail;
 mod write;
 
 pub use document::{Document, SweepReport, VERSION};
+pub use rating::{Options, RatingFile, RatingFileError};
 pub use write::{Written, write};

@@ -8,6 +8,7 @@ use super::document::SweepReport;
 use super::figures::Figures;
 use super::findings::{Findings, Study};
 use super::gather::gather;
+use super::rating::{self, Options, People};
 use super::{page, tables};
 use crate::record::store::write_atomic;
 use crate::record::{ReportDir, Store, SweepDir};
@@ -17,6 +18,8 @@ use crate::record::{ReportDir, Store, SweepDir};
 pub struct Written {
     pub sweep: String,
     pub page: PathBuf,
+    /// The page on which people rate captions, where one was asked for and there is something to rate.
+    pub rating: Option<PathBuf>,
     /// Runs in its tables.
     pub runs: usize,
     /// What was left out and why, a sentence each; the page says it too.
@@ -26,10 +29,13 @@ pub struct Written {
 }
 
 /// Writes a report on every sweep under `runs` (or on `runs` itself, where it is one) into `out`. Anything
-/// a run left half done or broken is left out and said; only unreadable folders and unwritable files are errors.
-pub fn write(runs: &Path, out: &Path) -> anyhow::Result<Vec<Written>> {
+/// a run left half done or broken is left out and said; only unreadable folders, unwritable files and ratings of another
+/// sweep are errors.
+pub fn write(runs: &Path, out: &Path, options: &Options) -> anyhow::Result<Vec<Written>> {
     let sweeps = Store::new(runs).sweeps()?;
-    sweeps.iter().map(|sweep| write_one(sweep, name_below(runs, sweep), out)).collect()
+    let names: Vec<String> = sweeps.iter().map(|sweep| name_below(runs, sweep)).collect();
+    rating::check_sweeps(&options.files, &names)?;
+    sweeps.iter().zip(names).map(|(sweep, name)| write_one(sweep, name, out, options)).collect()
 }
 
 /// The sweep's path below `runs`, so that two sweeps of one name in different folders stay apart.
@@ -40,7 +46,7 @@ fn name_below(runs: &Path, sweep: &SweepDir) -> String {
     if parts.is_empty() { sweep.name() } else { parts.join("/") }
 }
 
-fn write_one(sweep: &SweepDir, name: String, out: &Path) -> anyhow::Result<Written> {
+fn write_one(sweep: &SweepDir, name: String, out: &Path, options: &Options) -> anyhow::Result<Written> {
     let data = gather(sweep, name);
     let context = || format!("report on sweep `{}`", data.name);
     let tables = tables::build(&data).with_context(context)?;
@@ -52,22 +58,32 @@ fn write_one(sweep: &SweepDir, name: String, out: &Path) -> anyhow::Result<Writt
     for figure in figures.iter() {
         write_atomic(&dir.chart(figure.name), &figure.png)?;
     }
-    let html = page::render(&study, &findings, &figures).with_context(context)?;
+    let people = People::of(&study, &findings, &options.files).with_context(context)?;
+    if let Some(ratings) = &people.table {
+        tables::save_frame("ratings", ratings, &dir)?;
+    }
+    let rating =
+        options.pictures.map(|count| rating::write_page(&study, &findings, count, &dir)).transpose()?;
+    let html = page::render(&study, &findings, &figures, &people).with_context(context)?;
     write_atomic(&dir.index(), html.as_bytes())?;
     let charts: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
     let statements = page::verdict(&study, &findings);
-    let content = SweepReport {
+    let (rating, no_rating) = match rating {
+        Some(Ok(page)) => (Some(page), None),
+        Some(Err(reason)) => (None, Some(reason)),
+        None => (None, None),
+    };
+    let left_out: Vec<String> =
+        data.left_out.iter().chain(&people.left_out).cloned().chain(no_rating).collect();
+    let mut content = SweepReport {
         sweep: data.name.clone(),
-        left_out: data.left_out.clone(),
+        left_out: left_out.clone(),
         ..SweepReport::new(&tables, &findings, statements, &dir, &charts).with_context(context)?
     };
-    Ok(Written {
-        content,
-        page: dir.index(),
-        runs: data.runs.len(),
-        left_out: data.left_out.clone(),
-        sweep: data.name,
-    })
+    let ratings = people.table.iter().flat_map(|_| [dir.csv("ratings"), dir.parquet("ratings")]);
+    content.files.extend(ratings.chain(rating.clone()).map(|path| path.display().to_string()));
+    content.people = people.evaluation;
+    Ok(Written { content, page: dir.index(), rating, runs: data.runs.len(), left_out, sweep: data.name })
 }
 
 #[cfg(test)]
@@ -89,7 +105,7 @@ mod tests {
 
     fn report(folder: &Path) -> (Vec<Written>, PathBuf) {
         let out = folder.join("reports");
-        (write(&folder.join("runs"), &out).unwrap(), out.join("unfreeze"))
+        (write(&folder.join("runs"), &out, &Options::default()).unwrap(), out.join("unfreeze"))
     }
 
     fn page(folder: &Path) -> String {

@@ -139,7 +139,7 @@ fn name_of(rule: CaseRule) -> &'static str {
 }
 
 /// Where the run found its images, by its own `config.yaml`, which has absolute paths.
-fn image_folder(run: &RunData, images: Images) -> Option<PathBuf> {
+pub fn image_folder(run: &RunData, images: Images) -> Option<PathBuf> {
     let spec = read_config(&run.dir).ok()?;
     let DataSource::Files(files) = spec.recipe.data else { return None };
     let DataFiles { train, validation, test, .. } = *files;

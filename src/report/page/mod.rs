@@ -6,9 +6,12 @@ mod audit_section;
 mod domain_section;
 mod gallery;
 mod leaderboard;
+mod rating_section;
 mod setup;
 mod verdict;
 mod view;
 
+pub use gallery::image_folder;
+pub use leaderboard::name as run_name;
 pub use verdict::{Statement, verdict};
 pub use view::render;
