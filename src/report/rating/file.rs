@@ -241,7 +241,7 @@ mod tests {
                 r#"{"v":2,"else":true}"#.to_owned(),
                 "/r.json: v: 2 is no version that this program reads; 1 is",
             ),
-            (file("", r#"{"image":"1"}"#), "/r.json: missing field `preferred` at line 1 column 93"),
+            (file("", r#"{"image":"1"}"#), "/r.json: missing field `preferred` at line 1 column 87"),
             (String::new(), "/r.json: EOF while parsing a value at line 1 column 0"),
             ("[1]".to_owned(), "/r.json: invalid type: integer `1`, expected a string"),
         ] {

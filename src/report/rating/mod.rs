@@ -19,6 +19,8 @@ mod people;
 mod ratings;
 mod sheet;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use evaluation::{Agreement, Evaluation, Rated, Relation, evaluate};
 pub use file::{RatingFile, RatingFileError};
