@@ -192,7 +192,7 @@
 
   load();
   part("rater").value = state.rater;
-  part("rater").addEventListener("input", () => { state.rater = part("rater").value; save(); });
+  part("rater").addEventListener("input", () => { state.rater = part("rater").value; say(""); save(); });
   part("form").addEventListener("submit", (event) => event.preventDefault());
   part("next").addEventListener("click", next);
   part("previous").addEventListener("click", previous);

@@ -111,7 +111,7 @@ impl RatingFile {
         let form = |source| RatingFileError::Form { path: path.to_owned(), source };
         let wrong = |(place, what)| RatingFileError::Value { path: path.to_owned(), place, what };
         let Versioned { v } = serde_json::from_slice(&bytes).map_err(form)?;
-        if v != Value::from(VERSION) {
+        if v != VERSION {
             let what = format!("{v} is no version that this program reads; {VERSION} is");
             return Err(wrong(("v".to_owned(), what)));
         }

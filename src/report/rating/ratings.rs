@@ -176,7 +176,7 @@ impl<'a> Unusable<'a> {
         if self.replaced > 0 {
             let count = plural(self.replaced, "value");
             sentences.push(format!(
-                "{count} of a rater of this name are given twice and differ; the last counts."
+                "{count} replaced: a rater of this name gave another one before; the last counts."
             ));
         }
         sentences
@@ -270,7 +270,7 @@ pub(super) mod tests {
         assert_eq!(joined.opinions[&key("Ann", "1", 0)].fluency, Some(2));
         assert_eq!(
             joined.left_out,
-            ["Ann.json: 1 value of a rater of this name are given twice and differ; the last counts."]
+            ["Ann.json: 1 value replaced: a rater of this name gave another one before; the last counts."]
         );
     }
 }
