@@ -4,6 +4,7 @@
 //! the other's. Every row is resampled as a whole, so that what an image makes easy for both stays paired.
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::random::Random;
 
@@ -14,7 +15,7 @@ pub const RESAMPLES: usize = 10_000;
 pub(super) const TAIL: f64 = 0.025;
 
 /// A mean with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     pub estimate: f64,
     pub low: f64,

@@ -3,10 +3,12 @@
 //! Nothing here knows files, tables or words, and all randomness is counter-based, so that the same numbers
 //! give the same result everywhere.
 
+pub mod agreement;
 pub mod attributes;
 pub mod audit;
 pub mod bootstrap;
 pub mod cases;
+pub mod correlation;
 pub mod detectable;
 pub mod diagnosis;
 pub mod expected_best;

@@ -13,6 +13,7 @@ use crate::hub::HubError;
 use crate::lab::study::StudyError;
 use crate::plan::PlanError;
 use crate::record::store::StoreError;
+use crate::report::{NoSuchRuns, RatingFileError};
 use crate::run::execute::ExecuteError;
 use crate::run::inputs::InputsError;
 use crate::run::preflight::PreflightError;
@@ -79,8 +80,10 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<ResolveError>()
         || cause.is::<DataError>()
         || cause.is::<CaptionFileError>()
+        || cause.is::<NoSuchRuns>()
         || cause.is::<CaptionsError>()
         || cause.is::<ExecuteError>()
+        || cause.is::<RatingFileError>()
         || cause.downcast_ref::<HubError>().is_some_and(HubError::is_about_input)
         || matches!(cause.downcast_ref(), Some(StoreError::Broken { .. } | StoreError::NoFolder { .. }))
         || matches!(cause.downcast_ref(), Some(StudyError::Occupied { .. }))

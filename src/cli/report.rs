@@ -8,7 +8,7 @@ use super::exit::BadInput;
 use super::output::{self, Format};
 use crate::analysis::attributes::Lexicon;
 use crate::data::caption_files;
-use crate::report::{self, Document, Options, OtherSystem};
+use crate::report::{self, Document, Options, OtherSystem, RatingFile};
 
 /// Write a report on every sweep: HTML page, PNG charts, CSV and Parquet tables.
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,19 @@ pub struct Args {
     /// `color: {visible: true, words: [red, blue]}`
     #[arg(long, value_name = "FILE")]
     lexicon: Option<PathBuf>,
+    /// Also write a page on two runs side by side: by rank (1), by id or its beginning, zero-shot or another reference
+    /// run, or the name of another system
+    #[arg(long, value_names = ["A", "B"], num_args = 2)]
+    compare: Option<Vec<String>>,
+    /// Also write a page on which people rate captions, zero-shot and of the best run, without knowing whose they are
+    #[arg(long)]
+    rating: bool,
+    /// Pictures on that page at most
+    #[arg(long, value_name = "N", default_value_t = 40, requires = "rating", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rating_images: u16,
+    /// What people exported from such pages: adds human evaluation to the report
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    ratings: Vec<PathBuf>,
     /// What to print: where the pages are, or all that the reports say
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -41,12 +54,20 @@ Examples:
   sweep report runs/
   sweep report runs/unfreeze --out /tmp/reports
   sweep report runs/unfreeze --with GPT=gpt_captions.json --with 'a person=captions.json'
-  sweep report runs/unfreeze --format json";
+  sweep report runs/unfreeze --compare 1 zero-shot
+  sweep report runs/unfreeze --format json
+  sweep report runs/unfreeze --rating
+  sweep report runs/unfreeze --ratings rating-unfreeze-Ann.json rating-unfreeze-Bob.json";
 
-/// A line a sweep on stdout, or one JSON document; what was left out on stderr.
+/// A line a page on stdout, or one JSON document; what was left out on stderr.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let lexicon = args.lexicon.as_deref().map(lexicon).transpose()?;
-    let options = Options { others: others(args.with)?, lexicon };
+    let options = Options {
+        others: others(args.with)?,
+        lexicon: args.lexicon.as_deref().map(lexicon).transpose()?,
+        pair: args.compare.and_then(|names| names.try_into().ok()),
+        pictures: args.rating.then_some(args.rating_images.into()),
+        ratings: args.ratings.iter().map(|path| RatingFile::read(path)).collect::<Result<_, _>>()?,
+    };
     let written = report::write(&args.runs, &args.out, &options)?;
     if written.is_empty() {
         let runs = typed(&args.runs);
@@ -57,7 +78,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             eprintln!("{}: {left_out}", report.sweep);
         }
         if args.format == Format::Text {
-            output::print(&report.page.display().to_string())?;
+            for page in std::iter::once(&report.page).chain(report.comparison.iter().flatten()).chain(&report.rating) {
+                output::print(&page.display().to_string())?;
+            }
         }
     }
     if args.format == Format::Json {

@@ -256,6 +256,11 @@ impl ReportDir {
         self.path.join("index.html")
     }
 
+    /// The page on which people rate captions.
+    pub fn rating(&self) -> PathBuf {
+        self.path.join("rating.html")
+    }
+
     /// A chart by its name without ending.
     pub fn chart(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}.png"))

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::findings::Findings;
 use super::page::Statement;
+use super::rating::Evaluation;
 use super::tables::{Tables, rows_as_json};
 use crate::record::ReportDir;
 
@@ -37,6 +38,9 @@ pub struct SweepReport {
     pub runs: Vec<Value>,
     /// The rows of the `audit` table, the worst finding first.
     pub audit: Vec<Value>,
+    /// What people say of the captions, where they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<Evaluation>,
     /// What was left out and why, a sentence each.
     pub left_out: Vec<String>,
     /// Paths of what was written, as the output folder was named.
@@ -72,6 +76,7 @@ impl SweepReport {
             causes: findings.diagnosis.iter().map(|diagnosis| diagnosis.cause.name()).collect(),
             runs: rows_as_json(&tables.runs)?,
             audit: rows_as_json(&tables.audit)?,
+            people: None,
             left_out: Vec::new(),
             files: files.map(|path| path.display().to_string()).collect(),
         })

@@ -7,6 +7,7 @@
 //! findings  rows and per-image scores -> what won, by how much, what overfits
 //! figures   rows -> charts with captions and tables; drawn by charts/ as SVG and PNG
 //! page      all of it in words -> HTML
+//! rating    captions judged by people: a page to do it on, and what its files say
 //! document  the same for programs -> JSON
 //! ```
 //!
@@ -29,7 +30,9 @@ mod gather;
 pub mod metrics;
 mod others;
 mod page;
+mod rating;
 mod settings;
+mod side_by_side;
 mod tables;
 mod text_table;
 mod thumbnail;
@@ -37,4 +40,5 @@ mod write;
 
 pub use document::{Document, SweepReport, VERSION};
 pub use others::OtherSystem;
-pub use write::{Options, Written, write};
+pub use rating::{RatingFile, RatingFileError};
+pub use write::{NoSuchRuns, Options, Written, write};

@@ -25,10 +25,15 @@ pub enum ThumbnailError {
 
 /// The picture as a `data:` URL of a small JPEG.
 pub fn thumbnail(path: &Path) -> Result<String, ThumbnailError> {
+    thumbnail_of(path, LONGEST_SIDE)
+}
+
+/// The same with another longest side in pixels.
+pub fn thumbnail_of(path: &Path, longest_side: u32) -> Result<String, ThumbnailError> {
     let broken = |source| ThumbnailError::Picture { path: path.to_owned(), source };
     let picture = decode(path)?;
-    let small = if picture.width().max(picture.height()) > LONGEST_SIDE {
-        picture.thumbnail(LONGEST_SIDE, LONGEST_SIDE)
+    let small = if picture.width().max(picture.height()) > longest_side {
+        picture.thumbnail(longest_side, longest_side)
     } else {
         picture
     };

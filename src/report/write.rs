@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use thiserror::Error;
 
 use super::document::SweepReport;
 use super::figures::Figures;
 use super::findings::{Findings, Study};
 use super::gather::{SweepData, gather};
 use super::others::{self, OtherSystem};
+use super::rating::{self, People, RatingFile};
+use super::side_by_side::write_comparison;
 use super::{page, tables};
 use crate::analysis::attributes::Lexicon;
 use crate::data::caption_files::CaptionFileError;
@@ -23,13 +26,28 @@ pub struct Options {
     pub others: Vec<OtherSystem>,
     /// The words that name attributes; those of clothing where none are given.
     pub lexicon: Option<Lexicon>,
+    /// Two runs to write a page on: their ranks, ids or names.
+    pub pair: Option<[String; 2]>,
+    /// Write a page to rate captions on, with this many pictures at most.
+    pub pictures: Option<usize>,
+    /// What people exported from such pages.
+    pub ratings: Vec<RatingFile>,
 }
+
+/// Names that mean no two runs of any sweep.
+#[derive(Debug, Error)]
+#[error("--compare: {0}")]
+pub struct NoSuchRuns(String);
 
 /// A report on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     pub sweep: String,
     pub page: PathBuf,
+    /// The page on which people rate captions, where one was asked for and there is something to rate.
+    pub rating: Option<PathBuf>,
+    /// The page on two runs, where one was asked for, or why there is none.
+    pub comparison: Option<Result<PathBuf, String>>,
     /// Runs in its tables.
     pub runs: usize,
     /// What was left out and why, a sentence each; the page says it too.
@@ -39,14 +57,31 @@ pub struct Written {
 }
 
 /// Writes a report on every sweep under `runs` (or on `runs` itself, where it is one) into `out`. Anything
-/// a run left half done or broken is left out and said; only unreadable folders and unwritable files are errors.
+/// a run left half done or broken is left out and said; only unreadable folders, unwritable files, and options that fit
+/// none of the sweeps are errors.
 pub fn write(runs: &Path, out: &Path, options: &Options) -> anyhow::Result<Vec<Written>> {
     let sweeps = Store::new(runs).sweeps()?;
+    let names: Vec<String> = sweeps.iter().map(|sweep| name_below(runs, sweep)).collect();
+    rating::check_sweeps(&options.ratings, &names)?;
+    let gathered = gather_all(&sweeps, names, options)?;
+    let mut written = Vec::new();
+    for data in gathered {
+        written.push(write_one(data, out, options)?);
+    }
+    let is_compared = written.iter().any(|report| matches!(report.comparison, Some(Ok(_))));
+    match written.iter().find_map(|report| report.comparison.as_ref()?.as_ref().err()) {
+        Some(reason) if !is_compared => Err(NoSuchRuns(reason.clone()).into()),
+        _ => Ok(written),
+    }
+}
+
+/// Every sweep with the captions of other systems.
+fn gather_all(sweeps: &[SweepDir], names: Vec<String>, options: &Options) -> anyhow::Result<Vec<SweepData>> {
     let lexicon = options.lexicon.clone().map_or_else(Lexicon::clothing, Ok)?;
     let mut gathered = Vec::new();
     let mut strangers: BTreeSet<&str> = options.others.iter().map(|other| other.name.as_str()).collect();
-    for sweep in &sweeps {
-        let mut data = gather(sweep, name_below(runs, sweep), &lexicon);
+    for (sweep, name) in sweeps.iter().zip(names) {
+        let mut data = gather(sweep, name, &lexicon);
         let joined = others::join(sweep, &mut data, &options.others)?;
         strangers.retain(|name| !joined.iter().any(|joined| joined == name));
         gathered.push(data);
@@ -56,7 +91,7 @@ pub fn write(runs: &Path, out: &Path, options: &Options) -> anyhow::Result<Vec<W
         let problem = format!("{name}: none of its captions is for an image of these runs");
         return Err(CaptionFileError(problem).into());
     }
-    gathered.into_iter().map(|data| write_one(data, out)).collect()
+    Ok(gathered)
 }
 
 /// The sweep's path below `runs`, so that two sweeps of one name in different folders stay apart.
@@ -67,33 +102,49 @@ fn name_below(runs: &Path, sweep: &SweepDir) -> String {
     if parts.is_empty() { sweep.name() } else { parts.join("/") }
 }
 
-fn write_one(data: SweepData, out: &Path) -> anyhow::Result<Written> {
+fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<Written> {
     let context = || format!("report on sweep `{}`", data.name);
     let tables = tables::build(&data).with_context(context)?;
     let study = Study::new(&data, tables.run_rows().with_context(context)?, tables.ranked_by);
     let findings = Findings::of(&study);
-    let figures = Figures::draw(&study, &findings, &tables.step_rows()?).with_context(context)?;
+    let steps = tables.step_rows().with_context(context)?;
+    let figures = Figures::draw(&study, &findings, &steps).with_context(context)?;
     let dir = ReportDir::new(out, &data.name);
     tables::save(&tables, &dir).with_context(context)?;
     for figure in figures.iter() {
         write_atomic(&dir.chart(figure.name), &figure.png)?;
     }
-    let html = page::render(&study, &findings, &figures).with_context(context)?;
+    let people = People::of(&study, &findings, &options.ratings).with_context(context)?;
+    if let Some(ratings) = &people.table {
+        tables::save_frame("ratings", ratings, &dir)?;
+    }
+    let rating =
+        options.pictures.map(|count| rating::write_page(&study, &findings, count, &dir)).transpose()?;
+    let comparison = match &options.pair {
+        Some(pair) => Some(write_comparison(&study, pair, &steps, &dir).with_context(context)?),
+        None => None,
+    };
+    let html = page::render(&study, &findings, &figures, &people).with_context(context)?;
     write_atomic(&dir.index(), html.as_bytes())?;
     let charts: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
     let statements = page::verdict(&study, &findings);
-    let content = SweepReport {
+    let (rating, no_rating) = match rating {
+        Some(Ok(page)) => (Some(page), None),
+        Some(Err(reason)) => (None, Some(reason)),
+        None => (None, None),
+    };
+    let left_out: Vec<String> =
+        data.left_out.iter().chain(&people.left_out).cloned().chain(no_rating).collect();
+    let mut content = SweepReport {
         sweep: data.name.clone(),
-        left_out: data.left_out.clone(),
+        left_out: left_out.clone(),
         ..SweepReport::new(&tables, &findings, statements, &dir, &charts).with_context(context)?
     };
-    Ok(Written {
-        content,
-        page: dir.index(),
-        runs: data.runs.len(),
-        left_out: data.left_out.clone(),
-        sweep: data.name,
-    })
+    let ratings = people.table.iter().flat_map(|_| [dir.csv("ratings"), dir.parquet("ratings")]);
+    content.files.extend(ratings.chain(rating.clone()).chain(comparison.iter().flatten().cloned()).map(|path| path.display().to_string()));
+    content.people = people.evaluation;
+    let runs = data.runs.len();
+    Ok(Written { content, page: dir.index(), rating, comparison, runs, left_out, sweep: data.name })
 }
 
 #[cfg(test)]

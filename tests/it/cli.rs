@@ -253,6 +253,27 @@ fn status_of_a_folder_without_sweeps_says_how_to_get_one() {
     ");
 }
 
+#[test]
+fn ratings_that_cannot_be_used_are_refused_before_anything_is_written() {
+    let workdir = Workdir::new();
+    workdir.file(
+        "ann.json",
+        r#"{"v": 1, "sweep": "s", "page": "p", "rater": "Ann", "ratings": [
+            {"image": "1.png", "system": "r0123456789", "accuracy": 7, "fluency": 5}], "preferences": []}"#,
+    );
+    assert_snapshot!(workdir.sweep("report runs --ratings ann.json"), @r"
+    exit 2
+    --- stderr
+    error: ann.json: ratings[0].accuracy: 7 is no rating; a whole number from 1 to 5 is, or null
+    ");
+    assert_snapshot!(workdir.sweep("report runs --ratings bob.json"), @r"
+    exit 2
+    --- stderr
+    error: bob.json: cannot be read: No such file or directory (os error 2)
+    ");
+    assert!(!workdir.path().join("reports").exists());
+}
+
 // --- score ---
 
 #[test]

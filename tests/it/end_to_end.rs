@@ -121,8 +121,11 @@ fn captions_are_reproduced(workdir: &Workdir, sweep: &Path, runs: &[Value]) {
 }
 
 fn report_has_every_run(workdir: &Workdir, runs: &[Value]) {
-    let shown = workdir.sweep("report one --out reports");
-    assert!(shown.starts_with("exit 0\n"), "{shown}");
+    let shown = workdir.sweep("report one --out reports --rating");
+    assert!(
+        shown.starts_with("exit 0\n") && shown.trim_end().ends_with("reports/small/rating.html"),
+        "{shown}"
+    );
     let folder = workdir.path().join("reports/small");
     let table = fs::read_to_string(folder.join("runs.csv")).unwrap();
     let page = fs::read_to_string(folder.join("index.html")).unwrap();

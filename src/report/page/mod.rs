@@ -7,9 +7,12 @@ mod card;
 mod cases_section;
 mod domain_section;
 mod leaderboard;
+mod rating_section;
 mod setup;
 mod verdict;
 mod view;
 
+pub use card::image_folder;
+pub use leaderboard::name as run_name;
 pub use verdict::{Statement, verdict};
 pub use view::render;

@@ -342,7 +342,7 @@ fn advice(study: &Study, findings: &Findings) -> Option<String> {
     let candidates = [
         diverged(findings),
         findings.best_below_start.then(|| {
-            "Training does not pay yet: look at the captions in the gallery and the settings that limit them before \
+            "Training does not pay yet: look at the captions among the cases and the settings that limit them before \
              tuning rates."
                 .to_owned()
         }),

@@ -6,12 +6,14 @@ use super::audit_section::{AuditSection, audit_section};
 use super::cases_section::{CasesSection, cases_section};
 use super::domain_section::{DomainSection, domain_section};
 use super::leaderboard::leaderboard;
+use super::rating_section::{RatingSection, rating_section};
 use super::setup;
 use super::verdict::{Statement, verdict};
 use crate::report::figures::Figures;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::plural;
 use crate::report::metrics::metric_name;
+use crate::report::rating::People;
 use crate::report::tables::schema::{ATTRIBUTES, AUDIT, CAPTIONS, Meaning, RUNS, STEPS};
 use crate::report::text_table::Table;
 use crate::score::meteor_variant;
@@ -34,6 +36,7 @@ struct Page<'a> {
     contradictions: Vec<String>,
     audit: Option<AuditSection>,
     domain: Option<DomainSection>,
+    people: Option<RatingSection>,
     leaderboard: Table,
     figures: &'a Figures,
     cases: Option<CasesSection>,
@@ -41,7 +44,7 @@ struct Page<'a> {
     common_settings: Table,
     origins: Table,
     incomplete: Table,
-    left_out: &'a [String],
+    left_out: Vec<&'a String>,
     run_columns: &'static [Meaning],
     step_columns: &'static [Meaning],
     caption_columns: &'static [Meaning],
@@ -50,7 +53,12 @@ struct Page<'a> {
 }
 
 /// The page as HTML.
-pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::Result<String> {
+pub fn render(
+    study: &Study,
+    findings: &Findings,
+    figures: &Figures,
+    people: &People,
+) -> anyhow::Result<String> {
     let page = Page {
         sweep: &study.sweep.name,
         summary: summary(study),
@@ -64,6 +72,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         contradictions: setup::contradictions(study),
         audit: audit_section(study, findings),
         domain: domain_section(study, findings),
+        people: people.evaluation.as_ref().map(rating_section),
         leaderboard: leaderboard(study),
         figures,
         cases: cases_section(study, findings),
@@ -71,7 +80,7 @@ pub fn render(study: &Study, findings: &Findings, figures: &Figures) -> anyhow::
         common_settings: setup::common_settings(study),
         origins: setup::origins(study),
         incomplete: setup::incomplete(study),
-        left_out: &study.sweep.left_out,
+        left_out: study.sweep.left_out.iter().chain(&people.left_out).collect(),
         run_columns: RUNS,
         step_columns: STEPS,
         caption_columns: CAPTIONS,

@@ -8,6 +8,7 @@ mod audit;
 mod captions;
 mod columns;
 mod facts;
+mod ratings;
 mod rows;
 mod runs;
 mod save;
@@ -17,8 +18,9 @@ mod values;
 
 use polars::prelude::{DataFrame, PolarsResult};
 
+pub use ratings::ratings_table;
 pub use rows::{Origin, RunRow, StepRow, Trained};
-pub use save::save;
+pub use save::{save, save_frame};
 pub use values::rows_as_json;
 
 use crate::record::recipe::MetricName;

@@ -9,11 +9,14 @@ use crate::record::store::write_atomic;
 
 /// Writes all tables in both forms.
 pub fn save(tables: &Tables, dir: &ReportDir) -> anyhow::Result<()> {
-    for (name, frame) in tables.frames() {
-        let (csv_path, parquet_path) = (dir.csv(name), dir.parquet(name));
-        write_atomic(&csv_path, &csv(frame).with_context(|| csv_path.display().to_string())?)?;
-        write_atomic(&parquet_path, &parquet(frame).with_context(|| parquet_path.display().to_string())?)?;
-    }
+    tables.frames().into_iter().try_for_each(|(name, frame)| save_frame(name, frame, dir))
+}
+
+/// Writes one table in both forms.
+pub fn save_frame(name: &str, frame: &DataFrame, dir: &ReportDir) -> anyhow::Result<()> {
+    let (csv_path, parquet_path) = (dir.csv(name), dir.parquet(name));
+    write_atomic(&csv_path, &csv(frame).with_context(|| csv_path.display().to_string())?)?;
+    write_atomic(&parquet_path, &parquet(frame).with_context(|| parquet_path.display().to_string())?)?;
     Ok(())
 }
 

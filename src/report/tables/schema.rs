@@ -153,6 +153,19 @@ pub const AUDIT: &[Meaning] = &[
     meaning("runs", "ids of the runs that it concerns, separated by spaces"),
 ];
 
+/// The columns of `ratings`: a row a caption and rater; written where files of ratings are given.
+pub const RATINGS: &[Meaning] = &[
+    meaning("image system", "the file name as in the captions file; the run's id"),
+    meaning("rater", "the name that the rater gave"),
+    meaning("caption", "what the run says of the image"),
+    meaning("accuracy fluency", "from 1 to 5; absent where it was left open"),
+    meaning(
+        "preferred",
+        "whether the rater prefers it to the image's other captions; false for all where none is preferred, absent where \
+         the question was left open",
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
