@@ -78,7 +78,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             eprintln!("{}: {left_out}", report.sweep);
         }
         if args.format == Format::Text {
-            for page in std::iter::once(&report.page).chain(report.comparison.iter().flatten()).chain(&report.rating) {
+            for page in
+                std::iter::once(&report.page).chain(report.comparison.iter().flatten()).chain(&report.rating)
+            {
                 output::print(&page.display().to_string())?;
             }
         }

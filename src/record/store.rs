@@ -261,6 +261,11 @@ impl ReportDir {
         self.path.join("rating.html")
     }
 
+    /// The page on two runs.
+    pub fn comparison(&self, a: &str, b: &str) -> PathBuf {
+        self.path.join(format!("compare-{a}-{b}.html"))
+    }
+
     /// A chart by its name without ending.
     pub fn chart(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}.png"))

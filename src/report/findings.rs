@@ -57,6 +57,22 @@ impl<'a> Study<'a> {
         self.rows.iter().filter(|row| row.kind == RowKind::Other)
     }
 
+    /// The row that people mean by `1` or `#1` (a rank), by an id or its beginning, by `zero-shot` or another kind of
+    /// reference run, or by the name of another system. Nothing where none or several fit.
+    pub fn find(&self, name: &str) -> Option<&RunRow> {
+        let rank: Option<usize> = name.strip_prefix('#').unwrap_or(name).parse().ok();
+        let is_called = |row: &RunRow| {
+            row.is_reference() && row.name().replace([' ', '_'], "-") == name.replace([' ', '_'], "-")
+        };
+        let exactly =
+            |row: &&RunRow| (rank.is_some() && row.rank == rank) || row.run == name || is_called(row);
+        if let Some(row) = self.rows.iter().find(exactly) {
+            return Some(row);
+        }
+        let mut beginning = self.rows.iter().filter(|row| row.run.starts_with(name));
+        beginning.next().filter(|_| beginning.next().is_none())
+    }
+
     /// The value by which a run is ranked.
     pub fn ranked_value(&self, row: &RunRow) -> Option<f64> {
         match self.ranked_by {

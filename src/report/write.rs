@@ -141,7 +141,12 @@ fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<W
         ..SweepReport::new(&tables, &findings, statements, &dir, &charts).with_context(context)?
     };
     let ratings = people.table.iter().flat_map(|_| [dir.csv("ratings"), dir.parquet("ratings")]);
-    content.files.extend(ratings.chain(rating.clone()).chain(comparison.iter().flatten().cloned()).map(|path| path.display().to_string()));
+    content.files.extend(
+        ratings
+            .chain(rating.clone())
+            .chain(comparison.iter().flatten().cloned())
+            .map(|path| path.display().to_string()),
+    );
     content.people = people.evaluation;
     let runs = data.runs.len();
     Ok(Written { content, page: dir.index(), rating, comparison, runs, left_out, sweep: data.name })

@@ -47,7 +47,11 @@ pub fn domain_section(study: &Study, findings: &Findings) -> Option<DomainSectio
             .and_then(forgetting)
             .unwrap_or_default(),
         image_use: image_use(findings),
-        attributes: attributes(study, findings),
+        attributes: attributes(
+            study,
+            &findings.zero_shot.into_iter().chain(best).collect::<Vec<_>>(),
+            findings.images,
+        ),
         steps: steps(study, findings),
     };
     let is_empty = section.text.is_empty()
@@ -135,13 +139,12 @@ fn image_use(findings: &Findings) -> String {
     })
 }
 
-/// Precision, recall and F1 of named attributes by kind, zero-shot beside the best run; then of all that are visible and
+/// Precision, recall and F1 of named attributes by kind, a group of columns a system; then of all that are visible and
 /// all that are not.
-fn attributes(study: &Study, findings: &Findings) -> Table {
+pub fn attributes(study: &Study, systems: &[&RunRow], images: Images) -> Table {
     let mut table = Table::new(&["attribute"]);
-    let systems: Vec<&RunRow> = findings.zero_shot.into_iter().chain(findings.best).collect();
     let lexicon = &study.sweep.lexicon;
-    let split = findings.images.name();
+    let split = images.name();
     let tallies: Vec<Vec<KindTally>> = systems
         .iter()
         .filter_map(|row| study.data_of(row))
@@ -150,7 +153,7 @@ fn attributes(study: &Study, findings: &Findings) -> Table {
             lexicon.tally(rows.map(|row| (row.caption.as_str(), row.references.as_slice())))
         })
         .collect();
-    for system in &systems {
+    for system in systems {
         table.columns.extend(
             ["precision", "recall", "F1"]
                 .map(|text| format!("{} {text}", system.name()))

@@ -5,6 +5,7 @@
 mod audit_section;
 mod card;
 mod cases_section;
+pub mod compare;
 mod domain_section;
 mod leaderboard;
 mod rating_section;
@@ -13,6 +14,8 @@ mod verdict;
 mod view;
 
 pub use card::image_folder;
-pub use leaderboard::name as run_name;
 pub use verdict::{Statement, verdict};
 pub use view::render;
+
+const STYLE: &str = include_str!("../../../assets/report/style.css");
+const SCRIPT: &str = include_str!("../../../assets/report/script.js");

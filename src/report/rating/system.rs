@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::record::recipe::Kind;
 use crate::report::comparison::{ImageScores, Images, image_scores};
 use crate::report::findings::{Findings, Study};
-use crate::report::page::run_name;
+use crate::report::gather::RowKind;
 use crate::report::tables::RunRow;
 
 /// Anything that says something of images, such as a run.
@@ -26,9 +26,9 @@ pub fn systems<'a>(study: &'a Study<'a>, images: Images) -> Vec<System<'a>> {
     study.rows.iter().filter_map(|row| system(study, row, images)).collect()
 }
 
-/// Those to be rated unless others are named: the model as it came, and the best run.
+/// Those to be rated: the model as it came, the best run, and other systems.
 pub fn default_systems<'a>(study: &'a Study<'a>, findings: &Findings<'a>) -> Vec<System<'a>> {
-    let rows = findings.zero_shot.into_iter().chain(findings.best);
+    let rows = findings.zero_shot.into_iter().chain(findings.best).chain(study.others());
     rows.filter_map(|row| system(study, row, findings.images)).collect()
 }
 
@@ -37,12 +37,12 @@ fn system<'a>(study: &'a Study<'a>, row: &RunRow, images: Images) -> Option<Syst
     let of_split = run.predictions.iter().filter(|said| said.split == images.name());
     let captions: BTreeMap<&str, &str> =
         of_split.map(|said| (said.image.as_str(), said.caption.as_str())).collect();
-    let shares_name = study.rows.iter().filter(|other| run_name(other) == run_name(row)).count() > 1;
-    let label = if shares_name { format!("{} {}", run_name(row), row.run) } else { run_name(row) };
+    let shares_name = study.rows.iter().filter(|other| other.name() == row.name()).count() > 1;
+    let label = if shares_name { format!("{} {}", row.name(), row.run) } else { row.name() };
     (!captions.is_empty()).then(|| System {
         name: row.run.clone(),
         label,
-        is_base: row.kind == Kind::ZeroShot,
+        is_base: row.kind == RowKind::Run(Kind::ZeroShot),
         captions,
         scores: image_scores(run, images),
     })

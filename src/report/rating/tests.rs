@@ -7,9 +7,10 @@ use polars::prelude::{ParquetReader, SerReader};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Options, RatingFile};
+use super::RatingFile;
 use crate::report::example_runs::write_example_runs;
 use crate::report::tables::schema::RATINGS;
+use crate::report::write::Options;
 use crate::report::write::{Written, write};
 
 fn example() -> TempDir {
@@ -54,7 +55,7 @@ fn filled_in(folder: &Path, sheet: &Value, rater: &str, doubts: usize) -> PathBu
 
 fn with_files(folder: &Path, paths: &[PathBuf]) -> Written {
     let files = paths.iter().map(|path| RatingFile::read(path).unwrap()).collect();
-    report(folder, &Options { files, ..Options::default() })
+    report(folder, &Options { ratings: files, ..Options::default() })
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn what_cannot_be_used_is_said_and_a_file_about_another_sweep_is_refused() {
     let page = fs::read_to_string(&written.page).unwrap();
     assert!(page.contains("`&#60;b&#62;nobody`") && page.contains("id=\"people\""));
     fs::write(&path, text.replace("\"sweep\":\"unfreeze\"", "\"sweep\":\"other\"")).unwrap();
-    let options = Options { files: vec![RatingFile::read(&path).unwrap()], ..Options::default() };
+    let options = Options { ratings: vec![RatingFile::read(&path).unwrap()], ..Options::default() };
     let error =
         write(&folder.path().join("runs"), &folder.path().join("reports"), &options).unwrap_err().to_string();
     assert!(
