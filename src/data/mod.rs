@@ -3,13 +3,14 @@
 //! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`mt19937`]
 //! (the seeded split), [`problems`] (all faults in one error). Pictures: [`image_file`], `decoders` and
 //! [`completeness`] (decoding), [`processor`], [`processor_config`] and [`resample`] (the model's input),
-//! [`pixels`] (many at once). Text: [`tokenizer`], [`tokenizer_build`] and [`tokenizer_config`], [`batch`].
+//! [`pixels`] (many at once), [`difference_hash`]. Text: [`tokenizer`], [`tokenizer_build`] and [`tokenizer_config`], [`batch`].
 
 pub mod batch;
 pub mod captions;
 pub mod completeness;
 pub mod dataset;
 mod decoders;
+pub mod difference_hash;
 pub mod digest;
 pub mod image_file;
 pub mod mt19937;
@@ -27,8 +28,9 @@ mod reference_tests;
 
 pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
+pub use difference_hash::DifferenceHash;
 pub use digest::digest;
 pub use image_file::{ImageFileError, read_rgb};
-pub use pixels::{load_pixels, read_pixels};
+pub use pixels::{load_pixels, read_each, read_pixels};
 pub use processor::ImageProcessor;
 pub use tokenizer::CaptionTokenizer;

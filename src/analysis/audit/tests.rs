@@ -56,6 +56,7 @@ fn corpus(tokenizer: &CaptionTokenizer, seed: u64) -> Corpus<'_> {
         validation: examples(tokenizer, "validation", 60, seed),
         test: examples(tokenizer, "test", 80, seed),
         source: Vec::new(),
+        pictures: None,
     }
 }
 
