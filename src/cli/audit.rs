@@ -28,7 +28,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
     /// Load the model and encode all images, of training, validation and test: for what the nearest training image's
-    /// caption scores, and for pictures that are there twice in other files. Takes as long as a pass over the data
+    /// caption scores, and for pictures that are there twice in other files. As slow as a pass over
+    /// the data
     #[arg(long)]
     images: bool,
     /// Where to encode images: auto, cpu, cuda:N or metal
@@ -43,7 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   sweep audit sweeps/unfreeze.yaml
   sweep audit sweeps/unfreeze.yaml generation.max_length=32,96    which limit costs what
-  sweep audit sweeps/unfreeze.yaml --images    also look at every picture
+  sweep audit sweeps/unfreeze.yaml --images                       look at every picture, too
   sweep audit sweeps/as_original.yaml --format json";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::corpus::{Captioned, Corpus};
 use super::leaks::NAMED;
-use super::words::{count_of, share_of};
+use super::words::share_of;
 use super::{Found, severity};
 use crate::record::audit::{FindingKind, Unit};
 
@@ -74,11 +74,11 @@ fn repeated(corpus: &Corpus, pairs: &[(usize, usize)]) -> Option<Found> {
         number: share,
         unit: Unit::Share,
         meaning: format!(
-            "{} there before, in the same split or in validation ({} of training, {} of validation, {} of test, such as {}): \
-             such pictures count twice.",
+            "{} an earlier one of the same split, or of validation ({} of training, {} of validation, {} of test, such as \
+             {}): such pictures count twice.",
             match originals.len() {
-                1 => "1 image was".to_owned(),
-                more => format!("{} were", count_of(more, "image")),
+                1 => "1 image repeats".to_owned(),
+                more => format!("{more} images repeat"),
             },
             count(0),
             count(1),
