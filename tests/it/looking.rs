@@ -113,14 +113,14 @@ fn save_again(picture: &RgbImage, way: usize, path: &Path) {
     }
 }
 
-/// Adds pictures of a split of the study, saved again, to the captions of a split; how many for each way of saving.
-fn plant(workdir: &Workdir, from: &str, to: &str, each: usize) {
+/// Adds pictures of a split from `first` on, saved again, to those of a split: as many for each way of saving.
+fn plant(workdir: &Workdir, (from, first): (&str, usize), to: &str, each: usize) {
     let read = |split: &str| -> BTreeMap<String, String> {
         serde_json::from_slice(&fs::read(workdir.path().join(format!("{split}.json"))).unwrap()).unwrap()
     };
     let mut captions = read(to);
     let images = workdir.path().join("study/images");
-    for (index, (name, caption)) in read(from).into_iter().take(3 * each).enumerate() {
+    for (index, (name, caption)) in read(from).into_iter().skip(first).take(3 * each).enumerate() {
         let (way, picture) = (index % 3, image::open(images.join(&name)).unwrap().to_rgb8());
         let copy = format!("{to}-{way}-{name}{}", if way == 0 { ".jpg" } else { ".png" });
         save_again(&picture, way, &images.join(&copy));
@@ -135,10 +135,10 @@ fn pictures_saved_again_are_found_wherever_they_are() {
     for (split, count) in [("train", 60), ("validation", 10), ("test", 20)] {
         cut(&workdir, split, count);
     }
-    plant(&workdir, "validation", "test", 1);
-    plant(&workdir, "train", "validation", 4);
-    plant(&workdir, "train", "test", 10);
-    plant(&workdir, "train", "train", 2);
+    plant(&workdir, ("validation", 0), "test", 1);
+    plant(&workdir, ("train", 0), "validation", 4);
+    plant(&workdir, ("train", 0), "test", 10);
+    plant(&workdir, ("train", 50), "train", 2);
     // A copy of the file itself is found without looking.
     let images = workdir.path().join("study/images");
     let name = "test-1-figure-0001.png.png";
