@@ -73,11 +73,15 @@ pub fn see(
     let known = look(splits[0])?;
     let mut seen = <[Seen; 3]>::default();
     for (index, (seen, examples)) in seen.iter_mut().zip(splits).enumerate() {
-        if examples.is_empty() {
-            continue;
-        }
-        let wanted = if index == 0 { known.clone() } else { look(examples)? };
-        *seen = Seen { nearest: nearest(&wanted, &known)?, directions: wanted.to_vec2()? };
+        *seen = match index {
+            // A training image is nearest to itself.
+            0 => Seen { directions: known.to_vec2()?, nearest: (0..examples.len()).collect() },
+            _ if examples.is_empty() => continue,
+            _ => {
+                let wanted = look(examples)?;
+                Seen { directions: wanted.to_vec2()?, nearest: nearest(&wanted, &known)? }
+            }
+        };
     }
     Ok(seen)
 }
