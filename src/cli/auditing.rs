@@ -1,8 +1,11 @@
 //! Audits a plan, and says in words what came of it: shared by `sweep audit` and `sweep run`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use candle_core::Device;
+
+use super::looking;
 use super::table::{Align, Table};
 use crate::analysis::audit::{self, Corpus};
 use crate::data::{CaptionTokenizer, Dataset};
@@ -10,25 +13,41 @@ use crate::record::RunSpec;
 use crate::record::audit::{AttainableRange, Audit, Finding, MetricRange, Severity};
 use crate::record::recipe::Kind;
 use crate::report::metrics::Metric;
+use crate::run::download::fetched_model;
+use crate::run::progress;
 use crate::run::resolve::{resolve_data, resolve_model};
 
 /// What wide sentences are broken to.
 const WIDTH: usize = 100;
-/// Audits a plan's fine-tuned runs. Writes the built-in study below `runs` where the plan uses it.
-pub fn of_plan(plan: &[RunSpec], runs: &Path) -> anyhow::Result<Audit> {
+
+/// Audits a plan's fine-tuned runs by captions and settings, and by images where there is a device to look at them with.
+/// Writes the built-in study below `runs` where the plan uses it.
+pub fn of_plan(plan: &[RunSpec], runs: &Path, looks_on: Option<&Device>) -> anyhow::Result<Audit> {
     let trained = || plan.iter().filter(|run| run.recipe.kind == Kind::FineTuned);
     let models: BTreeSet<&str> = trained().map(|run| run.recipe.model.as_str()).collect();
     // Data is no setting, so all runs of a sweep share theirs.
     let Some(first) = trained().next() else { return Ok(Audit::default()) };
     let data = resolve_data(&first.recipe.data, runs)?;
-    let load = |model: &str| Ok((model.to_owned(), CaptionTokenizer::load(&resolve_model(model, runs)?)?));
-    let tokenizers: Vec<(String, CaptionTokenizer)> =
-        models.into_iter().map(load).collect::<anyhow::Result<_>>()?;
+    // Only who looks needs weights, and has them downloaded.
+    let folder = |model: &str| match looks_on {
+        Some(_) => fetched_model(model, runs, progress::for_standard_error().as_mut()),
+        None => Ok(resolve_model(model, runs)?),
+    };
+    let folders: Vec<PathBuf> = models.iter().map(|model| folder(model)).collect::<anyhow::Result<_>>()?;
+    let tokenizers: Vec<CaptionTokenizer> =
+        folders.iter().map(|folder| CaptionTokenizer::load(folder)).collect::<Result<_, _>>()?;
     let dataset = Dataset::load(&data)?;
-    let corpora: Vec<Corpus> = tokenizers
+    let mut corpora: Vec<Corpus> = models
         .iter()
+        .zip(&tokenizers)
         .map(|(model, tokenizer)| Corpus::new(model, dataset.clone(), tokenizer))
         .collect::<Result<_, _>>()?;
+    if let Some(device) = looks_on {
+        let hashes = looking::hashes(&dataset)?;
+        for (corpus, folder) in corpora.iter_mut().zip(&folders) {
+            corpus.pictures = Some(looking::look(folder, &dataset, &hashes, device)?);
+        }
+    }
     Ok(audit::audit(plan, &corpora)?)
 }
 

@@ -11,9 +11,8 @@ use super::arguments::{beam_stopping, device};
 use super::exit::BadInput;
 use super::output::{self, Format};
 use crate::record::recipe::BeamStopping;
-use crate::run::download::fetch_models;
+use crate::run::download::fetched_model;
 use crate::run::progress;
-use crate::run::resolve::{self, ResolveError};
 use crate::spec::setting;
 use crate::train::caption::{CaptionSettings, GenerationOverrides, caption_images};
 use crate::train::open_device;
@@ -92,7 +91,8 @@ Examples:
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let images = find_images(&args.images)?;
-    let model = model_folder(&args.model.to_string_lossy())?;
+    let name = args.model.to_string_lossy();
+    let model = fetched_model(&name, Path::new("runs"), progress::for_standard_error().as_mut())?;
     let (device, _) =
         open_device(&args.device).context(BadInput(format!("cannot use --device {}", args.device)))?;
     let cannot = || BadInput(format!("cannot caption with {}", args.model.display()));
@@ -111,18 +111,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folder of the model, which is downloaded where its name is a hub id.
-fn model_folder(name: &str) -> anyhow::Result<PathBuf> {
-    let runs = Path::new("runs");
-    match resolve::model_folder(name, runs) {
-        Err(ResolveError::NotFetched { id }) => {
-            fetch_models(&[id], progress::for_standard_error().as_mut(), &|| false)?;
-            Ok(resolve::model_folder(name, runs)?)
-        }
-        found => Ok(found?),
-    }
 }
 
 fn overrides(flags: &GenerationFlags) -> GenerationOverrides {

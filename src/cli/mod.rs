@@ -12,6 +12,7 @@ mod conventions;
 pub mod exit;
 mod facts;
 pub mod lab;
+mod looking;
 pub mod output;
 pub mod plan;
 pub mod report;

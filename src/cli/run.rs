@@ -94,7 +94,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Says what the recipe makes unreachable, and keeps it for the report. A sweep that cannot be audited runs all the same.
 fn audit(sweep: &SweepDir, plan: &[RunSpec], runs: &Path, progress: &mut dyn Progress) {
-    let written = auditing::of_plan(plan, runs).and_then(|audit| {
+    let written = auditing::of_plan(plan, runs, None).and_then(|audit| {
         let text = auditing::in_short(&audit, plan);
         if !text.is_empty() {
             progress.note(&text);

@@ -3,8 +3,8 @@
 //! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`caption_files`]
 //! (captions in the forms of others), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
-//! [`resample`] (the model's input), [`pixels`] (many at once). Text: [`tokenizer`], [`tokenizer_build`] and
-//! [`tokenizer_config`], [`batch`].
+//! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`]. Text: [`tokenizer`],
+//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`].
 
 pub mod batch;
 pub mod caption_files;
@@ -12,6 +12,7 @@ pub mod captions;
 pub mod completeness;
 pub mod dataset;
 mod decoders;
+pub mod difference_hash;
 pub mod digest;
 pub mod image_file;
 pub mod mt19937;
@@ -29,8 +30,9 @@ mod reference_tests;
 
 pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
+pub use difference_hash::DifferenceHash;
 pub use digest::digest;
 pub use image_file::{ImageFileError, read_rgb};
-pub use pixels::{load_pixels, read_pixels};
+pub use pixels::{load_pixels, read_each, read_pixels};
 pub use processor::ImageProcessor;
 pub use tokenizer::CaptionTokenizer;

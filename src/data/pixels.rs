@@ -18,17 +18,28 @@ use super::processor::ImageProcessor;
 /// Lists every image that cannot be decoded, and, where the processor does not resize, every image of another
 /// size.
 pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<Vec<Vec<f32>>, DataError> {
-    let loaded: Vec<Result<Vec<f32>, String>> =
-        examples.par_iter().map(|example| read_pixels(&example.path, processor)).collect();
+    read_each(examples.iter(), |path| read_pixels(path, processor))
+}
+
+/// What `read` makes of each example's image, in parallel and in the order of the examples.
+///
+/// # Errors
+/// Lists every image that `read` cannot use.
+pub fn read_each<'a, T: Send>(
+    examples: impl Iterator<Item = &'a Example>,
+    read: impl Fn(&Path) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, DataError> {
+    let examples: Vec<&Example> = examples.collect();
+    let results: Vec<Result<T, String>> = examples.par_iter().map(|example| read(&example.path)).collect();
     let mut problems = Problems::default();
-    let mut pixels = Vec::with_capacity(loaded.len());
-    for result in loaded {
+    let mut all = Vec::with_capacity(results.len());
+    for result in results {
         match result {
-            Ok(values) => pixels.push(values),
+            Ok(one) => all.push(one),
             Err(reason) => problems.add(ProblemKind::BrokenImage, reason),
         }
     }
-    if problems.is_empty() { Ok(pixels) } else { Err(DataError::Problems(problems)) }
+    if problems.is_empty() { Ok(all) } else { Err(DataError::Problems(problems)) }
 }
 
 /// An image file as the model takes it.

@@ -63,6 +63,7 @@ pub enum FindingKind {
     SharedImages,
     SharedCaptions,
     DuplicateCaptions,
+    DuplicateImages,
     UnbalancedGroups,
 }
 
@@ -85,6 +86,7 @@ impl FindingKind {
             Self::SharedImages => "shared_images",
             Self::SharedCaptions => "shared_captions",
             Self::DuplicateCaptions => "duplicate_captions",
+            Self::DuplicateImages => "duplicate_images",
             Self::UnbalancedGroups => "unbalanced_groups",
         }
     }

@@ -23,7 +23,7 @@ const NO_MODEL: &str = "none";
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "model: `{id}` has not been downloaded from the hub\nhint: `sweep run` and `sweep caption` download it"
+        "model: `{id}` has not been downloaded from the hub\nhint: `sweep run`, `sweep caption` and `sweep audit --images` download it"
     )]
     NotFetched { id: HubId },
     #[error(

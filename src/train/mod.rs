@@ -17,6 +17,7 @@ pub mod features;
 pub mod fine_tune;
 pub mod image_use;
 pub mod material;
+pub mod nearest;
 pub mod observed;
 pub mod optimizer;
 pub mod preflight;

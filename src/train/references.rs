@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use candle_core::{D, Tensor};
+use anyhow::{Context, Result};
 
 use super::diagnostics::{self, Observer};
 use super::evaluate::{self, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
 use super::material::Pretrained;
+use super::nearest::{directions, nearest};
 use super::{Emit, Session, observed};
 use crate::data::Example;
 use crate::model::Blip;
@@ -80,41 +80,27 @@ pub fn constant_caption(session: &Session, loaded: Loaded, emit: &mut Emit) -> R
     })
 }
 
-/// Says of every image what was said of the training image whose frozen features are nearest: the mean of the
-/// final image embeddings over the patches, by cosine similarity.
+/// Says of every image what was said of the training image whose frozen features are nearest, as [`super::nearest`]
+/// has it.
 pub fn nearest_image(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
     begin(session, &loaded, emit)?;
     let pretrained = &loaded.pretrained;
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
     let train = &loaded.material.dataset.train;
     let captions: Vec<&str> = first_captions(train).collect();
-    let known = directions(session, &model, &mut features(session, pretrained, train), train.len())?;
+    let heed = &mut |_| Ok(session.go_on()?);
+    let known = directions(&model, &mut features(session, pretrained, train), train.len(), heed)?;
     without_model(session, &loaded, emit, |split, count| {
-        let wanted = directions(session, &model, &mut split.features, split.examples.len())?;
-        let nearest = wanted.matmul(&known.t()?)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
+        let wanted = directions(&model, &mut split.features, split.examples.len(), heed)?;
+        let nearest = nearest(&wanted, &known)?;
         Ok(evaluate::given(split, count, |i| {
-            nearest.get(i).and_then(|n| captions.get(*n as usize)).map_or(String::new(), |c| (*c).to_owned())
+            nearest.get(i).and_then(|n| captions.get(*n)).map_or(String::new(), |c| (*c).to_owned())
         }))
     })
 }
 
 fn first_captions(examples: &[Example]) -> impl Iterator<Item = &str> {
     examples.iter().filter_map(|example| example.captions.first()).map(String::as_str)
-}
-
-/// Unit vectors (images, width): where the features of the first `count` images point.
-fn directions(session: &Session, model: &Blip, features: &mut Features, count: usize) -> Result<Tensor> {
-    let indices: Vec<usize> = (0..count).collect();
-    let mut rows = Vec::new();
-    for indices in indices.chunks(16) {
-        session.go_on()?;
-        let embeddings = features.embeddings(model, indices)?;
-        let patches = embeddings.narrow(1, 1, embeddings.dim(1)? - 1)?;
-        rows.push(patches.mean(1)?);
-    }
-    ensure!(!rows.is_empty(), "there is no image to compare with");
-    let rows = Tensor::cat(&rows, 0)?;
-    Ok(rows.broadcast_div(&(rows.sqr()?.sum_keepdim(1)?.sqrt()? + 1e-12)?)?)
 }
 
 fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<()> {

@@ -12,6 +12,7 @@ mod gradients;
 mod hub;
 mod hub_server;
 mod lab;
+mod looking;
 mod model_folders;
 mod optimizer_steps;
 mod original;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::pictures::Pictures;
 use crate::data::tokenizer::TokenizerError;
 use crate::data::{CaptionTokenizer, Dataset, Example};
 
@@ -26,6 +27,8 @@ pub struct Corpus<'a> {
     pub test: Vec<Captioned>,
     /// Captions of the domain that the model came from.
     pub source: Vec<String>,
+    /// The images, where they were looked at.
+    pub pictures: Option<Pictures>,
 }
 
 impl<'a> Corpus<'a> {
@@ -44,6 +47,7 @@ impl<'a> Corpus<'a> {
             validation: encode(dataset.validation)?,
             test: encode(dataset.test)?,
             source: dataset.source.into_iter().flat_map(|example| example.captions).collect(),
+            pictures: None,
         })
     }
 

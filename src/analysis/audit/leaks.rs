@@ -14,7 +14,7 @@ use crate::data::image_file::read_bytes;
 use crate::record::audit::{FindingKind, Severity, Unit};
 
 /// Images named in a finding.
-const NAMED: usize = 3;
+pub const NAMED: usize = 3;
 /// Groups of images beyond this are names, not groups.
 const MOST_GROUPS: usize = 50;
 

@@ -1,17 +1,20 @@
-//! What a recipe makes unreachable, before any training: from captions and settings alone.
+//! What a recipe makes unreachable, before any training: from captions and settings, and pictures where they are given.
 //!
 //! ```text
 //! corpus     captions and their tokens               lengths   what limits cut and forbid
 //! subject    runs that an audit need not tell apart  recipe    faults that settings show
 //! reachable  a reference rewritten within limits     wording   what scoring and tokenizer make of words
 //! range      floors and ceilings of every metric     leaks     what is there twice
+//! pictures   what looking at images adds             copies    one picture in two files
 //! ```
 //!
 //! [`audit`] is the way in. A finding has a severity, a number, a sentence and the setting that mends it.
 
+mod copies;
 pub mod corpus;
 mod lengths;
 mod leaks;
+pub mod pictures;
 mod range;
 mod reachable;
 mod recipe;
@@ -22,6 +25,7 @@ mod wording;
 mod words;
 
 pub use corpus::Corpus;
+pub use pictures::{Picture, Pictures};
 pub use range::add_nearest;
 
 use serde_json::Value;
@@ -123,7 +127,7 @@ fn of_data(corpus: &Corpus) -> Vec<Found> {
         leaks::duplicate_captions(corpus),
         leaks::unbalanced_groups(corpus),
     ];
-    found.into_iter().flatten().collect()
+    found.into_iter().chain(copies::copies(corpus)).flatten().collect()
 }
 
 fn of_recipe(corpus: &Corpus, subject: &Subject, perfect_cider_d: f64) -> Vec<Found> {

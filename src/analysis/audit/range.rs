@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 
 use super::corpus::{self, Captioned, Corpus};
+use super::pictures::Picture;
 use super::reachable::{Limits, Pieces, rewritings};
 use crate::data::tokenizer::TokenizerError;
 use crate::random::Random;
@@ -47,6 +48,8 @@ pub struct Yardstick<'a> {
     judge: Judge<'a>,
     constant: [f64; 5],
     random: [f64; 5],
+    /// Known where images were looked at.
+    nearest: Option<[f64; 5]>,
     /// Scores of each reference itself, as people wrote it: what no caption can beat where it is the only one.
     verbatim: Vec<[f64; 5]>,
     /// CIDEr-D of every reference said in full, as the tokenizer writes it: 10 where the convention does not mind its
@@ -81,6 +84,7 @@ pub fn yardsticks<'a>(
             split,
             constant: judge.means(&|_| constant.to_owned()),
             random: random_floor(&train, &judge),
+            nearest: corpus.pictures.as_ref().map(|seen| nearest_floor(&train, seen.scored(split), &judge)),
             verbatim: judge.per_image(&|image| scored[image].captions.first().cloned().unwrap_or_default()),
             perfect_cider_d: judge.scores(&said).cider_d,
             images: scored.len(),
@@ -100,8 +104,9 @@ pub fn attainable(
     let best = ceiling(corpus, pieces, limits, yardstick)?;
     let metrics = METRICS.into_iter().enumerate().map(|(index, name)| {
         let (constant, random) = (yardstick.constant[index], yardstick.random[index]);
+        let nearest = yardstick.nearest.map(|values| values[index]);
         let (ceiling, is_bound) = best[index];
-        (name.to_owned(), MetricRange { constant, random, nearest: None, ceiling, is_bound })
+        (name.to_owned(), MetricRange { constant, random, nearest, ceiling, is_bound })
     });
     Ok(AttainableRange {
         runs: Vec::new(),
@@ -162,6 +167,12 @@ fn random_floor(train: &[&str], judge: &Judge) -> [f64; 5] {
         }
     }
     sums
+}
+
+/// The means of the first caption of the training image that looks most alike: what a run of the nearest image scores.
+fn nearest_floor(train: &[&str], seen: &[Picture], judge: &Judge) -> [f64; 5] {
+    let caption = |image: usize| seen.get(image).and_then(|seen| train.get(seen.nearest)).copied();
+    judge.means(&|image| caption(image).unwrap_or_default().to_owned())
 }
 
 /// The best of all rewritings by metric, each with whether nothing can be better.

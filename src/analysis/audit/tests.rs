@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use image::RgbImage;
+
 use super::corpus::Captioned;
 use super::*;
-use crate::data::CaptionTokenizer;
+use crate::data::{CaptionTokenizer, DifferenceHash};
 use crate::random::Random;
 use crate::record::recipe::{Convention, Recipe, StartToken};
 use crate::record::run::tests::any_run;
@@ -56,6 +58,7 @@ fn corpus(tokenizer: &CaptionTokenizer, seed: u64) -> Corpus<'_> {
         validation: examples(tokenizer, "validation", 60, seed),
         test: examples(tokenizer, "test", 80, seed),
         source: Vec::new(),
+        pictures: None,
     }
 }
 
@@ -168,6 +171,92 @@ fn the_same_bytes_in_two_splits_are_a_leak_whatever_their_names() {
     let leak = found.findings.iter().find(|finding| finding.kind == FindingKind::SharedImages).unwrap();
     assert_eq!((leak.severity, leak.number), (Severity::Warning, 1.0 / 140.0));
     assert!(leak.meaning.contains("test_3.png"), "{}", leak.meaning);
+}
+
+/// As many pictures as the corpus has, none like another.
+fn pictures(corpus: &Corpus) -> Pictures {
+    let picture = |split: &str, index: usize| {
+        let mut random = Random::new(0, split, &[index as u64]);
+        let noise = RgbImage::from_fn(17, 16, |_, _| image::Rgb([random.below(256) as u8; 3]));
+        // As features of one domain do, all point in much the same direction.
+        let direction = (0..32).map(|_| 1.0 + 0.02 * random.normal() as f32).collect();
+        Picture { hash: DifferenceHash::of(&noise), direction, nearest: index }
+    };
+    let of = |split, count| (0..count).map(|index| picture(split, index)).collect();
+    Pictures {
+        train: of("train", corpus.train.len()),
+        validation: of("validation", corpus.validation.len()),
+        test: of("test", corpus.test.len()),
+    }
+}
+
+/// Which images are said to be there twice, among the pictures after a change.
+fn twice(change: impl FnOnce(&mut Pictures)) -> Vec<(FindingKind, Severity, f64, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let mut corpus = corpus(&tokenizer, 0);
+    let mut seen = pictures(&corpus);
+    change(&mut seen);
+    corpus.pictures = Some(seen);
+    let found = audit(&[any_run("r1")], &[corpus]).unwrap().findings.into_iter();
+    found
+        .filter(|found| [FindingKind::SharedImages, FindingKind::DuplicateImages].contains(&found.kind))
+        .map(|found| (found.kind, found.severity, found.number, found.meaning))
+        .collect()
+}
+
+#[test]
+fn two_pictures_are_one_where_hash_and_features_agree_and_not_by_one_of_them() {
+    assert_eq!(twice(|_| {}), []);
+    assert_eq!(twice(|seen| seen.test[3].hash = seen.train[7].hash), []);
+    assert_eq!(twice(|seen| seen.test[3].direction = seen.train[7].direction.clone()), []);
+    let found = twice(|seen| seen.test[3] = seen.train[7].clone());
+    let [(FindingKind::SharedImages, Severity::Warning, share, meaning)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(*share, 1.0 / 140.0);
+    assert!(meaning.contains("(0 of validation, 1 of test, such as test_3.png of train_7.png)"), "{meaning}");
+    let found = twice(|seen| (0..2).for_each(|i| seen.validation[i] = seen.train[i].clone()));
+    assert_eq!(found[0].1, Severity::Severe, "one scored image of a hundred");
+}
+
+#[test]
+fn pictures_that_are_there_twice_in_one_split_are_no_leak() {
+    let found = twice(|seen| {
+        seen.train[9] = seen.train[8].clone();
+        seen.train[10] = seen.train[8].clone();
+        seen.test[5] = seen.validation[2].clone();
+    });
+    let [(FindingKind::DuplicateImages, Severity::Note, share, meaning)] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(*share, 3.0 / 540.0);
+    assert!(
+        meaning.contains("(2 of training, 0 of validation, 1 of test, such as train_9.png of train_8.png"),
+        "{meaning}"
+    );
+    let found = twice(|seen| (1..40).for_each(|i| seen.train[i] = seen.train[0].clone()));
+    assert_eq!(found[0].1, Severity::Warning, "one image of twenty");
+}
+
+#[test]
+fn the_floor_of_the_nearest_image_says_the_caption_of_the_nearest_training_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let mut corpus = corpus(&tokenizer, 0);
+    let run = any_run("r1");
+    let rouge_l = |corpus: &Corpus| {
+        let found = audit(std::slice::from_ref(&run), std::slice::from_ref(corpus)).unwrap();
+        range_of(&found, &run, "test").unwrap().metrics["rouge_l"].nearest
+    };
+    assert_eq!(rouge_l(&corpus), None);
+    let mut seen = pictures(&corpus);
+    for (index, example) in corpus.test.iter().enumerate() {
+        corpus.train[399 - index].captions = example.captions.clone();
+        seen.test[index].nearest = 399 - index;
+    }
+    corpus.pictures = Some(seen);
+    assert!((rouge_l(&corpus).unwrap() - 1.0).abs() < 1e-9);
 }
 
 #[test]

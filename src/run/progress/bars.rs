@@ -193,7 +193,7 @@ impl Drop for Bars {
 }
 
 /// A bar's look. The templates are constants; a wrong one falls back to the plainest look.
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸ ")

@@ -4,6 +4,7 @@
 
 mod bars;
 mod clock;
+mod counter;
 mod lines;
 mod transfer;
 mod words;
@@ -16,6 +17,7 @@ use crate::record::Event;
 use crate::record::event::Ended;
 
 pub use bars::Bars;
+pub use counter::Counter;
 pub use lines::Lines;
 pub use words::{duration, size};
 

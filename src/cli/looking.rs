@@ -1,0 +1,54 @@
+//! Looks at the images of a data set for an audit: a hash of each picture, and the frozen vision model's features.
+
+use std::path::Path;
+
+use anyhow::Context;
+use candle_core::Device;
+
+use super::exit::BadInput;
+use crate::analysis::audit::{Picture, Pictures};
+use crate::data::{Dataset, DifferenceHash, Example, read_each, read_rgb};
+use crate::run::progress::Counter;
+use crate::train::material::Pretrained;
+use crate::train::nearest::{Seen, see};
+
+/// The splits that an audit is about, training first.
+fn splits(dataset: &Dataset) -> [&[Example]; 3] {
+    [&dataset.train, &dataset.validation, &dataset.test]
+}
+
+/// The hashes of all images, split by split. Every image is decoded, so that all broken ones are named in one error.
+pub fn hashes(dataset: &Dataset) -> anyhow::Result<Vec<DifferenceHash>> {
+    let hash = |path: &Path| match read_rgb(path) {
+        Ok(picture) => Ok(DifferenceHash::of(&picture)),
+        Err(error) => Err(error.to_string()),
+    };
+    Ok(read_each(splits(dataset).into_iter().flatten(), hash)?)
+}
+
+/// All images as the model in `folder` sees them before any training. Of each, one vector is kept.
+pub fn look(
+    folder: &Path,
+    dataset: &Dataset,
+    hashes: &[DifferenceHash],
+    device: &Device,
+) -> anyhow::Result<Pictures> {
+    let cannot = || BadInput(format!("cannot look at the images with the model in {}", folder.display()));
+    let pretrained = Pretrained::load(folder, device).with_context(cannot)?;
+    let splits = splits(dataset);
+    let mut counter = Counter::new(&format!("looking at {} images", hashes.len()), hashes.len());
+    let heed = &mut |count| {
+        counter.add(count);
+        Ok(())
+    };
+    let seen = see(&pretrained, splits, device, heed).with_context(cannot)?;
+    let mut hashes = hashes.iter().copied();
+    let mut pictures = |seen: Seen| -> Vec<Picture> {
+        let seen = seen.directions.into_iter().zip(seen.nearest);
+        seen.zip(hashes.by_ref())
+            .map(|((direction, nearest), hash)| Picture { hash, direction, nearest })
+            .collect()
+    };
+    let [train, validation, test] = seen;
+    Ok(Pictures { train: pictures(train), validation: pictures(validation), test: pictures(test) })
+}
