@@ -15,6 +15,7 @@ pub mod generalisation_gap;
 pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;
+pub mod replication;
 pub mod selection;
 pub mod text_domain;
 pub mod winner;
