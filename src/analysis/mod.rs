@@ -16,6 +16,7 @@ pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;
 pub mod replication;
+pub mod resampled_bleu;
 pub mod selection;
 pub mod text_domain;
 pub mod winner;
