@@ -12,6 +12,7 @@ pub mod diagnosis;
 pub mod distributions;
 pub mod expected_best;
 pub mod generalisation_gap;
+pub mod importance;
 pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;
