@@ -16,6 +16,8 @@ pub mod importance;
 pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;
+#[cfg(test)]
+mod reference_test;
 pub mod replication;
 pub mod resampled_bleu;
 pub mod selection;

@@ -151,7 +151,7 @@ fn studentised(difference: f64, error: f64) -> f64 {
 /// What a statistic over an estimated error counts for among resamples, whose errors are known: the normal value as
 /// rare as Student's t with `images - 1` degrees of freedom (Abramowitz and Stegun, 1964, 26.7.8), and resampled
 /// means scatter by `(images - 1) / images` of the variance. Without it a lead over alike runs is found too often.
-fn normal_equivalent(statistic: f64, images: usize) -> f64 {
+pub(super) fn normal_equivalent(statistic: f64, images: usize) -> f64 {
     let freedom = (images - 1) as f64;
     let as_rare = statistic * (1.0 - 0.25 / freedom) / (1.0 + statistic * statistic / (2.0 * freedom)).sqrt();
     let normal = if statistic.is_finite() { as_rare } else { statistic };
