@@ -60,6 +60,27 @@ fn resampled_mean<const K: usize>(rows: &[[f64; K]], seed: u64, resample: u64) -
     mean((0..rows.len()).map(|_| &rows[random.below(rows.len())]), rows.len())
 }
 
+/// Means of the columns of `rows`, which are equally long and at least one, in each of `resamples` resamples.
+pub(super) fn resampled_means(
+    rows: &[Vec<f64>],
+    resamples: usize,
+    seed: u64,
+    purpose: &str,
+) -> Vec<Vec<f64>> {
+    let random = Random::new(seed, purpose, &[]);
+    let means = |resample: u64| {
+        let mut random = random.stream(resample);
+        let mut sums = vec![0.0; rows[0].len()];
+        for _ in 0..rows.len() {
+            let row = &rows[random.below(rows.len())];
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        sums.iter_mut().for_each(|sum| *sum /= rows.len() as f64);
+        sums
+    };
+    (0..resamples as u64).into_par_iter().map(means).collect()
+}
+
 fn mean<'a, const K: usize>(rows: impl Iterator<Item = &'a [f64; K]>, count: usize) -> [f64; K] {
     let mut sums = [0.0; K];
     for row in rows {

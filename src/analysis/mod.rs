@@ -11,10 +11,18 @@ pub mod cases;
 pub mod correlation;
 pub mod detectable;
 pub mod diagnosis;
+pub mod distributions;
 pub mod expected_best;
 pub mod failures;
+pub mod generalisation_gap;
+pub mod importance;
+pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;
+#[cfg(test)]
+mod reference_test;
+pub mod replication;
+pub mod resampled_bleu;
 pub mod selection;
 pub mod text_domain;
 pub mod winner;

@@ -14,7 +14,7 @@ const HALVINGS: u64 = 5;
 const TEMPLATE_WORDS: usize = 3;
 const TEMPLATES: usize = 10;
 
-type Counts<'a> = HashMap<Vec<&'a str>, f64>;
+pub(super) type Counts<'a> = HashMap<Vec<&'a str>, f64>;
 
 /// Compares the captions to be learnt with those of the domain that the model came from. `None` where either is empty.
 pub fn compare(target: &[&str], source: &[&str]) -> Option<TextDomain> {
@@ -91,7 +91,7 @@ fn ngrams(captions: &[Vec<String>], size: usize) -> Counts<'_> {
 
 /// The Jensen-Shannon divergence of two distributions by their counts, to base 2: from 0 (alike) to 1 (nothing in
 /// common); the square of SciPy's `jensenshannon(p, q, base=2)`. 0 where both are empty.
-fn jensen_shannon(a: &Counts, b: &Counts) -> f64 {
+pub(super) fn jensen_shannon(a: &Counts, b: &Counts) -> f64 {
     let total = |counts: &Counts| counts.values().sum::<f64>();
     let (all_a, all_b) = (total(a), total(b));
     if all_a == 0.0 || all_b == 0.0 {

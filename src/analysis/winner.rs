@@ -9,9 +9,8 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{Interval, TAIL, quantile};
+use super::bootstrap::{Interval, TAIL, quantile, resampled_means};
 use super::randomisation::randomisation_test;
-use crate::random::Random;
 
 /// From which adjusted p-value a difference may be chance.
 pub const LEVEL: f64 = 0.05;
@@ -56,7 +55,7 @@ pub fn winner(runs: &[Vec<f64>], resamples: usize, seed: u64) -> Option<Winner> 
     }
     let means = mean_of_rows(&rows);
     let best = (0..runs.len()).rev().max_by(|&a, &b| means[a].total_cmp(&means[b]))?;
-    let resampled = resampled_means(&rows, resamples, seed);
+    let resampled = resampled_means(&rows, resamples, seed, "winner");
     let errors = standard_errors(runs);
     let mut largest: Vec<f64> =
         resampled.par_iter().map(|resample| largest_statistic(resample, &means, &errors)).collect();
@@ -99,22 +98,6 @@ pub(super) fn mean_of_rows(rows: &[Vec<f64>]) -> Vec<f64> {
     sums.iter().map(|sum| sum / rows.len() as f64).collect()
 }
 
-/// Every run's mean on the same resampled images, resample by resample.
-fn resampled_means(rows: &[Vec<f64>], resamples: usize, seed: u64) -> Vec<Vec<f64>> {
-    let random = Random::new(seed, "winner", &[]);
-    let means = |resample: u64| {
-        let mut random = random.stream(resample);
-        let mut sums = vec![0.0; rows[0].len()];
-        for _ in 0..rows.len() {
-            let row = &rows[random.below(rows.len())];
-            sums.iter_mut().zip(row).for_each(|(sum, score)| *sum += score);
-        }
-        sums.iter_mut().for_each(|sum| *sum /= rows.len() as f64);
-        sums
-    };
-    (0..resamples as u64).into_par_iter().map(means).collect()
-}
-
 /// Standard error of the mean difference of every two runs.
 fn standard_errors(runs: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let error = |a: &[f64], b: &[f64]| {
@@ -151,7 +134,7 @@ fn studentised(difference: f64, error: f64) -> f64 {
 /// What a statistic over an estimated error counts for among resamples, whose errors are known: the normal value as
 /// rare as Student's t with `images - 1` degrees of freedom (Abramowitz and Stegun, 1964, 26.7.8), and resampled
 /// means scatter by `(images - 1) / images` of the variance. Without it a lead over alike runs is found too often.
-fn normal_equivalent(statistic: f64, images: usize) -> f64 {
+pub(super) fn normal_equivalent(statistic: f64, images: usize) -> f64 {
     let freedom = (images - 1) as f64;
     let as_rare = statistic * (1.0 - 0.25 / freedom) / (1.0 + statistic * statistic / (2.0 * freedom)).sqrt();
     let normal = if statistic.is_finite() { as_rare } else { statistic };
@@ -161,6 +144,7 @@ fn normal_equivalent(statistic: f64, images: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// Scores of runs on images whose difficulty they share; the first is better by `lead`.
     fn sweep(seed: u64, runs: usize, images: usize, lead: f64) -> Vec<Vec<f64>> {

@@ -4,7 +4,7 @@ use super::corpus::Image;
 use super::ngrams::{ImageCounts, LONGEST, Ngram};
 
 /// The counts that BLEU is made of. Those of a set are the sums over its images.
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct BleuCounts {
     caption_words: usize,
     reference_words: usize,
@@ -15,7 +15,7 @@ pub struct BleuCounts {
 
 impl BleuCounts {
     /// Counts one image, of which `counts` are. Without references nothing is correct.
-    pub fn of(image: &Image, counts: &ImageCounts) -> Self {
+    pub(super) fn of(image: &Image, counts: &ImageCounts) -> Self {
         let length = image.caption.len();
         let correct = std::array::from_fn(|n| {
             let caption = counts.caption.get(n).map_or(&[][..], Vec::as_slice);

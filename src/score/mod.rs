@@ -18,6 +18,7 @@ mod scores;
 mod tokenize;
 mod wordnet;
 
+pub use bleu::BleuCounts;
 pub use medoid::medoid;
 pub use meteor::meteor_variant;
-pub use scores::{ImageScores, Item, Scores, VERSION, mean_score, score};
+pub use scores::{ImageScores, Item, Scores, VERSION, bleu_counts, mean_score, score};

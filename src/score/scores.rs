@@ -86,6 +86,16 @@ pub fn score(convention: Convention, items: &[Item]) -> Scores {
     }
 }
 
+/// What BLEU is made of, image by image in the order of the items: what has to be summed over the images of a sample,
+/// for BLEU is not a mean over images.
+pub fn bleu_counts(convention: Convention, items: &[Item]) -> Vec<BleuCounts> {
+    let words = match convention {
+        Convention::Original => Corpus::new(items, whitespace_words),
+        Convention::Coco => Corpus::new(items, penn_tokens).map(whitespace_words),
+    };
+    words.images.par_iter().map(|image| BleuCounts::of(image, &ImageCounts::of(image))).collect()
+}
+
 /// The score of a run: the mean of the three metrics, CIDEr-D times `cider_weight`. With a weight of 1 it is as it
 /// is, from 0 to 10, and counts for most of the mean; with 0.1 all three lie in `[0, 1]`.
 pub fn mean_score(cider_weight: f64, meteor: f64, rouge_l: f64, cider_d: f64) -> f64 {
