@@ -16,9 +16,10 @@ use crate::train::open_device;
 
 /// Say what a sweep's settings and data make unreachable, before any training.
 ///
-/// Looks at captions and settings alone, and with --images at pictures too: what length limits cut, what the decoder forbids, what the loss counts and the
-/// scores punish, images and captions that are there twice. For every metric it says what captions score that look at
-/// no picture, and what a perfect answer would score within the limits. Each finding names the setting that mends it.
+/// Looks at captions and settings alone, and with --images at pictures too: what length limits cut, what the decoder
+/// forbids, what the loss counts and the scores punish, images and captions that are there twice. For every metric it
+/// says what captions score that look at no picture, and what a perfect answer would score within the limits. Each
+/// finding names the setting that mends it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -28,8 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
     /// Load the model and encode all images, of training, validation and test: for what the nearest training image's
-    /// caption scores, and for pictures that are there twice in other files. As slow as a pass over
-    /// the data
+    /// caption scores, and for pictures that are there twice in other files. As slow as a pass over the data
     #[arg(long)]
     images: bool,
     /// Where to encode images: auto, cpu, cuda:N or metal

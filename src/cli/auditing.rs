@@ -20,6 +20,15 @@ use crate::run::resolve::{resolve_data, resolve_model};
 /// What wide sentences are broken to.
 const WIDTH: usize = 100;
 
+/// What the column `place` of a table means.
+pub const PLACE: &str =
+    "place: from captions that look at no picture (0 %) to the best within the limits on captions (100 %)\n";
+
+/// A place for a table: `63 %`, or `-` where none is known.
+pub fn place_in_words(place: Option<f64>) -> String {
+    place.map_or_else(|| "-".to_owned(), |place| format!("{:.0} %", 100.0 * place))
+}
+
 /// Audits a plan's fine-tuned runs by captions and settings, and by images where there is a device to look at them with.
 /// Writes the built-in study below `runs` where the plan uses it.
 pub fn of_plan(plan: &[RunSpec], runs: &Path, looks_on: Option<&Device>) -> anyhow::Result<Audit> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::arguments::SweepFile;
+use super::arguments::{SweepFile, typed};
 use super::facts;
 use super::output::{self, Format};
 use crate::plan::{expand, settings, table};
@@ -45,6 +45,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 text = format!("{text}\n{}", settings::draw(&spec));
             }
             output::print(&text)?;
+            output::tell(&format!(
+                "next: sweep audit {} says what stands in the way of these runs, before any training",
+                typed(&args.file.spec)
+            ));
         }
         Format::Json => {
             let settings = args.verbose.then(|| settings::view(&spec));

@@ -144,18 +144,14 @@ fn results(outcome: &Outcome, metric: MetricName, audit: Option<&Audit>) -> Stri
             row.label,
             row.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
             number(row.metric, 4),
-            place.map_or_else(|| "-".to_owned(), |place| format!("{:.0} %", 100.0 * place)),
+            auditing::place_in_words(place),
             number(row.meteor, 3),
             number(row.rouge_l, 3),
             number(row.cider_d, 3),
         ]);
     }
     let scored_by = outcome.records.iter().map(|record| record.spec.recipe.evaluation.convention);
-    let place = if audit.is_some() {
-        "place: from captions that look at no picture (0 %) to the best within the limits on captions (100 %)\n"
-    } else {
-        ""
-    };
+    let place = if audit.is_some() { auditing::PLACE } else { "" };
     format!("{table}{}\n{place}", conventions::in_words(scored_by))
 }
 

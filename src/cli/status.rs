@@ -7,10 +7,13 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::auditing;
 use super::conventions;
 use super::exit::BadInput;
 use super::output::{self, Format};
 use super::table::{Align, Table, number};
+use crate::analysis::audit::{add_nearest, range_of};
+use crate::record::audit::Audit;
 use crate::record::recipe::{Convention, Kind};
 use crate::record::{RunRecord, RunSpec, Status, Store, SweepDir};
 use crate::run::label::{has_several_seeds, label, short_id};
@@ -59,6 +62,8 @@ struct RunStatus {
     planned_epochs: usize,
     /// Of the last epoch.
     score: Option<f64>,
+    /// Where that lies between captions that look at no picture (0) and the best within the limits on captions (1).
+    place: Option<f64>,
     /// What the score was made by.
     convention: Convention,
     meteor_variant: &'static str,
@@ -114,21 +119,28 @@ fn look_at(sweep: &SweepDir) -> anyhow::Result<SweepStatus> {
     let records = sweep.read_records()?;
     let specs: Vec<RunSpec> = records.iter().map(|record| record.spec.clone()).collect();
     let with_seed = has_several_seeds(&specs);
+    let mut audit = sweep.read_audit().unwrap_or_default();
+    if let Some(audit) = &mut audit {
+        add_nearest(audit, records.iter());
+    }
     let runs = records.into_iter().map(|record| {
         let is_held = lease::is_held(&sweep.run(&record.spec.id).path);
         let label = label(&record.spec, with_seed);
-        status_of(record, is_held, label)
+        status_of(record, is_held, label, audit.as_ref())
     });
     Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), runs: runs.collect() })
 }
 
-fn status_of(record: RunRecord, is_held: bool, label: String) -> RunStatus {
+fn status_of(record: RunRecord, is_held: bool, label: String, audit: Option<&Audit>) -> RunStatus {
     let state = State::of(&record, is_held);
     let last = record.curve.last();
+    let score = last.and_then(|evaluated| evaluated.score);
+    let range = audit.and_then(|audit| range_of(audit, &record.spec, "validation"));
     RunStatus {
         state,
         epochs: last.map_or(0, |evaluated| evaluated.epoch),
-        score: last.and_then(|evaluated| evaluated.score),
+        score,
+        place: range.and_then(|range| range.metrics.get("score")?.place(score?)),
         convention: record.spec.recipe.evaluation.convention,
         meteor_variant: meteor_variant(),
         status: record.status,
@@ -154,6 +166,7 @@ fn in_text(sweep: &SweepStatus, now: SystemTime) -> String {
         ("state", Align::Left),
         ("epochs", Align::Right),
         ("score", Align::Right),
+        ("place", Align::Right),
         ("last event", Align::Right),
         ("", Align::Left),
     ]);
@@ -164,12 +177,14 @@ fn in_text(sweep: &SweepStatus, now: SystemTime) -> String {
             state_in_words(run),
             epochs_in_words(run),
             number(run.score, 4),
+            auditing::place_in_words(run.place),
             run.last_seen.as_deref().and_then(|at| age(at, now)).unwrap_or_default(),
             run.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default().to_owned(),
         ]);
     }
     let scores = conventions::in_words(sweep.runs.iter().map(|run| run.convention));
-    format!("{}: {}\n{table}{scores}\n", sweep.folder.display(), counts(sweep))
+    let place = if sweep.runs.iter().any(|run| run.place.is_some()) { auditing::PLACE } else { "" };
+    format!("{}: {}\n{table}{scores}\n{place}", sweep.folder.display(), counts(sweep))
 }
 
 /// `12 runs: 9 done, 1 running, 2 waiting`.
@@ -227,7 +242,7 @@ mod tests {
             record.curve = vec![evaluated(1, 0.25)];
             record.last_seen = Some("2026-01-09T12:00:00.000Z".to_owned());
         }
-        status_of(record, is_held, "lr=5e-4".to_owned())
+        status_of(record, is_held, "lr=5e-4".to_owned(), None)
     }
 
     #[test]

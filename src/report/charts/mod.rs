@@ -16,6 +16,7 @@ pub mod png;
 pub mod score_curves;
 pub mod svg;
 pub mod theme;
+pub mod waterfall;
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};

@@ -2,6 +2,7 @@
 //!
 //! A [`Figure`] is finished text and pictures; the page only places it.
 
+mod attribution;
 mod axis_effects;
 mod heat_map;
 mod learning_curves;
@@ -40,6 +41,7 @@ pub struct Figures {
     pub axis_effects: Option<Figure>,
     pub heat_map: Option<Figure>,
     pub metrics: Option<Figure>,
+    pub attribution: Option<Figure>,
 }
 
 impl Figures {
@@ -64,13 +66,21 @@ impl Figures {
             axis_effects: axis_effects?,
             heat_map: heat_map?,
             metrics: metrics?,
+            attribution: attribution::figure(study, findings)?,
         })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
-        [&self.metrics, &self.learning_curves, &self.losses, &self.axis_effects, &self.heat_map]
-            .into_iter()
-            .flatten()
+        [
+            &self.metrics,
+            &self.learning_curves,
+            &self.losses,
+            &self.axis_effects,
+            &self.heat_map,
+            &self.attribution,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

@@ -4,13 +4,9 @@ use askama::Template;
 
 use crate::analysis::attributes::{KindTally, Tally};
 use crate::record::diagnostics::{Cka, Domain, Source};
-use crate::record::recipe::Kind;
 use crate::report::comparison::Images;
 use crate::report::findings::{Findings, Study};
-use crate::report::format::{ABSENT, decimals, share, signed};
-use crate::report::gather::RowKind;
-use crate::report::metrics::Metric;
-use crate::report::settings::LAYERS;
+use crate::report::format::{decimals, share, signed};
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
 
@@ -22,7 +18,6 @@ pub struct DomainSection {
     forgetting: String,
     image_use: String,
     attributes: Table,
-    steps: Table,
 }
 
 /// The section; absent where nothing of it was measured.
@@ -52,12 +47,9 @@ pub fn domain_section(study: &Study, findings: &Findings) -> Option<DomainSectio
             &findings.zero_shot.into_iter().chain(best).collect::<Vec<_>>(),
             findings.images,
         ),
-        steps: steps(study, findings),
     };
-    let is_empty = section.text.is_empty()
-        && section.pictures.rows.is_empty()
-        && section.attributes.rows.is_empty()
-        && section.steps.rows.is_empty();
+    let is_empty =
+        section.text.is_empty() && section.pictures.rows.is_empty() && section.attributes.rows.is_empty();
     (!is_empty).then_some(section)
 }
 
@@ -182,39 +174,4 @@ pub fn attributes(study: &Study, systems: &[&RunRow], images: Images) -> Table {
         table.add(std::iter::once(label.to_owned()).chain(cells(&of_all)));
     }
     table
-}
-
-/// From zero-shot to the best run, one change at a time: each step's score and what it adds to the one before.
-fn steps(study: &Study, findings: &Findings) -> Table {
-    let mut table = Table::new(&["step", "#score", "#gain", "what changes"]);
-    let score = |row: &RunRow| match findings.images {
-        Images::Test => row.test.of(Metric::Score),
-        Images::Validation => row.validation.of(Metric::Score),
-    };
-    let layers = |row: &RunRow| row.settings.get(LAYERS).and_then(|value| value.as_f64()).unwrap_or(0.0);
-    let first = |keep: &dyn Fn(&RunRow) -> bool| study.ranked().find(|row| keep(row));
-    let of_kind = |kind: Kind| study.rows.iter().find(|row| row.kind == RowKind::Run(kind));
-    let steps = [
-        ("zero-shot", findings.zero_shot, "the model as it came"),
-        ("matched length", of_kind(Kind::MatchedLength), "captions as long as the references"),
-        (
-            "shuffled captions",
-            of_kind(Kind::ShuffledCaptions),
-            "style and vocabulary, learnt from captions of other pictures",
-        ),
-        (
-            "0 vision layers",
-            first(&|row| layers(row) == 0.0),
-            "captions of the right pictures; the vision model stays",
-        ),
-        ("vision layers", first(&|row| layers(row) > 0.0), "the best run that also trains vision layers"),
-    ];
-    let mut before: Option<f64> = None;
-    for (step, row, what) in steps {
-        let Some(value) = row.and_then(score) else { continue };
-        let gain = before.map_or_else(|| ABSENT.to_owned(), |before| signed(value - before));
-        table.add([step.to_owned(), decimals(Some(value)), gain, what.to_owned()]);
-        before = Some(value);
-    }
-    if table.rows.len() < 3 { Table::default() } else { table }
 }
