@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::attributes::{Lexicon, Named};
+use super::attributes::Named;
+use super::lexicon::Lexicon;
 
 /// A caption that at least this share of the images got is a stock phrase, from [`MIN_STOCK`] images on.
 const STOCK_SHARE: f64 = 0.05;

@@ -15,7 +15,7 @@ use crate::record::recipe::Kind;
 use crate::report::metrics::Metric;
 use crate::run::download::fetched_model;
 use crate::run::progress;
-use crate::run::resolve::{resolve_data, resolve_model};
+use crate::run::resolve::{resolve_data, tokenizer_folder};
 
 /// What wide sentences are broken to.
 const WIDTH: usize = 100;
@@ -37,10 +37,10 @@ pub fn of_plan(plan: &[RunSpec], runs: &Path, looks_on: Option<&Device>) -> anyh
     // Data is no setting, so all runs of a sweep share theirs.
     let Some(first) = trained().next() else { return Ok(Audit::default()) };
     let data = resolve_data(&first.recipe.data, runs)?;
-    // Only who looks needs weights, and has them downloaded.
-    let folder = |model: &str| match looks_on {
-        Some(_) => fetched_model(model, runs, progress::for_standard_error().as_mut()),
-        None => Ok(resolve_model(model, runs)?),
+    // Only who looks needs weights.
+    let folder = |model: &str| match tokenizer_folder(model).filter(|_| looks_on.is_none()) {
+        Some(folder) => Ok(folder),
+        None => fetched_model(model, runs, progress::for_standard_error().as_mut()),
     };
     let folders: Vec<PathBuf> = models.iter().map(|model| folder(model)).collect::<anyhow::Result<_>>()?;
     let tokenizers: Vec<CaptionTokenizer> =

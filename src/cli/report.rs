@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::typed;
 use super::exit::BadInput;
 use super::output::{self, Format};
-use crate::analysis::attributes::Lexicon;
+use crate::analysis::lexicon::Lexicon;
 use crate::data::caption_files;
 use crate::report::{self, Document, Options, OtherSystem, RatingFile};
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
-use crate::analysis::attributes::Lexicon;
 use crate::analysis::audit::add_nearest;
+use crate::analysis::lexicon::Lexicon;
 use crate::record::audit::Audit;
 use crate::record::config::read_config;
 use crate::record::diagnostics::{Cka, Diagnostic, Domain, Source};

@@ -140,7 +140,7 @@ fn per_image(said: &Prediction, scores: &ImageScores) -> PerImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::attributes::Lexicon;
+    use crate::analysis::lexicon::Lexicon;
     use crate::record::Store;
     use crate::report::example_runs::write_example_runs;
     use crate::report::gather::gather;

@@ -14,7 +14,7 @@ use super::others::{self, OtherSystem};
 use super::rating::{self, People, RatingFile};
 use super::side_by_side::write_comparison;
 use super::{page, tables};
-use crate::analysis::attributes::Lexicon;
+use crate::analysis::lexicon::Lexicon;
 use crate::data::caption_files::CaptionFileError;
 use crate::record::store::write_atomic;
 use crate::record::{ReportDir, Store, SweepDir};

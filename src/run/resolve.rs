@@ -23,7 +23,7 @@ const NO_MODEL: &str = "none";
 #[derive(Debug, Error)]
 pub enum ResolveError {
     #[error(
-        "model: `{id}` has not been downloaded from the hub\nhint: `sweep run`, `sweep caption` and `sweep audit --images` download it"
+        "model: `{id}` has not been downloaded from the hub\nhint: `sweep run`, `sweep caption` and `sweep audit` download it"
     )]
     NotFetched { id: HubId },
     #[error(
@@ -79,6 +79,17 @@ pub fn model_folder(name: &str, runs: &Path) -> Result<PathBuf, ResolveError> {
     Hub::from_env()?.cached(&id).ok_or(ResolveError::NotFetched { id })
 }
 
+/// The folder that this name is a path of, if there is a tokenizer in it: all of a model that captions need.
+pub fn tokenizer_folder(name: &str) -> Option<PathBuf> {
+    let folder = absolute(Path::new(name));
+    (name != BUILT_IN && has_tokenizer(&folder)).then_some(folder)
+}
+
+/// A tokenizer is made from the vocabulary of older repositories where it is not there itself.
+fn has_tokenizer(folder: &Path) -> bool {
+    ["tokenizer.json", "vocab.txt"].iter().any(|file| folder.join(file).is_file())
+}
+
 /// Whether the files without which no model loads are there. What they hold is seen when it is loaded.
 fn check_model_folder(folder: &Path) -> Result<(), ResolveError> {
     let lacks = |file: &str| !folder.join(file).is_file();
@@ -87,8 +98,7 @@ fn check_model_folder(folder: &Path) -> Result<(), ResolveError> {
         return incomplete("config.json");
     }
     weight_files::find(folder).map_err(ResolveError::Weights)?;
-    // A tokenizer is made from the vocabulary of older repositories where it is not there itself.
-    if lacks("tokenizer.json") && lacks("vocab.txt") { incomplete("tokenizer.json") } else { Ok(()) }
+    if has_tokenizer(folder) { Ok(()) } else { incomplete("tokenizer.json") }
 }
 
 /// The files of the data that a recipe names.

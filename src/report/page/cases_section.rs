@@ -4,8 +4,9 @@ use askama::Template;
 use rayon::prelude::*;
 
 use super::card::{Card, Speaker, attributes_in_words, card, image_folder};
-use crate::analysis::attributes::{Lexicon, Named};
+use crate::analysis::attributes::Named;
 use crate::analysis::failures::{Captioned, Failure, failures};
+use crate::analysis::lexicon::Lexicon;
 use crate::analysis::{Case, CaseRule, choose_cases};
 use crate::report::comparison::{ImageScores, Images};
 use crate::report::findings::{Findings, Study};

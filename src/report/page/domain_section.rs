@@ -142,7 +142,8 @@ pub fn attributes(study: &Study, systems: &[&RunRow], images: Images) -> Table {
         .filter_map(|row| study.data_of(row))
         .map(|run| {
             let rows = run.predictions.iter().filter(|row| row.split == split);
-            lexicon.tally(rows.map(|row| (row.caption.as_str(), row.references.as_slice())))
+            let said: Vec<_> = rows.map(|row| (row.caption.as_str(), row.references.as_slice())).collect();
+            lexicon.tally(&said)
         })
         .collect();
     for system in systems {

@@ -18,5 +18,7 @@ pub use verdict::{Statement, verdict};
 pub use view::render;
 
 const STYLE: &str = include_str!("../../../assets/report/style.css");
-const SCRIPT: &str =
-    concat!(include_str!("../../../assets/report/script.js"), include_str!("../../../assets/report/overlay.js"));
+const SCRIPT: &str = concat!(
+    include_str!("../../../assets/report/script.js"),
+    include_str!("../../../assets/report/overlay.js")
+);

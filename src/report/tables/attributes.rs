@@ -6,7 +6,8 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use super::columns::{counts, flags, numbers, texts};
 use super::facts::Facts;
-use crate::analysis::attributes::{KindTally, Lexicon};
+use crate::analysis::attributes::KindTally;
+use crate::analysis::lexicon::Lexicon;
 
 struct Row<'a> {
     run: &'a str,
@@ -39,8 +40,8 @@ fn rows_of<'a>(facts: &Facts<'a>, lexicon: &Lexicon) -> Vec<Row<'a>> {
     let run = facts.run;
     let of_split = |split: &'static str| {
         let said = run.predictions.iter().filter(move |row| row.split == split);
-        let tallies = lexicon.tally(said.map(|row| (row.caption.as_str(), row.references.as_slice())));
-        tallies.into_iter().map(move |tally| Row { run: run.id(), split, tally })
+        let said: Vec<_> = said.map(|row| (row.caption.as_str(), row.references.as_slice())).collect();
+        lexicon.tally(&said).into_iter().map(move |tally| Row { run: run.id(), split, tally })
     };
     ["validation", "test"].into_iter().flat_map(of_split).collect()
 }

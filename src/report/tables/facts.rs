@@ -104,7 +104,7 @@ fn nll_rise(run: &RunData, from: usize, to: usize) -> Option<Interval> {
 
 #[cfg(test)]
 mod tests {
-    use crate::analysis::attributes::Lexicon;
+    use crate::analysis::lexicon::Lexicon;
     use crate::record::Store;
     use crate::record::run::{PerImage, Prediction};
     use crate::report::example_runs::write_example_runs;

@@ -169,7 +169,7 @@ pub const RATINGS: &[Meaning] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::attributes::Lexicon;
+    use crate::analysis::lexicon::Lexicon;
     use crate::report::example_runs::write_example_runs;
     use crate::report::gather::gather;
 
