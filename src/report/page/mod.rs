@@ -9,6 +9,7 @@ pub mod compare;
 mod domain_section;
 mod leaderboard;
 mod rating_section;
+mod seeds_section;
 mod setup;
 mod verdict;
 mod view;

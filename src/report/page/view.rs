@@ -7,6 +7,7 @@ use super::cases_section::{CasesSection, cases_section};
 use super::domain_section::{DomainSection, domain_section};
 use super::leaderboard::leaderboard;
 use super::rating_section::{RatingSection, rating_section};
+use super::seeds_section::{SeedsSection, seeds_section};
 use super::setup;
 use super::verdict::{Statement, verdict};
 use crate::report::figures::Figures;
@@ -38,6 +39,7 @@ struct Page<'a> {
     domain: Option<DomainSection>,
     people: Option<RatingSection>,
     leaderboard: Table,
+    seeds: Option<SeedsSection>,
     figures: &'a Figures,
     cases: Option<CasesSection>,
     trained: Table,
@@ -74,6 +76,7 @@ pub fn render(
         domain: domain_section(study, findings),
         people: people.evaluation.as_ref().map(rating_section),
         leaderboard: leaderboard(study),
+        seeds: findings.seeds.as_ref().map(|seeds| seeds_section(study, seeds)),
         figures,
         cases: cases_section(study, findings),
         trained: setup::trained(study),
