@@ -167,6 +167,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::record::invocation::Invocation;
     use crate::report::example_runs::{write_example_runs, write_runs_with_seeds};
 
     /// The example's runs in a folder that goes when this does.
@@ -330,6 +331,27 @@ mod tests {
         assert!(page.contains(&format!("{:.3}", rows[0]["score"].as_f64().unwrap())));
         let lines = fs::read_to_string(dir.join("settings.csv")).unwrap().lines().count();
         assert_eq!((lines, dir.join("settings.parquet").is_file()), (4, true));
+    }
+
+    #[test]
+    fn the_page_shows_how_the_sweep_was_run_and_that_later_calls_had_another_file_or_program() {
+        let folder = example();
+        assert!(!page(folder.path()).contains("The sweep was run by"));
+        let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
+        let call = |file: &[u8]| Invocation::now("sweep run '<b>'".to_owned(), "cpu".to_owned(), file);
+        let says = |part: &str| {
+            let page = page(folder.path());
+            assert!(page.contains(part), "the page does not say: {part}");
+        };
+        sweep.append_invocation(&call(b"a")).unwrap();
+        says("run by one command. The sweep file&#39;s SHA-256 begins with ca978112ca1b.");
+        says("sweep run &#39;&#60;b&#62;&#39;");
+        sweep.append_invocation(&call(b"a")).unwrap();
+        says("2 commands, all with the same sweep file (ca978112ca1b), and by the same version");
+        sweep.append_invocation(&call(b"b")).unwrap();
+        says("3 commands, with 2 different sweep files");
+        sweep.append_invocation(&Invocation { program: "0.0.1".to_owned(), ..call(b"a") }).unwrap();
+        says("and by 2 different versions of this program.");
     }
 
     #[test]

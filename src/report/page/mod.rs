@@ -3,6 +3,7 @@
 //! Templates hold no logic but loops and presence; every number in the view was formatted from the tables.
 
 mod audit_section;
+mod calls;
 mod card;
 mod cases_section;
 pub mod compare;

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::audit_section::{AuditSection, audit_section};
+use super::calls::{calls, calls_in_words};
 use super::cases_section::{CasesSection, cases_section};
 use super::domain_section::{DomainSection, domain_section};
 use super::leaderboard::leaderboard;
@@ -45,6 +46,8 @@ struct Page<'a> {
     trained: Table,
     common_settings: Table,
     origins: Table,
+    calls: Table,
+    calls_in_words: String,
     incomplete: Table,
     left_out: Vec<&'a String>,
     run_columns: &'static [Meaning],
@@ -82,6 +85,8 @@ pub fn render(
         trained: setup::trained(study),
         common_settings: setup::common_settings(study),
         origins: setup::origins(study),
+        calls: calls(study),
+        calls_in_words: calls_in_words(study),
         incomplete: setup::incomplete(study),
         left_out: study.sweep.left_out.iter().chain(&people.left_out).collect(),
         run_columns: RUNS,
