@@ -15,6 +15,7 @@
 //! [`write`] is the way in. Reports need neither model nor GPU, work on unfinished and broken runs, say what
 //! they left out, and are the same bytes for the same runs.
 
+mod bleu;
 mod charts;
 mod comparison;
 mod contest;
