@@ -19,6 +19,7 @@ mod bleu;
 mod charts;
 mod comparison;
 mod contest;
+mod cost;
 mod diagnosis;
 mod document;
 #[cfg(test)]

@@ -334,6 +334,28 @@ mod tests {
     }
 
     #[test]
+    fn the_page_says_what_the_sweep_cost_and_what_the_best_run_did() {
+        let folder = example();
+        let page = page(folder.path());
+        for part in [
+            "<h2>Cost</h2>",
+            " of it for reference runs; by the clock less where runs were at work side by side.",
+            "The best run took ",
+            "went into 1 run that failed or diverged.",
+            "as far as memory reached; training steps alone took ",
+            "<td>312 MB</td>",
+        ] {
+            assert!(page.contains(part), "the page does not say: {part}");
+        }
+        let plan = folder.path().join("only/unfreeze/plan.jsonl");
+        fs::create_dir_all(plan.parent().unwrap()).unwrap();
+        fs::copy(folder.path().join("runs/unfreeze/plan.jsonl"), plan).unwrap();
+        write(&folder.path().join("only"), &folder.path().join("none"), &Options::default()).unwrap();
+        let page = fs::read_to_string(folder.path().join("none/unfreeze/index.html")).unwrap();
+        assert!(!page.contains("id=\"cost\""));
+    }
+
+    #[test]
     fn the_page_shows_how_the_sweep_was_run_and_that_later_calls_had_another_file_or_program() {
         let folder = example();
         assert!(!page(folder.path()).contains("The sweep was run by"));

@@ -7,6 +7,7 @@ mod calls;
 mod card;
 mod cases_section;
 pub mod compare;
+mod cost_section;
 mod domain_section;
 mod leaderboard;
 mod rating_section;

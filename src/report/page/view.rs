@@ -5,6 +5,7 @@ use askama::Template;
 use super::audit_section::{AuditSection, audit_section};
 use super::calls::{calls, calls_in_words};
 use super::cases_section::{CasesSection, cases_section};
+use super::cost_section::{CostSection, cost_section};
 use super::domain_section::{DomainSection, domain_section};
 use super::leaderboard::leaderboard;
 use super::rating_section::{RatingSection, rating_section};
@@ -43,6 +44,7 @@ struct Page<'a> {
     seeds: Option<SeedsSection>,
     figures: &'a Figures,
     cases: Option<CasesSection>,
+    cost: Option<CostSection>,
     trained: Table,
     common_settings: Table,
     origins: Table,
@@ -82,6 +84,7 @@ pub fn render(
         seeds: findings.seeds.as_ref().map(|seeds| seeds_section(study, seeds)),
         figures,
         cases: cases_section(study, findings),
+        cost: cost_section(study, findings),
         trained: setup::trained(study),
         common_settings: setup::common_settings(study),
         origins: setup::origins(study),
