@@ -10,6 +10,7 @@ use super::{auditing, conventions, exit, output};
 use crate::analysis::audit::{add_nearest, range_of};
 use crate::plan::{self, consistency};
 use crate::record::audit::Audit;
+use crate::record::invocation::Invocation;
 use crate::record::recipe::MetricName;
 use crate::record::{RunRecord, RunSpec, Store, SweepDir};
 use crate::run::leaderboard::leaderboard;
@@ -52,13 +53,16 @@ Examples:
   sweep run sweeps/unfreeze.yaml --runs /data/runs --device cuda:0";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let spec = spec::load(&args.file.spec, &args.file.overrides)?;
+    let file = spec::read(&args.file.spec)?;
+    let invocation = Invocation::now(typed_command(), args.device.clone(), &file);
+    let spec = spec::parse_bytes(file, &args.file.spec, &args.file.overrides)?;
     let plan = plan::expand(&spec)?;
     let options = Options {
         runs: args.runs.clone(),
         wish: Wish { jobs: args.jobs, threads: args.threads },
         device: args.device.clone(),
         preflight: !args.no_preflight,
+        invocation,
     };
     let warnings = consistency::warnings(&plan.runs, &facts::gather(&plan.runs));
     consistency::in_words(&warnings, &plan.runs).iter().for_each(|warning| output::tell(warning));
@@ -187,6 +191,12 @@ fn failures(outcome: &Outcome) -> String {
     }
     let runs = if count == 1 { "run" } else { "runs" };
     format!("\n{count} {runs} failed\n{table}{logs}")
+}
+
+/// What was typed, for the sweep's record.
+fn typed_command() -> String {
+    let arguments = std::env::args_os().skip(1).map(|argument| quoted(&argument.to_string_lossy()));
+    std::iter::once("sweep".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// What to type to go on.

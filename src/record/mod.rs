@@ -10,6 +10,7 @@ pub mod event;
 mod files;
 mod fold;
 pub mod image_use;
+pub mod invocation;
 pub mod journal;
 pub mod recipe;
 pub mod run;

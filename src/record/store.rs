@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! runs/<sweep>/plan.jsonl            the frozen plan, one RunSpec a line
+//!              audit.json        what was found before training
+//!              invocations.jsonl how `sweep run` was called, a line a call
 //! runs/<sweep>/<run id>/config.yaml  the run's settings
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
@@ -125,6 +127,10 @@ impl SweepDir {
 
     pub fn audit_path(&self) -> PathBuf {
         self.path.join("audit.json")
+    }
+
+    pub fn invocations_path(&self) -> PathBuf {
+        self.path.join("invocations.jsonl")
     }
 
     /// Replaces an earlier audit.

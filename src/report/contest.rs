@@ -23,6 +23,8 @@ pub struct Contest {
     pub is_real: bool,
     /// Other runs that the images do not tell from the one that is best on them.
     pub tied: usize,
+    /// Ids of the runs that these images do not tell from the first of the ranking; none where another is best on them.
+    pub tied_with_first: Vec<String>,
     /// The score of whoever is best, corrected for having been chosen.
     pub corrected_score: Option<Interval>,
     /// The smallest difference to the second of the ranking that these images show with a power of 80 %.
@@ -31,8 +33,8 @@ pub struct Contest {
 
 /// Nothing where fewer than two runs have scores on the same images.
 pub fn contest(study: &Study, images: Images) -> Option<Contest> {
-    let scores: Vec<_> =
-        study.ranked().filter_map(|row| study.data_of(row)).map(|run| image_scores(run, images)).collect();
+    let contestants: Vec<_> = study.ranked().filter_map(|row| study.data_of(row)).collect();
+    let scores: Vec<_> = contestants.iter().map(|run| image_scores(run, images)).collect();
     let common = scores.iter().map(|of_run| of_run.keys().copied().collect::<BTreeSet<&str>>());
     let common = common.reduce(|a, b| a.intersection(&b).copied().collect())?;
     let of_image = |of_run: &std::collections::BTreeMap<&str, [f64; 4]>| -> Vec<f64> {
@@ -47,6 +49,11 @@ pub fn contest(study: &Study, images: Images) -> Option<Contest> {
         images: common.len(),
         is_real: found.is_real && found.best == 0,
         tied: found.tied.len(),
+        tied_with_first: if found.best == 0 {
+            found.tied.iter().map(|run| contestants[*run].id().to_owned()).collect()
+        } else {
+            Vec::new()
+        },
         corrected_score: corrected_best(&runs, RESAMPLES, SEED),
         detectable: smallest_detectable(&differences),
     })

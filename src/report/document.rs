@@ -38,6 +38,9 @@ pub struct SweepReport {
     pub runs: Vec<Value>,
     /// The rows of the `audit` table, the worst finding first.
     pub audit: Vec<Value>,
+    /// The rows of the `settings` table, the best first, where any settings have several seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Vec<Value>>,
     /// What people say of the captions, where they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub people: Option<Evaluation>,
@@ -76,6 +79,7 @@ impl SweepReport {
             causes: findings.diagnosis.iter().map(|diagnosis| diagnosis.cause.name()).collect(),
             runs: rows_as_json(&tables.runs)?,
             audit: rows_as_json(&tables.audit)?,
+            settings: None,
             people: None,
             left_out: Vec::new(),
             files: files.map(|path| path.display().to_string()).collect(),

@@ -8,6 +8,7 @@ use super::diagnosis::{diagnosis, image_gain};
 use super::format::list;
 use super::gather::{RowKind, RunData, SweepData};
 use super::metrics::Metric;
+use super::seeds::{Seeds, seeds};
 use super::settings::{Settings, varying};
 use super::tables::RunRow;
 use crate::analysis::Interval;
@@ -124,6 +125,8 @@ pub struct Findings<'a> {
     pub runner_up: Option<(&'a RunRow, Option<Comparison>)>,
     /// All ranked runs at once.
     pub contest: Option<Contest>,
+    /// Settings instead of runs, where any was run with several seeds.
+    pub seeds: Option<Seeds<'a>>,
     pub overfit: Vec<&'a RunRow>,
     /// Fine-tuned runs without a regular end.
     pub broken: Vec<&'a RunRow>,
@@ -161,6 +164,7 @@ impl<'a> Findings<'a> {
             floors: floors.iter().map(|(_, floor)| *floor).collect(),
             others: study.others().map(|other| (other, against(other))).collect(),
             contest: contest(study, images),
+            seeds: seeds(study, images),
             runner_up: runner_up.map(|row| (row, against(row))),
             overfit: study.fine_tuned().filter(|row| row.overfit).collect(),
             broken: study.fine_tuned().filter(|row| is_broken(row)).collect(),

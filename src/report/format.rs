@@ -72,6 +72,16 @@ pub fn duration(seconds: Option<f64>) -> String {
     }
 }
 
+/// Bytes: `840 kB`, `312 MB`, `5.9 GB`.
+pub fn size(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        _ if bytes < 999.5e3 => format!("{:.0} kB", bytes / 1e3),
+        _ if bytes < 999.5e6 => format!("{:.0} MB", bytes / 1e6),
+        _ => format!("{:.1} GB", bytes / 1e9),
+    }
+}
+
 /// The first characters of a digest: enough to compare by eye.
 pub fn short_digest(digest: &str) -> String {
     digest.chars().take(12).collect()
@@ -126,6 +136,7 @@ mod tests {
             [7, 1_500, 593_200, 2_104_320, 224_000_000].map(count),
             ["7", "1.5 k", "593 k", "2.10 M", "224.00 M"]
         );
+        assert_eq!([840_000, 312_000_000, 5_940_000_000].map(size), ["840 kB", "312 MB", "5.9 GB"]);
         assert_eq!(
             [Some(4.21), Some(48.0), Some(185.0), Some(7800.0), None].map(duration),
             ["4.2 s", "48 s", "3 min 05 s", "2 h 10 min", "–"]

@@ -13,6 +13,7 @@ use crate::record::audit::Audit;
 use crate::record::config::read_config;
 use crate::record::diagnostics::{Cka, Diagnostic, Domain, Source};
 use crate::record::image_use::ImageUse;
+use crate::record::invocation::Invocation;
 use crate::record::recipe::{Convention, Kind};
 use crate::record::run::{PerImage, Prediction};
 use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
@@ -24,6 +25,8 @@ pub struct SweepData {
     pub runs: Vec<RunData>,
     /// What was found before training, where an audit was made, with the floor of the nearest image from its run.
     pub audit: Option<Audit>,
+    /// How the sweep was run, the first call first; none where an earlier version of this program ran it.
+    pub invocations: Vec<Invocation>,
     /// The words that name attributes.
     pub lexicon: Lexicon,
     /// What was left out and why, a sentence each.
@@ -103,7 +106,9 @@ pub fn gather(sweep: &SweepDir, name: String, lexicon: &Lexicon) -> SweepData {
     }
     left_out.extend(mismatches(&runs));
     let audit = read_audit(sweep, &runs, &mut left_out);
-    SweepData { name, runs, audit, lexicon: lexicon.clone(), left_out }
+    let (invocations, problems) = sweep.read_invocations();
+    left_out.extend(problems.iter().map(|problem| format!("invocations.jsonl: {problem}.")));
+    SweepData { name, runs, audit, invocations, lexicon: lexicon.clone(), left_out }
 }
 
 fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) -> Option<Audit> {

@@ -5,6 +5,7 @@
 //! others    captions of other systems -> SweepData, as if runs had recorded them
 //! tables    SweepData -> Polars frames -> plain rows; CSV and Parquet
 //! findings  rows and per-image scores -> what won, by how much, what overfits
+//! seeds     rows and per-image scores -> settings in the mean over their seeds
 //! figures   rows -> charts with captions and tables; drawn by charts/ as SVG and PNG
 //! page      all of it in words -> HTML
 //! rating    captions judged by people: a page to do it on, and what its files say
@@ -15,9 +16,11 @@
 //! they left out, and are the same bytes for the same runs.
 
 mod attribution;
+mod bleu;
 mod charts;
 mod comparison;
 mod contest;
+mod cost;
 mod diagnosis;
 mod document;
 #[cfg(test)]
@@ -32,6 +35,7 @@ pub mod metrics;
 mod others;
 mod page;
 mod rating;
+mod seeds;
 mod settings;
 mod side_by_side;
 mod tables;

@@ -76,6 +76,8 @@ mod tests {
         for part in ["<h1>#1 against zero-shot</h1>", "#1 is better: +", "training.learning_rate", "<mark>"] {
             assert!(page.contains(part), "{part}");
         }
+        let bleu = page.split("BLEU-4</th>").nth(1).unwrap().split("</tr>").next().unwrap();
+        assert!(bleu.contains("<td>+0.") && bleu.contains(" to +0."), "{bleu}");
         let page = compared(folder.path(), "#2", "#1").unwrap();
         assert!(page.contains("<h1>#2 against #1</h1>") && page.contains("id=\"losses\""));
         let sweep = crate::record::Store::new(&folder.path().join("runs")).sweep("unfreeze");

@@ -115,8 +115,13 @@ fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<W
         write_atomic(&dir.chart(figure.name), &figure.png)?;
     }
     let people = People::of(&study, &findings, &options.ratings).with_context(context)?;
-    if let Some(ratings) = &people.table {
-        tables::save_frame("ratings", ratings, &dir)?;
+    let settings = findings.seeds.as_ref().map(tables::settings_table).transpose().with_context(context)?;
+    let optional = [("settings", settings.as_ref()), ("ratings", people.table.as_ref())];
+    for (name, table) in optional {
+        match table {
+            Some(table) => tables::save_frame(name, table, &dir)?,
+            None => tables::remove(name, &dir)?,
+        }
     }
     let rating =
         options.pictures.map(|count| rating::write_page(&study, &findings, count, &dir)).transpose()?;
@@ -140,13 +145,15 @@ fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<W
         left_out: left_out.clone(),
         ..SweepReport::new(&tables, &findings, statements, &dir, &charts).with_context(context)?
     };
-    let ratings = people.table.iter().flat_map(|_| [dir.csv("ratings"), dir.parquet("ratings")]);
+    let written = optional.into_iter().filter(|(_, table)| table.is_some());
     content.files.extend(
-        ratings
+        written
+            .flat_map(|(name, _)| [dir.csv(name), dir.parquet(name)])
             .chain(rating.clone())
             .chain(comparison.iter().flatten().cloned())
             .map(|path| path.display().to_string()),
     );
+    content.settings = settings.as_ref().map(tables::rows_as_json).transpose().with_context(context)?;
     content.people = people.evaluation;
     let runs = data.runs.len();
     Ok(Written { content, page: dir.index(), rating, comparison, runs, left_out, sweep: data.name })
@@ -160,7 +167,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::report::example_runs::write_example_runs;
+    use crate::record::invocation::Invocation;
+    use crate::report::example_runs::{write_example_runs, write_runs_with_seeds};
 
     /// The example's runs in a folder that goes when this does.
     fn example() -> TempDir {
@@ -301,6 +309,88 @@ mod tests {
         assert_eq!(serde_json::from_str::<Vec<String>>(&references).unwrap().len(), 1);
         assert_eq!(audit.column("value").unwrap().str().unwrap().get(0), Some("0"));
         assert_eq!(audit.column("severity").unwrap().str().unwrap().get(0), Some("severe"));
+    }
+
+    #[test]
+    fn settings_with_several_seeds_are_judged_in_the_place_of_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        write_runs_with_seeds(folder.path()).unwrap();
+        let (written, dir) = report(folder.path());
+        let page = fs::read_to_string(dir.join("index.html")).unwrap();
+        for part in [
+            "<h2>Settings over their seeds</h2>",
+            "6 layers, 5e-4; 3 seeds)",
+            "in score, 95 % interval +0.",
+            "for other seeds and other images, on 128 test images.",
+            "One more combination has a single seed and is not judged.",
+        ] {
+            assert!(page.contains(part), "the page does not say: {part}");
+        }
+        let rows = written[0].content.settings.as_ref().unwrap();
+        assert_eq!(rows.iter().filter(|row| row["seeds"] == 3).count(), 2);
+        assert!(page.contains(&format!("{:.3}", rows[0]["score"].as_f64().unwrap())));
+        let lines = fs::read_to_string(dir.join("settings.csv")).unwrap().lines().count();
+        assert_eq!((lines, dir.join("settings.parquet").is_file()), (4, true));
+    }
+
+    #[test]
+    fn the_page_says_what_the_sweep_cost_and_what_the_best_run_did() {
+        let folder = example();
+        let page = page(folder.path());
+        for part in [
+            "<h2>Cost</h2>",
+            " of it for reference runs; by the clock less where runs were at work side by side.",
+            "The best run took ",
+            "went into 1 run that failed or diverged.",
+            "as far as memory reached; training steps alone took ",
+            "<td>312 MB</td>",
+        ] {
+            assert!(page.contains(part), "the page does not say: {part}");
+        }
+        let plan = folder.path().join("only/unfreeze/plan.jsonl");
+        fs::create_dir_all(plan.parent().unwrap()).unwrap();
+        fs::copy(folder.path().join("runs/unfreeze/plan.jsonl"), plan).unwrap();
+        write(&folder.path().join("only"), &folder.path().join("none"), &Options::default()).unwrap();
+        let page = fs::read_to_string(folder.path().join("none/unfreeze/index.html")).unwrap();
+        assert!(!page.contains("id=\"cost\""));
+    }
+
+    #[test]
+    fn the_page_shows_how_the_sweep_was_run_and_that_later_calls_had_another_file_or_program() {
+        let folder = example();
+        assert!(!page(folder.path()).contains("The sweep was run by"));
+        let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
+        let call = |file: &[u8]| Invocation::now("sweep run '<b>'".to_owned(), "cpu".to_owned(), file);
+        let says = |part: &str| {
+            let page = page(folder.path());
+            assert!(page.contains(part), "the page does not say: {part}");
+        };
+        sweep.append_invocation(&call(b"a")).unwrap();
+        says("run by one command. The sweep file&#39;s SHA-256 begins with ca978112ca1b.");
+        says("sweep run &#39;&#60;b&#62;&#39;");
+        sweep.append_invocation(&call(b"a")).unwrap();
+        says("2 commands, all with the same sweep file (ca978112ca1b), and by the same version");
+        sweep.append_invocation(&call(b"b")).unwrap();
+        says("3 commands, with 2 different sweep files");
+        sweep.append_invocation(&Invocation { program: "0.0.1".to_owned(), ..call(b"a") }).unwrap();
+        says("and by 2 different versions of this program.");
+    }
+
+    #[test]
+    fn tables_that_no_longer_apply_do_not_stay_beside_the_page_and_nothing_else_goes() {
+        let folder = example();
+        let dir = folder.path().join("reports/unfreeze");
+        fs::create_dir_all(&dir).unwrap();
+        for name in ["settings.csv", "settings.parquet", "ratings.csv", "ratings.parquet", "mine.csv"] {
+            fs::write(dir.join(name), "old").unwrap();
+        }
+        fs::write(folder.path().join("reports/settings.csv"), "elsewhere").unwrap();
+        let (written, _) = report(folder.path());
+        for name in ["settings.csv", "settings.parquet", "ratings.csv", "ratings.parquet"] {
+            assert!(!dir.join(name).exists(), "{name} is still there");
+            assert!(!written[0].content.files.iter().any(|file| file.ends_with(name)));
+        }
+        assert!(dir.join("mine.csv").is_file() && folder.path().join("reports/settings.csv").is_file());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
 use super::survey::{Survey, survey};
 use crate::hub::HubError;
+use crate::record::invocation::Invocation;
 use crate::record::recipe::DataSource;
 use crate::record::store::StoreError;
 use crate::record::{RunSpec, Store, SweepDir};
@@ -38,6 +39,8 @@ pub struct Options {
     pub device: String,
     /// Tries one step and measures what it takes before the first run.
     pub preflight: bool,
+    /// How this came to be run, for the sweep's record.
+    pub invocation: Invocation,
 }
 
 /// Why a plan is not run.
@@ -68,6 +71,7 @@ pub fn execute(
     tell_what_stays(&survey, progress);
     if survey.missing.is_empty() {
         freeze(&sweep, plan, &survey)?;
+        record_call(&sweep, options, None, progress);
         // Sweeps of earlier versions have none.
         if !sweep.audit_path().exists() {
             ready(&sweep, progress);
@@ -96,6 +100,7 @@ pub fn execute(
     }
 
     freeze(&sweep, plan, &survey)?;
+    record_call(&sweep, options, Some(slots), progress);
     ready(&sweep, progress);
     progress.note(&announcement(&survey, &checked, slots, measured));
     progress.planned(&frame(name, plan, &survey));
@@ -108,6 +113,18 @@ pub fn execute(
 /// line should not replace a plan that works.
 fn freeze(sweep: &SweepDir, plan: &[RunSpec], survey: &Survey) -> Result<(), StoreError> {
     if survey.is_frozen { Ok(()) } else { sweep.write_plan(plan) }
+}
+
+/// Keeps how the sweep was run. A sweep that cannot keep it runs all the same.
+fn record_call(sweep: &SweepDir, options: &Options, slots: Option<Slots>, progress: &mut dyn Progress) {
+    let call = Invocation {
+        threads: slots.map_or(options.wish.threads, |slots| Some(slots.threads)),
+        jobs: slots.map_or(options.wish.jobs, |slots| Some(slots.jobs)),
+        ..options.invocation.clone()
+    };
+    if let Err(error) = sweep.append_invocation(&call) {
+        progress.note(&format!("warning: the call is not recorded: {error}"));
+    }
 }
 
 fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {

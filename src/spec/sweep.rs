@@ -107,11 +107,21 @@ impl References {
 
 /// Reads a sweep file and lays the command line's overrides over it.
 pub fn load(path: &Path, overrides: &[String]) -> Result<SweepSpec, SpecError> {
+    parse_bytes(read(path)?, path, overrides)
+}
+
+/// The bytes of a sweep file, and no more than one byte beyond the longest there is.
+pub fn read(path: &Path) -> Result<Vec<u8>, SpecError> {
     let failure = |source| SpecError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     // One byte more than is allowed shows that there are more.
     let limit = yaml::MAX_BYTES as u64 + 1;
     File::open(path).map_err(failure)?.take(limit).read_to_end(&mut bytes).map_err(failure)?;
+    Ok(bytes)
+}
+
+/// As [`load`], of bytes that were [`read`].
+pub fn parse_bytes(bytes: Vec<u8>, path: &Path, overrides: &[String]) -> Result<SweepSpec, SpecError> {
     let file = path.display().to_string();
     match String::from_utf8(bytes) {
         Ok(text) => parse(&text, &file, overrides),

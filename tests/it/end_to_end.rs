@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::Digest;
 
 use crate::workdir::Workdir;
 
@@ -91,6 +92,7 @@ fn a_sweep_is_the_same_whatever_the_jobs_and_is_not_run_twice() {
     let before: Vec<Vec<u8>> = logs().collect();
     assert!(workdir.sweep("run small.yaml --runs one --jobs 1 --threads 1").starts_with("exit 0\n"));
     assert!(logs().eq(before), "a finished run was run again");
+    every_call_is_recorded(&workdir, &sweep);
 
     assert!(workdir.sweep("run small.yaml --runs two --jobs 2 --threads 1").starts_with("exit 0\n"));
     let other = workdir.path().join("two/small");
@@ -102,6 +104,22 @@ fn a_sweep_is_the_same_whatever_the_jobs_and_is_not_run_twice() {
 
     captions_are_reproduced(&workdir, &sweep, &runs);
     report_has_every_run(&workdir, &runs);
+}
+
+/// The first call trained and the second found nothing to do.
+fn every_call_is_recorded(workdir: &Workdir, sweep: &Path) {
+    let calls = json_lines(&sweep.join("invocations.jsonl"));
+    assert_eq!(calls.len(), 2);
+    for call in &calls {
+        assert_eq!(call["command"], "sweep run small.yaml --runs one --jobs 1 --threads 1");
+        assert_eq!([&call["jobs"], &call["threads"], &call["v"]], [&json!(1); 3]);
+        assert_eq!(
+            (call["device"].as_str(), call["system"].as_str()),
+            (Some("auto"), Some(std::env::consts::OS))
+        );
+        let file = fs::read(workdir.path().join("small.yaml")).unwrap();
+        assert_eq!(call["spec_digest"], format!("{:x}", sha2::Sha256::digest(file)));
+    }
 }
 
 fn captions_are_reproduced(workdir: &Workdir, sweep: &Path, runs: &[Value]) {

@@ -3,6 +3,7 @@
 use super::{Figure, Words, fitted, panelled, scoring};
 use crate::analysis::Interval;
 use crate::record::recipe::Kind;
+use crate::report::bleu::bleu_interval;
 use crate::report::charts::metric_bars::{Bar, MetricPanel, System};
 use crate::report::comparison::{Images, PAIRED, mean_scores};
 use crate::report::findings::{Findings, Study};
@@ -22,6 +23,7 @@ struct Compared<'a> {
     label: String,
     system: System,
     means: Option<[Interval; 4]>,
+    bleu_4: Option<Interval>,
 }
 
 pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figure>> {
@@ -59,19 +61,21 @@ fn compared<'a>(study: &Study, findings: &Findings, row: &'a RunRow) -> Compared
         }
         RowKind::Other => (fitted(&row.name(), LABEL_CHARACTERS), System::Other),
     };
-    let means = study.data_of(row).and_then(|run| mean_scores(run, findings.images));
-    Compared { row, label, system, means }
+    let (run, images) = (study.data_of(row), findings.images);
+    let means = run.and_then(|run| mean_scores(run, images));
+    let bleu_4 = run.and_then(|run| bleu_interval(run, images, recorded(row, Metric::Bleu4, images)?));
+    Compared { row, label, system, means, bleu_4 }
 }
 
 fn panel(metric: Metric, compared: &[Compared], images: Images) -> MetricPanel {
     let bar = |compared: &Compared| {
-        let value = value_of(compared, metric, images)?;
+        let value = recorded(compared.row, metric, images)?;
         let interval = interval_of(compared, metric).map(|interval| (interval.low, interval.high));
         Some(Bar { label: compared.label.clone(), system: compared.system, value, interval })
     };
     let subtitle = match metric {
         Metric::CiderD => "from 0 to 10".to_owned(),
-        Metric::Bleu4 => "from 0 to 1, of the whole set: no interval".to_owned(),
+        Metric::Bleu4 => "from 0 to 1, of the whole set".to_owned(),
         Metric::Score => "mean of METEOR, ROUGE-L and CIDEr-D".to_owned(),
         Metric::Meteor | Metric::RougeL => "from 0 to 1".to_owned(),
     };
@@ -80,14 +84,17 @@ fn panel(metric: Metric, compared: &[Compared], images: Images) -> MetricPanel {
     MetricPanel { title: title.to_owned(), subtitle, bars }
 }
 
-fn value_of(compared: &Compared, metric: Metric, images: Images) -> Option<f64> {
+fn recorded(row: &RunRow, metric: Metric, images: Images) -> Option<f64> {
     match images {
-        Images::Test => compared.row.test.of(metric),
-        Images::Validation => compared.row.validation.of(metric),
+        Images::Test => row.test.of(metric),
+        Images::Validation => row.validation.of(metric),
     }
 }
 
 fn interval_of(compared: &Compared, metric: Metric) -> Option<Interval> {
+    if metric == Metric::Bleu4 {
+        return compared.bleu_4;
+    }
     let index = PAIRED.iter().position(|paired| *paired == metric)?;
     compared.means?.get(index).copied()
 }
@@ -95,7 +102,8 @@ fn interval_of(compared: &Compared, metric: Metric) -> Option<Interval> {
 fn caption(findings: &Findings) -> String {
     let images = findings.images.name();
     format!(
-        "Scores on the {images} images. Whiskers are 95 % intervals of the mean over images. A floor needs no \
+        "Scores on the {images} images. Whiskers are 95 % intervals of the mean over images; BLEU-4 is no mean, so its images are \
+         drawn anew and the whole set is scored again. A floor needs no \
          understanding of the picture: a constant caption says the same of all, the nearest image lends the caption of \
          the training image that looks most alike. What a run adds is the distance to the higher of them; whether it is \
          real is judged on paired differences, in the verdict, not by whether whiskers overlap."
@@ -109,7 +117,7 @@ fn table(compared: &[Compared], images: Images) -> Table {
     }
     for metric in Metric::SCORE_LAST {
         let value = |compared: &Compared| {
-            let value = decimals(value_of(compared, metric, images));
+            let value = decimals(recorded(compared.row, metric, images));
             match interval_of(compared, metric) {
                 Some(interval) => {
                     format!("{value} ({} to {})", decimals(Some(interval.low)), decimals(Some(interval.high)))

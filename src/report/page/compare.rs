@@ -8,6 +8,7 @@ use super::card::{Card, Part, Speaker, attributes_in_words, card, image_folder};
 use super::domain_section::attributes;
 use crate::analysis::RESAMPLES;
 use crate::analysis::randomisation::randomisation_test;
+use crate::report::bleu::bleu_difference;
 use crate::report::comparison::{Images, PAIRED, compare, image_scores};
 use crate::report::figures::{Figure, Figures};
 use crate::report::findings::{Findings, Study};
@@ -107,7 +108,10 @@ fn scores(study: &Study, Two { a, b }: Two, images: Images) -> (String, Table) {
         Images::Validation => row.validation.of(metric),
     };
     for metric in Metric::SCORE_LAST {
-        let gain = comparison.as_ref().and_then(|comparison| comparison.of(metric));
+        let gain = match metric {
+            Metric::Bleu4 => data.and_then(|(a, b)| bleu_difference(a, b, images)),
+            _ => comparison.as_ref().and_then(|comparison| comparison.of(metric)),
+        };
         let interval = gain.map(|gain| format!("{} to {}", signed(gain.low), signed(gain.high)));
         let p = data.and_then(|(a, b)| {
             let place = PAIRED.iter().position(|paired| *paired == metric)?;
@@ -144,7 +148,8 @@ fn scores(study: &Study, Two { a, b }: Two, images: Images) -> (String, Table) {
     };
     let note = " Differences are means over the same images; p is that of the approximate randomisation of one planned \
                 comparison. Whoever was picked for being the best of many leads by chance as well: the report on the \
-                whole sweep corrects for that. BLEU-4 is of the whole set.";
+                whole sweep corrects for that. BLEU-4 is of the whole set: its interval scores sets of the same images drawn \
+                anew, and it has no p.";
     (verdict + note, table)
 }
 

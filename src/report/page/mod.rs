@@ -3,12 +3,15 @@
 //! Templates hold no logic but loops and presence; every number in the view was formatted from the tables.
 
 mod audit_section;
+mod calls;
 mod card;
 mod cases_section;
 pub mod compare;
+mod cost_section;
 mod domain_section;
 mod leaderboard;
 mod rating_section;
+mod seeds_section;
 mod setup;
 mod verdict;
 mod view;

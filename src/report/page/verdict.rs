@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::seeds_section::lead_of_settings;
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::{Cause, Diagnosis};
 use crate::report::comparison::{Comparison, Images};
@@ -243,6 +244,9 @@ fn gains_in_words(gains: &[(String, Interval)]) -> String {
 }
 
 fn lead(study: &Study, findings: &Findings) -> Option<String> {
+    if let Some(seeds) = &findings.seeds {
+        return Some(lead_of_settings(study, seeds));
+    }
     let (runner_up, comparison) = findings.runner_up.as_ref()?;
     let gain = comparison.as_ref()?.of(Metric::Score)?;
     let label = short_label(&runner_up.settings, &study.varying);

@@ -3,10 +3,13 @@
 use askama::Template;
 
 use super::audit_section::{AuditSection, audit_section};
+use super::calls::{calls, calls_in_words};
 use super::cases_section::{CasesSection, cases_section};
+use super::cost_section::{CostSection, cost_section};
 use super::domain_section::{DomainSection, domain_section};
 use super::leaderboard::leaderboard;
 use super::rating_section::{RatingSection, rating_section};
+use super::seeds_section::{SeedsSection, seeds_section};
 use super::setup;
 use super::verdict::{Statement, verdict};
 use crate::report::figures::Figures;
@@ -38,11 +41,15 @@ struct Page<'a> {
     domain: Option<DomainSection>,
     people: Option<RatingSection>,
     leaderboard: Table,
+    seeds: Option<SeedsSection>,
     figures: &'a Figures,
     cases: Option<CasesSection>,
+    cost: Option<CostSection>,
     trained: Table,
     common_settings: Table,
     origins: Table,
+    calls: Table,
+    calls_in_words: String,
     incomplete: Table,
     left_out: Vec<&'a String>,
     run_columns: &'static [Meaning],
@@ -74,11 +81,15 @@ pub fn render(
         domain: domain_section(study, findings),
         people: people.evaluation.as_ref().map(rating_section),
         leaderboard: leaderboard(study),
+        seeds: findings.seeds.as_ref().map(|seeds| seeds_section(study, seeds)),
         figures,
         cases: cases_section(study, findings),
+        cost: cost_section(study, findings),
         trained: setup::trained(study),
         common_settings: setup::common_settings(study),
         origins: setup::origins(study),
+        calls: calls(study),
+        calls_in_words: calls_in_words(study),
         incomplete: setup::incomplete(study),
         left_out: study.sweep.left_out.iter().chain(&people.left_out).collect(),
         run_columns: RUNS,

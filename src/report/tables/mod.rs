@@ -13,6 +13,7 @@ mod rows;
 mod runs;
 mod save;
 pub mod schema;
+mod seeds;
 mod steps;
 mod values;
 
@@ -20,7 +21,8 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 pub use ratings::ratings_table;
 pub use rows::{Origin, RunRow, StepRow, Trained};
-pub use save::{save, save_frame};
+pub use save::{remove, save, save_frame};
+pub use seeds::settings_table;
 pub use values::rows_as_json;
 
 use crate::record::recipe::MetricName;

@@ -62,6 +62,8 @@ pub struct RunRow {
     pub epochs: Option<usize>,
     pub steps: Option<usize>,
     pub seconds: Option<f64>,
+    pub peak_memory_bytes: Option<usize>,
+    pub images_encoded: Option<usize>,
     pub trained: Option<Trained>,
     pub origin: Option<Origin>,
 }
@@ -188,6 +190,8 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
         epochs: cells.count("epochs")?,
         steps: cells.count("steps")?,
         seconds: cells.number("seconds")?,
+        peak_memory_bytes: cells.count("peak_memory_bytes")?,
+        images_encoded: cells.count("images_encoded")?,
         trained: read_trained(&cells)?,
         origin: read_origin(&cells)?,
     })

@@ -1,5 +1,7 @@
 //! The tables as files: CSV for people and spreadsheets, Parquet for programs.
 
+use std::{fs, io};
+
 use anyhow::Context;
 use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, SerWriter};
 
@@ -17,6 +19,19 @@ pub fn save_frame(name: &str, frame: &DataFrame, dir: &ReportDir) -> anyhow::Res
     let (csv_path, parquet_path) = (dir.csv(name), dir.parquet(name));
     write_atomic(&csv_path, &csv(frame).with_context(|| csv_path.display().to_string())?)?;
     write_atomic(&parquet_path, &parquet(frame).with_context(|| parquet_path.display().to_string())?)?;
+    Ok(())
+}
+
+/// Removes what an earlier report wrote of a table that this one does not have.
+pub fn remove(name: &str, dir: &ReportDir) -> anyhow::Result<()> {
+    for path in [dir.csv(name), dir.parquet(name)] {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("{}: cannot be removed", path.display()));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 

@@ -153,6 +153,33 @@ pub const AUDIT: &[Meaning] = &[
     meaning("runs", "ids of the runs that it concerns, separated by spaces"),
 ];
 
+/// The columns of `settings`: a row a combination of settings, in the mean over its seeds; written where any has several.
+pub const SETTINGS: &[Meaning] = &[
+    meaning("setting.*", "each setting that acts on the results, by its dotted path, but for the seed"),
+    meaning(
+        "seeds best_run",
+        "runs that differ in their seed alone; the id of the best of them by validation",
+    ),
+    meaning(
+        "split images",
+        "what the scores are of: images of this split that all runs of the table captioned",
+    ),
+    meaning("score meteor rouge_l cider_d bleu_4", "means over the seeds"),
+    meaning(
+        "score_low score_high meteor_low meteor_high rouge_l_low rouge_l_high cider_d_low cider_d_high",
+        "95 % intervals of these means for other seeds and other images; absent for a single seed",
+    ),
+    meaning(
+        "score_seed_error score_image_error meteor_seed_error meteor_image_error rouge_l_seed_error rouge_l_image_error \
+         cider_d_seed_error cider_d_image_error",
+        "the standard error of these means for other seeds on the same images, and for other images with the same seeds",
+    ),
+    meaning(
+        "behind behind_low behind_high",
+        "how much higher the mean score of the first row is, with its 95 % interval for other seeds and other images",
+    ),
+];
+
 /// The columns of `ratings`: a row a caption and rater; written where files of ratings are given.
 pub const RATINGS: &[Meaning] = &[
     meaning("image system", "the file name as in the captions file; the run's id"),
@@ -170,8 +197,13 @@ pub const RATINGS: &[Meaning] = &[
 mod tests {
     use super::*;
     use crate::analysis::lexicon::Lexicon;
-    use crate::report::example_runs::write_example_runs;
+    use polars::prelude::DataFrame;
+
+    use crate::report::comparison::Images;
+    use crate::report::example_runs::{write_example_runs, write_runs_with_seeds};
+    use crate::report::findings::Study;
     use crate::report::gather::gather;
+    use crate::report::seeds::seeds;
 
     fn explains(meanings: &[Meaning], column: &str) -> bool {
         meanings.iter().flat_map(|meaning| meaning.columns.split(' ')).any(|name| matches(name, column))
@@ -195,15 +227,31 @@ mod tests {
         for ((_, frame), meanings) in
             tables.frames().into_iter().zip([RUNS, STEPS, CAPTIONS, ATTRIBUTES, AUDIT])
         {
-            let columns: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
-            for column in &columns {
-                assert!(explains(meanings, column), "`{column}` is not explained");
-            }
-            for meaning in meanings {
-                let is_there = |name: &str| columns.iter().any(|column| matches(name, column));
-                for name in meaning.columns.split(' ') {
-                    assert!(is_there(name), "there is no column `{name}`");
-                }
+            check(frame, meanings);
+        }
+    }
+
+    #[test]
+    fn every_column_of_settings_is_explained_and_every_explanation_has_a_column() {
+        let folder = tempfile::tempdir().unwrap();
+        write_runs_with_seeds(folder.path()).unwrap();
+        let sweep = crate::record::Store::new(&folder.path().join("runs")).sweep("unfreeze");
+        let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let tables = crate::report::tables::build(&data).unwrap();
+        let study = Study::new(&data, tables.run_rows().unwrap(), tables.ranked_by);
+        let seeds = seeds(&study, Images::Test).unwrap();
+        check(&crate::report::tables::settings_table(&seeds).unwrap(), SETTINGS);
+    }
+
+    fn check(frame: &DataFrame, meanings: &[Meaning]) {
+        let columns: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+        for column in &columns {
+            assert!(explains(meanings, column), "`{column}` is not explained");
+        }
+        for meaning in meanings {
+            let is_there = |name: &str| columns.iter().any(|column| matches(name, column));
+            for name in meaning.columns.split(' ') {
+                assert!(is_there(name), "there is no column `{name}`");
             }
         }
     }
