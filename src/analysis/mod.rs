@@ -16,6 +16,7 @@ pub mod expected_best;
 pub mod failures;
 pub mod generalisation_gap;
 pub mod importance;
+pub mod memorisation;
 pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;
