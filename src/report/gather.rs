@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use super::training_texts::{TrainingTexts, read_training_texts};
 use crate::analysis::attributes::Lexicon;
 use crate::analysis::audit::add_nearest;
 use crate::record::audit::Audit;
@@ -24,6 +25,8 @@ pub struct SweepData {
     pub runs: Vec<RunData>,
     /// What was found before training, where an audit was made, with the floor of the nearest image from its run.
     pub audit: Option<Audit>,
+    /// The captions that runs learnt from, as far as their files are still there.
+    pub training: Vec<TrainingTexts>,
     /// The words that name attributes.
     pub lexicon: Lexicon,
     /// What was left out and why, a sentence each.
@@ -103,7 +106,9 @@ pub fn gather(sweep: &SweepDir, name: String, lexicon: &Lexicon) -> SweepData {
     }
     left_out.extend(mismatches(&runs));
     let audit = read_audit(sweep, &runs, &mut left_out);
-    SweepData { name, runs, audit, lexicon: lexicon.clone(), left_out }
+    let (training, unread) = read_training_texts(&runs);
+    left_out.extend(unread);
+    SweepData { name, runs, audit, training, lexicon: lexicon.clone(), left_out }
 }
 
 fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) -> Option<Audit> {
