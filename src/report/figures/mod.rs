@@ -3,6 +3,7 @@
 //! A [`Figure`] is finished text and pictures; the page only places it.
 
 mod axis_effects;
+mod calibration;
 mod heat_map;
 mod learning_curves;
 mod losses;
@@ -37,6 +38,7 @@ pub struct Figure {
 pub struct Figures {
     pub learning_curves: Option<Figure>,
     pub losses: Option<Figure>,
+    pub calibration: Option<Figure>,
     pub axis_effects: Option<Figure>,
     pub heat_map: Option<Figure>,
     pub metrics: Option<Figure>,
@@ -44,11 +46,11 @@ pub struct Figures {
 
 impl Figures {
     pub fn draw(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
-        let ((learning_curves, losses), (axis_effects, (heat_map, metrics))) = rayon::join(
+        let ((learning_curves, (losses, calibration)), (axis_effects, (heat_map, metrics))) = rayon::join(
             || {
                 rayon::join(
                     || learning_curves::figure(study, findings, steps),
-                    || losses::figure(study, steps),
+                    || rayon::join(|| losses::figure(study, steps), || calibration::figure(study, steps)),
                 )
             },
             || {
@@ -61,6 +63,7 @@ impl Figures {
         Ok(Self {
             learning_curves: learning_curves?,
             losses: losses?,
+            calibration: calibration?,
             axis_effects: axis_effects?,
             heat_map: heat_map?,
             metrics: metrics?,
@@ -68,9 +71,8 @@ impl Figures {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
-        [&self.metrics, &self.learning_curves, &self.losses, &self.axis_effects, &self.heat_map]
-            .into_iter()
-            .flatten()
+        let learning = [&self.learning_curves, &self.losses, &self.calibration];
+        [&self.metrics].into_iter().chain(learning).chain([&self.axis_effects, &self.heat_map]).flatten()
     }
 }
 
