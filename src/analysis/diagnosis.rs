@@ -24,7 +24,7 @@ pub struct Evidence {
     /// Fine-tuned runs that started, and those of them whose loss was no number in the end.
     pub runs: usize,
     pub diverged: usize,
-    /// Relative rise of the validation loss from its lowest point to the last epoch, where its interval excludes zero.
+    /// Relative rise of the validation loss from its lowest point to the last epoch, where it is no accident of the images.
     pub overfit_rise: Option<f64>,
 }
 

@@ -17,6 +17,7 @@ pub mod failures;
 pub mod generalisation_gap;
 pub mod importance;
 pub mod lexicon;
+pub mod memorisation;
 pub mod overfit_onset;
 pub mod overfitting;
 pub mod randomisation;

@@ -44,7 +44,8 @@ pub fn compare(target: &[&str], source: &[&str]) -> Option<TextDomain> {
     })
 }
 
-fn words_of(captions: &[&str]) -> Vec<Vec<String>> {
+/// The words of each caption, in lower case and without punctuation.
+pub(super) fn words_of(captions: &[&str]) -> Vec<Vec<String>> {
     let words = |caption: &&str| {
         let lower = caption.to_lowercase();
         lower

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::captions::read_captions;
+use super::captions::{Entry, read_captions};
 use super::image_file::{self, ImageFileError, ImageProblem};
 use super::mt19937::PythonRandom;
 use super::problems::{ProblemKind, Problems};
@@ -95,6 +95,23 @@ impl Dataset {
         Ok(data)
     }
 
+    /// The captions that are trained on, without a look at any image: those may be gone when the captions are asked for.
+    ///
+    /// # Errors
+    /// A captions file that cannot be read, and a rule of validation that makes no sense.
+    pub fn training_captions(files: &DataFiles) -> Result<Vec<String>, DataError> {
+        let rule = ValidationRule::new(&files.validation)?;
+        let mut problems = Problems::default();
+        let mut entries = read_entries("train", &files.train, &mut problems).unwrap_or_default();
+        if let ValidationRule::Fraction { fraction, seed } = rule {
+            split_off(&mut entries, fraction, seed);
+        }
+        if !problems.is_empty() {
+            return Err(DataError::Problems(problems));
+        }
+        Ok(entries.into_iter().flat_map(|entry| entry.captions).collect())
+    }
+
     /// The splits with their names, in a fixed order.
     pub fn splits(&self) -> [(&'static str, &[Example]); 4] {
         [
@@ -106,11 +123,8 @@ impl Dataset {
     }
 
     fn split_off_validation(&mut self, fraction: f64, seed: u64, problems: &mut Problems) {
-        PythonRandom::new(seed).shuffle(&mut self.train);
         let total = self.train.len();
-        // Truncation towards zero is Python's int().
-        let taken = (total as f64 * fraction) as usize;
-        self.validation = self.train.split_off(total - taken.min(total));
+        self.validation = split_off(&mut self.train, fraction, seed);
         for (name, examples) in [("train", &self.train), ("validation", &self.validation)] {
             if examples.is_empty() {
                 let entry = format!("{name}: a fraction of {fraction} leaves none of {total} examples");
@@ -197,14 +211,22 @@ impl ValidationRule {
     }
 }
 
-/// The entries of a captions file whose captions are sound. Images are checked later, for all splits
-/// together.
-fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example> {
+/// Shuffles the examples and takes the last of them.
+fn split_off<T>(examples: &mut Vec<T>, fraction: f64, seed: u64) -> Vec<T> {
+    PythonRandom::new(seed).shuffle(examples);
+    let total = examples.len();
+    // Truncation towards zero is Python's int().
+    let taken = (total as f64 * fraction) as usize;
+    examples.split_off(total - taken.min(total))
+}
+
+/// The entries of a captions file; nothing where it cannot be read.
+fn read_entries(name: &str, split: &Split, problems: &mut Problems) -> Option<Vec<Entry>> {
     let file = match read_captions(Path::new(&split.captions)) {
         Ok(file) => file,
         Err(error) => {
             problems.add(ProblemKind::Captions, error.to_string());
-            return Vec::new();
+            return None;
         }
     };
     for image in &file.duplicates {
@@ -213,6 +235,12 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
     if file.entries.is_empty() {
         problems.add(ProblemKind::EmptySplit, format!("{name}: {} has no entries", split.captions));
     }
+    Some(file.entries)
+}
+
+/// The examples of a captions file, whose captions are sound. Images are checked later, for all splits together.
+fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example> {
+    let Some(entries) = read_entries(name, split, problems) else { return Vec::new() };
     // One path for one image, however the folder is written, so that splits can be compared.
     let folder = match fs::canonicalize(&split.images) {
         Ok(folder) => folder,
@@ -221,8 +249,8 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
             return Vec::new();
         }
     };
-    let mut examples = Vec::with_capacity(file.entries.len());
-    for entry in file.entries {
+    let mut examples = Vec::with_capacity(entries.len());
+    for entry in entries {
         let is_blank = |caption: &String| caption.trim().is_empty();
         if entry.captions.is_empty() || entry.captions.iter().any(is_blank) {
             let described = format!("{}: {:?}", split.captions, entry.image);

@@ -194,3 +194,21 @@ fn an_image_in_two_splits_is_a_warning_however_its_folder_is_written() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("2 images are in both train and test: "), "{warnings:?}");
 }
+
+#[test]
+fn the_captions_of_training_are_those_of_the_split_without_its_images() {
+    let folder = Folder::new();
+    let all = ["0.png", "1.png", "2.png", "3.png", "4.png"];
+    folder.images(&all);
+    let captions = all.map(|name| (name.to_owned(), json!([format!("{name} a"), format!("{name} b")])));
+    let split = folder.captions("train.json", serde_json::Value::Object(captions.into_iter().collect()));
+    let files = only_train(split, fraction(0.4));
+    let loaded = folder.load(&files).unwrap();
+    let expected: Vec<String> = loaded.train.into_iter().flat_map(|example| example.captions).collect();
+    fs::remove_dir_all(folder.path("images")).unwrap();
+    assert_eq!(Dataset::training_captions(&files).unwrap(), expected);
+    assert_eq!(expected.len(), 6);
+    fs::remove_file(folder.path("train.json")).unwrap();
+    let error = Dataset::training_captions(&files).unwrap_err().to_string();
+    assert!(error.contains("cannot read the captions"), "{error}");
+}

@@ -32,9 +32,7 @@ fn evidence(study: &Study, row: &RunRow) -> Evidence {
         train_images: row.origin.as_ref().map(|origin| origin.train_examples),
         runs: study.fine_tuned().filter(started).count(),
         diverged: study.fine_tuned().filter(|row| row.status == "diverged").count(),
-        overfit_rise: row
-            .val_loss_rise
-            .filter(|_| row.overfit && row.val_nll_rise.is_some_and(|[_, low, _]| low > 0.0)),
+        overfit_rise: row.val_loss_rise.filter(|_| row.overfit),
     }
 }
 

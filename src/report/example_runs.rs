@@ -3,6 +3,7 @@
 //! Curves follow formulas with seeded noise: runs that learn, overfit, diverge, fail, stop half-way or never
 //! start, and the three reference runs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -51,6 +52,7 @@ pub fn write_runs_with_seeds(root: &Path) -> anyhow::Result<()> {
 fn write_fates(root: &Path, fates: fn(&Path) -> Vec<Fate>) -> anyhow::Result<()> {
     let images = root.join("images");
     draw_images(&images, TEST_IMAGES)?;
+    fs::write(root.join("images_train.json"), serde_json::to_vec(&training_captions())?)?;
     let sweep = Store::new(&root.join("runs")).sweep("unfreeze");
     let fates = fates(&images);
     sweep.write_plan(&fates.iter().map(|fate| fate.spec.clone()).collect::<Vec<_>>())?;
@@ -61,6 +63,29 @@ fn write_fates(root: &Path, fates: fn(&Path) -> Vec<Fate>) -> anyhow::Result<()>
         }
     }
     Ok(())
+}
+
+/// Makes the runs' logs those of a version that measured neither training images nor calibration.
+pub fn forget_what_old_logs_lack(root: &Path) -> anyhow::Result<()> {
+    let sweep = Store::new(&root.join("runs")).sweep("unfreeze");
+    for log in sweep.read_plan()?.iter().map(|spec| sweep.run(&spec.id).events()).filter(|log| log.is_file())
+    {
+        let mut lines = String::new();
+        for line in fs::read_to_string(&log)?.lines() {
+            let mut line: Value = serde_json::from_str(line)?;
+            forget(&mut line);
+            lines.push_str(&format!("{line}\n"));
+        }
+        fs::write(&log, lines)?;
+    }
+    Ok(())
+}
+
+fn forget(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|name, _| !["train_nll", "ece", "confidence", "accuracy"].contains(&name.as_str()));
+        fields.values_mut().for_each(forget);
+    }
 }
 
 /// What an audit might have found: a finding of each severity, and a range that holds the scores.
@@ -201,7 +226,7 @@ fn fate(
 
 fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) -> RunSpec {
     let images = images.to_string_lossy().into_owned();
-    let split = |name: &str| Split { captions: format!("{images}/{name}.json"), images: images.clone() };
+    let split = |name: &str| Split { captions: format!("{images}_{name}.json"), images: images.clone() };
     let data = DataFiles {
         train: split("train"),
         validation: Validation { fraction: Some(0.1), seed: Some(42), ..Validation::default() },
@@ -315,6 +340,9 @@ fn evaluated(spec: &RunSpec, epoch: usize) -> Evaluated {
         bleu_4: Some(0.4 * meteor),
         score: Some(crate::score::mean_score(0.1, meteor, rouge_l, cider_d)),
         train_nll: has_loss.then_some(train_loss),
+        ece: has_loss.then_some(0.03 + 0.05 * val_loss.fract()),
+        confidence: has_loss.then_some((-train_loss).exp()),
+        accuracy: has_loss.then_some((-val_loss).exp()),
         seconds: 1.1 + 0.2 * spec.recipe.training.unfrozen_vision_layers as f64,
         ..Evaluated::default()
     }
@@ -454,6 +482,15 @@ fn summary(spec: &RunSpec, curve: &[Evaluated], best: Option<Evaluated>, test: O
     }
 }
 
+/// Training images; their captions are fewer than those there are, so that others have captions of their own.
+fn training_images() -> impl Iterator<Item = usize> {
+    (0..576).filter(|image| image % 36 < 15)
+}
+
+fn training_captions() -> BTreeMap<String, String> {
+    training_images().map(|image| (file_name(image), caption_of(image))).collect()
+}
+
 fn write_rows(dir: &RunDir, fate: &Fate, best_epoch: usize, epochs: usize) -> anyhow::Result<()> {
     let spec = &fate.spec;
     let mut rows = Vec::new();
@@ -468,7 +505,11 @@ fn write_rows(dir: &RunDir, fate: &Fate, best_epoch: usize, epochs: usize) -> an
     let (_, loss) = losses(spec, best_epoch);
     let rows: Vec<PerImage> = TEST_IMAGES.map(|image| row(spec, best_epoch, "test", image, loss)).collect();
     dir.append_per_image(&rows)?;
-    let predictions: Vec<Prediction> = TEST_IMAGES.map(|image| prediction(spec, image)).collect();
+    let of_training = |image| Prediction { split: "train".to_owned(), ..prediction(spec, image) };
+    let predictions: Vec<Prediction> = TEST_IMAGES
+        .map(|image| prediction(spec, image))
+        .chain(training_images().take(32).map(of_training))
+        .collect();
     dir.write_predictions(&predictions)?;
     Ok(())
 }

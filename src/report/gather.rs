@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use super::training_texts::{TrainingTexts, read_training_texts};
 use crate::analysis::audit::add_nearest;
 use crate::analysis::lexicon::Lexicon;
 use crate::record::audit::Audit;
@@ -27,6 +28,8 @@ pub struct SweepData {
     pub audit: Option<Audit>,
     /// How the sweep was run, the first call first; none where an earlier version of this program ran it.
     pub invocations: Vec<Invocation>,
+    /// The captions that runs learnt from, as far as their files are still there.
+    pub training: Vec<TrainingTexts>,
     /// The words that name attributes.
     pub lexicon: Lexicon,
     /// What was left out and why, a sentence each.
@@ -108,7 +111,9 @@ pub fn gather(sweep: &SweepDir, name: String, lexicon: &Lexicon) -> SweepData {
     let audit = read_audit(sweep, &runs, &mut left_out);
     let (invocations, problems) = sweep.read_invocations();
     left_out.extend(problems.iter().map(|problem| format!("invocations.jsonl: {problem}.")));
-    SweepData { name, runs, audit, invocations, lexicon: lexicon.clone(), left_out }
+    let (training, unread) = read_training_texts(&runs);
+    left_out.extend(unread);
+    SweepData { name, runs, audit, invocations, training, lexicon: lexicon.clone(), left_out }
 }
 
 fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) -> Option<Audit> {

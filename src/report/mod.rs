@@ -41,6 +41,7 @@ mod side_by_side;
 mod tables;
 mod text_table;
 mod thumbnail;
+mod training_texts;
 mod write;
 
 pub use document::{Document, SweepReport, VERSION};

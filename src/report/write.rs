@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
     use crate::record::invocation::Invocation;
-    use crate::report::example_runs::{write_example_runs, write_runs_with_seeds};
+    use crate::report::example_runs::{forget_what_old_logs_lack, write_example_runs, write_runs_with_seeds};
 
     /// The example's runs in a folder that goes when this does.
     fn example() -> TempDir {
@@ -211,6 +211,7 @@ mod tests {
             "metrics.png",
             "learning_curves.png",
             "losses.png",
+            "calibration.png",
             "axis_effects.png",
             "heat_map.png",
         ];
@@ -250,6 +251,29 @@ mod tests {
             "`sweep run` would start it",
         ] {
             assert!(page.contains(sentence), "the page does not say: {sentence}");
+        }
+    }
+
+    #[test]
+    fn the_page_says_from_when_on_runs_overfit_and_what_they_copy() {
+        let folder = example();
+        let said = page(folder.path());
+        for part in [
+            " from epoch ",
+            "Run #1 finds captions of validation images less likely than those it learnt from",
+            "id=\"calibration\"",
+            "Of what run #1 says of 128 test images, ",
+            "captions of this kind are made by a template",
+        ] {
+            assert!(said.contains(part), "the page does not say: {part}");
+        }
+        forget_what_old_logs_lack(folder.path()).unwrap();
+        fs::remove_file(folder.path().join("images_train.json")).unwrap();
+        let old = page(folder.path());
+        assert!(old.contains(">Overfitting<") && old.contains("these cannot be read"));
+        for part in ["id=\"calibration\"", "Run #1 finds captions of validation", "Memorisation and novelty"]
+        {
+            assert!(said.contains(part) && !old.contains(part), "{part}");
         }
     }
 
@@ -298,7 +322,9 @@ mod tests {
         let (captions, audit) = (read("captions.parquet"), read("audit.parquet"));
         let first = written[0].content.runs[0]["run"].as_str().unwrap();
         let runs = captions.column("run").unwrap().str().unwrap();
-        let rows: Vec<usize> = (0..captions.height()).filter(|row| runs.get(*row) == Some(first)).collect();
+        let splits = captions.column("split").unwrap().str().unwrap();
+        let is_its_test = |row: &usize| runs.get(*row) == Some(first) && splits.get(*row) == Some("test");
+        let rows: Vec<usize> = (0..captions.height()).filter(is_its_test).collect();
         assert_eq!(rows.len(), 128, "a caption an image of the test split");
         let scores = captions.column("rouge_l").unwrap().f64().unwrap();
         let mean = rows.iter().map(|row| scores.get(*row).unwrap()).sum::<f64>() / rows.len() as f64;

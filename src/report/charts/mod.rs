@@ -6,6 +6,7 @@
 
 pub mod axes;
 pub mod axis_effect;
+pub mod epoch_lines;
 pub mod font;
 pub mod footed;
 pub mod heat_map;

@@ -64,18 +64,23 @@ impl Losses<'_> {
     }
 }
 
-/// The losses that decide the scale: those up to twice the usual. The first epochs fall from far above,
-/// and must not flatten the part that matters.
+/// The losses that decide the scale.
 fn visible_values(shown: &[Losses]) -> Vec<f64> {
-    let mut values: Vec<f64> = shown
+    let values = shown
         .iter()
         .flat_map(|losses| losses.train.iter().chain(&losses.validation))
         .map(|(_, loss)| *loss)
         .collect();
+    let mut values = without_outliers(values);
+    values.push(0.0);
+    values
+}
+
+/// The values up to twice the usual. The first epochs fall from far above, and must not flatten the part that matters.
+pub(super) fn without_outliers(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     let median = values.get(values.len() / 2).copied().unwrap_or(1.0);
     values.retain(|value| *value <= 2.0 * median);
-    values.push(0.0);
     values
 }
 

@@ -4,6 +4,7 @@
 
 mod attribution;
 mod axis_effects;
+mod calibration;
 mod heat_map;
 mod learning_curves;
 mod losses;
@@ -38,6 +39,7 @@ pub struct Figure {
 pub struct Figures {
     pub learning_curves: Option<Figure>,
     pub losses: Option<Figure>,
+    pub calibration: Option<Figure>,
     pub axis_effects: Option<Figure>,
     pub heat_map: Option<Figure>,
     pub metrics: Option<Figure>,
@@ -46,11 +48,11 @@ pub struct Figures {
 
 impl Figures {
     pub fn draw(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
-        let ((learning_curves, losses), (axis_effects, (heat_map, metrics))) = rayon::join(
+        let ((learning_curves, (losses, calibration)), (axis_effects, (heat_map, metrics))) = rayon::join(
             || {
                 rayon::join(
                     || learning_curves::figure(study, findings, steps),
-                    || losses::figure(study, steps),
+                    || rayon::join(|| losses::figure(study, steps), || calibration::figure(study, steps)),
                 )
             },
             || {
@@ -63,6 +65,7 @@ impl Figures {
         Ok(Self {
             learning_curves: learning_curves?,
             losses: losses?,
+            calibration: calibration?,
             axis_effects: axis_effects?,
             heat_map: heat_map?,
             metrics: metrics?,
@@ -71,16 +74,10 @@ impl Figures {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
-        [
-            &self.metrics,
-            &self.learning_curves,
-            &self.losses,
-            &self.axis_effects,
-            &self.heat_map,
-            &self.attribution,
-        ]
-        .into_iter()
-        .flatten()
+        let learning = [&self.learning_curves, &self.losses, &self.calibration];
+        let settings = [&self.axis_effects, &self.heat_map];
+        let domain = [&self.attribution];
+        [&self.metrics].into_iter().chain(learning).chain(settings).chain(domain).flatten()
     }
 }
 

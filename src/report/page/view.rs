@@ -5,9 +5,11 @@ use askama::Template;
 use super::audit_section::{AuditSection, audit_section};
 use super::calls::{calls, calls_in_words};
 use super::cases_section::{CasesSection, cases_section};
+use super::copies_section::{CopiesSection, copies_section};
 use super::cost_section::{CostSection, cost_section};
 use super::domain_section::{DomainSection, domain_section};
 use super::leaderboard::leaderboard;
+use super::overfitting_section::{OverfittingSection, overfitting_section};
 use super::rating_section::{RatingSection, rating_section};
 use super::seeds_section::{SeedsSection, seeds_section};
 use super::setup;
@@ -38,6 +40,8 @@ struct Page<'a> {
     verdict: Vec<Statement>,
     contradictions: Vec<String>,
     audit: Option<AuditSection>,
+    overfitting: Option<OverfittingSection>,
+    copies: Option<CopiesSection>,
     domain: Option<DomainSection>,
     people: Option<RatingSection>,
     leaderboard: Table,
@@ -78,6 +82,8 @@ pub fn render(
         verdict: verdict(study, findings),
         contradictions: setup::contradictions(study),
         audit: audit_section(study, findings),
+        overfitting: overfitting_section(study, findings),
+        copies: copies_section(study, findings),
         domain: domain_section(study, findings),
         people: people.evaluation.as_ref().map(rating_section),
         leaderboard: leaderboard(study),

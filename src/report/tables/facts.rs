@@ -1,12 +1,13 @@
 //! What a run's record and rows come to, computed once for both tables.
 
-use std::collections::BTreeMap;
+use rayon::prelude::*;
 
+use super::copies::{Copies, measure_copies};
+use super::overfit::Overfit;
 use crate::analysis::audit::range_of;
-use crate::analysis::{Interval, LossPoint, Overfitting, RESAMPLES, mean_intervals, overfitting};
+use crate::record::RunSpec;
 use crate::record::audit::AttainableRange;
 use crate::record::event::Evaluated;
-use crate::record::{RunRecord, RunSpec};
 use crate::report::gather::{RowKind, RunData, SweepData};
 use crate::report::settings::{Settings, active_settings};
 use crate::train::early_stopping::Progress;
@@ -17,47 +18,35 @@ pub struct Facts<'a> {
     pub settings: Settings,
     /// The best epoch, or the only evaluation of a run that trains nothing.
     pub best: Option<&'a Evaluated>,
-    /// Only of runs that train.
-    pub overfitting: Option<Overfitting>,
-    /// Mean paired rise of the validation images' NLL from the lowest to the last epoch, in nats a token.
-    pub nll_rise: Option<Interval>,
+    pub overfit: Overfit,
+    /// Nothing where the training captions are not known.
+    pub copies: Copies,
     /// What can be scored on validation and test under the run's settings, where an audit was made.
     pub ranges: [Option<&'a AttainableRange>; 2],
 }
 
 pub fn gather_facts(sweep: &SweepData) -> Vec<Facts<'_>> {
-    sweep.runs.iter().map(|run| facts_of(sweep, run)).collect()
+    let copies = measure_copies(sweep);
+    let facts = |run| facts_of(sweep, run, copies.get(RunData::id(run)).copied().unwrap_or_default());
+    sweep.runs.par_iter().map(facts).collect()
 }
 
-fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData) -> Facts<'a> {
-    let record = &run.record;
-    let trains = run.kind.is_fine_tuned();
-    let overfitting = if trains { overfitting(&losses(record)) } else { None };
-    let nll_rise = overfitting.and_then(|found| nll_rise(run, found.lowest_epoch, found.last_epoch));
+fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies) -> Facts<'a> {
     Facts {
         run,
         settings: match run.kind {
-            RowKind::Run(_) => active_settings(&record.spec),
+            RowKind::Run(_) => active_settings(&run.record.spec),
             RowKind::Other => Settings::new(),
         },
         best: best_of(run),
-        overfitting,
-        nll_rise,
+        overfit: if run.kind.is_fine_tuned() { Overfit::of(run) } else { Overfit::default() },
+        copies,
         // What the limits on captions allow says nothing of a system that has others.
         ranges: ["validation", "test"].map(|split| {
             let audit = sweep.audit.as_ref().filter(|_| run.kind != RowKind::Other)?;
-            range_of(audit, &record.spec, split)
+            range_of(audit, &run.record.spec, split)
         }),
     }
-}
-
-fn losses(record: &RunRecord) -> Vec<LossPoint> {
-    let point = |evaluated: &Evaluated| LossPoint {
-        epoch: evaluated.epoch,
-        train: evaluated.train_loss,
-        validation: evaluated.val_loss,
-    };
-    record.curve.iter().map(point).collect()
 }
 
 /// The best epoch as the run decided it; where it did not come to its end, as its curve has it.
@@ -85,25 +74,10 @@ fn best_epoch<'a>(spec: &RunSpec, curve: &'a [Evaluated]) -> Option<&'a Evaluate
     best
 }
 
-fn nll_rise(run: &RunData, from: usize, to: usize) -> Option<Interval> {
-    if from == to {
-        return None;
-    }
-    let losses_at = |epoch: usize| -> BTreeMap<&str, f64> {
-        run.per_image
-            .iter()
-            .filter(|row| row.epoch == epoch && row.split == "validation")
-            .filter_map(|row| Some((row.image.as_str(), row.loss.filter(|loss| loss.is_finite())?)))
-            .collect()
-    };
-    let (before, after) = (losses_at(from), losses_at(to));
-    let differences: Vec<[f64; 1]> =
-        before.iter().filter_map(|(image, before)| Some([after.get(image)? - before])).collect();
-    mean_intervals(&differences, RESAMPLES, 0).map(|[interval]| interval)
-}
-
 #[cfg(test)]
 mod tests {
+    use polars::prelude::DataFrame;
+
     use crate::analysis::lexicon::Lexicon;
     use crate::record::Store;
     use crate::record::run::{PerImage, Prediction};
@@ -138,7 +112,10 @@ mod tests {
         }
         let with = tables();
         assert!(without.runs.column("val_nll_rise").unwrap().null_count() < without.runs.height());
-        assert!(with.runs.equals_missing(&without.runs));
+        let names = without.runs.get_column_names().into_iter().map(ToString::to_string);
+        let of_training: Vec<String> = names.filter(|name| name.ends_with("_train")).collect();
+        let but_those = |runs: &DataFrame| runs.drop_many(of_training.iter().map(String::as_str));
+        assert!(of_training.len() > 3 && but_those(&with.runs).equals_missing(&but_those(&without.runs)));
         assert!(with.steps.equals_missing(&without.steps));
     }
 }

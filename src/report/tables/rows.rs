@@ -6,7 +6,9 @@ use polars::prelude::{DataFrame, PolarsError, PolarsResult};
 
 use super::Tables;
 use super::columns::Cells;
+use super::copies::SETS;
 use super::runs::SETTING_PREFIX;
+use crate::analysis::memorisation::Memorisation;
 use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
 use crate::report::settings::Settings;
@@ -57,8 +59,16 @@ pub struct RunRow {
     pub val_loss_rise: Option<f64>,
     pub train_loss_at_lowest: Option<f64>,
     pub train_loss_at_last: Option<f64>,
+    pub score_at_lowest: Option<f64>,
+    /// With the ends of its interval.
     pub val_nll_rise: Option<[f64; 3]>,
     pub overfit: bool,
+    pub onset_epoch: Option<usize>,
+    /// With the ends of its interval.
+    pub onset_rise: Option<[f64; 3]>,
+    pub gaps: Gaps,
+    /// In the order of [`SETS`]: captions of test images, of training images, and the test references.
+    pub copies: [Option<Memorisation>; 3],
     pub epochs: Option<usize>,
     pub steps: Option<usize>,
     pub seconds: Option<f64>,
@@ -66,6 +76,16 @@ pub struct RunRow {
     pub images_encoded: Option<usize>,
     pub trained: Option<Trained>,
     pub origin: Option<Origin>,
+}
+
+/// Generalisation gaps, each absent where a loss was not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Gaps {
+    pub at_best: Option<f64>,
+    pub at_last: Option<f64>,
+    pub area: Option<f64>,
+    /// Early, middle and late.
+    pub phases: [Option<f64>; 3],
 }
 
 /// What a run trained, in parameters.
@@ -122,6 +142,11 @@ pub struct StepRow {
     pub epoch: usize,
     pub train_loss: Option<f64>,
     pub val_loss: Option<f64>,
+    pub val_nll: Option<f64>,
+    pub ece: Option<f64>,
+    pub confidence: Option<f64>,
+    pub accuracy: Option<f64>,
+    pub score: Option<f64>,
     /// The metric that orders the runs.
     pub ranked: Option<f64>,
     pub is_best: bool,
@@ -145,6 +170,11 @@ fn read_step(frame: &DataFrame, row: usize, ranked: &str) -> PolarsResult<StepRo
         epoch: cells.count("epoch")?.unwrap_or_default(),
         train_loss: cells.number("train_loss")?,
         val_loss: cells.number("val_loss")?,
+        val_nll: cells.number("val_nll")?,
+        ece: cells.number("ece")?,
+        confidence: cells.number("confidence")?,
+        accuracy: cells.number("accuracy")?,
+        score: cells.number("score")?,
         ranked: cells.number(ranked)?,
         is_best: cells.flag("is_best")?.unwrap_or_default(),
     })
@@ -152,11 +182,6 @@ fn read_step(frame: &DataFrame, row: usize, ranked: &str) -> PolarsResult<StepRo
 
 fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
     let cells = Cells { frame, row };
-    let rise = [
-        cells.number("val_nll_rise")?,
-        cells.number("val_nll_rise_low")?,
-        cells.number("val_nll_rise_high")?,
-    ];
     Ok(RunRow {
         rank: cells.count("rank")?,
         run: cells.text("run")?.unwrap_or_default(),
@@ -181,12 +206,13 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
         val_loss_rise: cells.number("val_loss_rise")?,
         train_loss_at_lowest: cells.number("train_loss_at_lowest")?,
         train_loss_at_last: cells.number("train_loss_at_last")?,
-        val_nll_rise: if let [Some(estimate), Some(low), Some(high)] = rise {
-            Some([estimate, low, high])
-        } else {
-            None
-        },
+        score_at_lowest: cells.number("score_at_lowest")?,
+        val_nll_rise: read_interval(&cells, "val_nll_rise")?,
         overfit: cells.flag("overfit")?.unwrap_or_default(),
+        onset_epoch: cells.count("onset_epoch")?,
+        onset_rise: read_interval(&cells, "onset_rise")?,
+        gaps: read_gaps(&cells)?,
+        copies: read_copies(&cells)?,
         epochs: cells.count("epochs")?,
         steps: cells.count("steps")?,
         seconds: cells.number("seconds")?,
@@ -195,6 +221,41 @@ fn read_run(frame: &DataFrame, row: usize) -> PolarsResult<RunRow> {
         trained: read_trained(&cells)?,
         origin: read_origin(&cells)?,
     })
+}
+
+/// An estimate and the ends of its interval, where there are all three.
+fn read_interval(cells: &Cells, name: &str) -> PolarsResult<Option<[f64; 3]>> {
+    let estimate = cells.number(name)?;
+    let (low, high) = (cells.number(&format!("{name}_low"))?, cells.number(&format!("{name}_high"))?);
+    Ok(estimate.zip(low).zip(high).map(|((estimate, low), high)| [estimate, low, high]))
+}
+
+fn read_gaps(cells: &Cells) -> PolarsResult<Gaps> {
+    Ok(Gaps {
+        at_best: cells.number("gap_at_best")?,
+        at_last: cells.number("gap_at_last")?,
+        area: cells.number("gap_area")?,
+        phases: [cells.number("gap_early")?, cells.number("gap_middle")?, cells.number("gap_late")?],
+    })
+}
+
+fn read_copies(cells: &Cells) -> PolarsResult<[Option<Memorisation>; 3]> {
+    let mut copies = [None; 3];
+    for (copies, set) in copies.iter_mut().zip(SETS) {
+        let count = |measure: &str| cells.count(&format!("{measure}_{set}"));
+        let number = |measure: &str| cells.number(&format!("{measure}_{set}"));
+        let Some(captions) = count("captions")? else { continue };
+        *copies = Some(Memorisation {
+            captions,
+            different: count("different")?.unwrap_or_default(),
+            copied: number("copied")?.unwrap_or_default(),
+            nearly_copied: number("nearly_copied")?.unwrap_or_default(),
+            distinct_1: number("distinct_1")?,
+            distinct_2: number("distinct_2")?,
+            novel_4_grams: number("novel_4_grams")?,
+        });
+    }
+    Ok(copies)
 }
 
 fn read_settings(cells: &Cells) -> PolarsResult<Settings> {

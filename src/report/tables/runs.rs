@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use polars::prelude::{Column, DataFrame, PolarsResult, SortMultipleOptions};
 
-use super::columns::{counts, flags, numbers, settings, texts};
+use super::columns::{counts, numbers, settings, texts};
+use super::copies;
 use super::facts::Facts;
+use super::overfit;
 use crate::record::event::{Evaluated, Started, Summary, Trainable};
 use crate::record::recipe::MetricName;
 use crate::report::gather::{RowKind, RunData, convention_name};
@@ -24,8 +26,9 @@ pub fn runs_table(facts: &[Facts], ranked_by: MetricName) -> PolarsResult<DataFr
     let mut columns = identity_columns(facts);
     columns.extend(setting_columns(facts));
     columns.extend(best_epoch_columns(facts));
-    columns.extend(overfitting_columns(facts));
+    columns.extend(overfit::columns(facts));
     columns.extend(test_columns(facts));
+    columns.extend(copies::columns(facts));
     columns.extend(range_columns(facts));
     columns.extend(cost_columns(facts));
     columns.extend(trained_columns(facts));
@@ -105,23 +108,6 @@ fn best_epoch_columns(facts: &[Facts]) -> Vec<Column> {
         best("bleu_4", |best| best.bleu_4),
         numbers("initial_score", facts, |facts| {
             facts.run.record.curve.first().filter(|first| first.epoch == 0)?.score
-        }),
-    ]
-}
-
-fn overfitting_columns(facts: &[Facts]) -> Vec<Column> {
-    vec![
-        counts("val_loss_lowest_epoch", facts, |facts| Some(facts.overfitting?.lowest_epoch)),
-        counts("last_epoch", facts, |facts| Some(facts.overfitting?.last_epoch)),
-        numbers("val_loss_rise", facts, |facts| Some(facts.overfitting?.rise)),
-        numbers("train_loss_at_lowest", facts, |facts| facts.overfitting?.train_at_lowest),
-        numbers("train_loss_at_last", facts, |facts| facts.overfitting?.train_at_last),
-        numbers("val_nll_rise", facts, |facts| Some(facts.nll_rise?.estimate)),
-        numbers("val_nll_rise_low", facts, |facts| Some(facts.nll_rise?.low)),
-        numbers("val_nll_rise_high", facts, |facts| Some(facts.nll_rise?.high)),
-        flags("overfit", facts, |facts| {
-            let is_real = facts.nll_rise.is_none_or(|rise| rise.low > 0.0);
-            Some(facts.overfitting?.is_overfit() && is_real)
         }),
     ]
 }

@@ -55,11 +55,43 @@ pub const RUNS: &[Meaning] = &[
         "mean rise of the validation images' NLL between these two epochs, with its 95 % paired bootstrap interval",
     ),
     meaning(
-        "overfit",
-        "the validation loss rose by 5 % or more while the training loss fell, and the interval of the images' rise \
-         excludes zero",
+        "score_at_lowest",
+        "score at the epoch of the lowest validation loss: what stopping there would have kept",
     ),
+    meaning(
+        "overfit",
+        "the validation loss rose by 5 % or more while the training loss fell, and there is an onset: the rise is no \
+         accident of the images; absent where the images' losses are not known",
+    ),
+    meaning(
+        "onset_epoch onset_rise onset_rise_low onset_rise_high",
+        "the first epoch from which on, to the end, the validation images' NLL is surely above that of their best epoch; \
+         how far above it is there, in nats a token, with an interval (95 %) that allows for the best epoch having been \
+         chosen by these losses. Stricter than the interval of val_nll_rise, which does not; absent where no rise is sure",
+    ),
+    meaning(
+        "gap_at_best gap_at_last",
+        "generalisation gap, val_nll minus train_nll, at the epoch that was kept and at the last",
+    ),
+    meaning(
+        "gap_area",
+        "the gap summed over the epochs after the one of the lowest val_nll (trapezoids, nats times epochs)",
+    ),
+    meaning("gap_early gap_middle gap_late", "mean gap over each third of the epochs"),
     meaning("test_*", "captions of the best epoch on the test split"),
+    meaning(
+        "captions_* different_*",
+        "captions that were compared with the training captions, and how many of them are different: `_test` of test \
+         images, `_train` of a fixed part of the training images, `_references` the test images' own, as a yardstick. \
+         These and the following are absent where the training captions' file is gone",
+    ),
+    meaning(
+        "copied_* nearly_copied_*",
+        "share of these that have the words of a training caption, in lower case; that have them or nearly: a longest \
+         common subsequence of at least 9/10 of the words of the longer of both",
+    ),
+    meaning("novel_4_grams_*", "share of their 4-grams that no training caption has"),
+    meaning("distinct_1_* distinct_2_*", "different words over all words, and likewise of pairs of words"),
     meaning(
         "floor_score ceiling_score",
         "from the audit: the most that captions score which look at no picture or copy the nearest one's, and the best \
