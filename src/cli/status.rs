@@ -263,15 +263,15 @@ mod tests {
         let now = humantime::parse_rfc3339("2026-01-09T12:03:20Z").unwrap();
         insta::assert_snapshot!(in_text(&sweep, now), @r"
         runs/x: 8 runs: 1 done, 2 running, 2 failed, 2 interrupted, 1 waiting
-        run  what     state         epochs   score  last event
-        ra   lr=5e-4  done (early)     1/2  0.2500   3 min ago
-        rb   lr=5e-4  running          1/2  0.2500   3 min ago
-        rc   lr=5e-4  failed           1/2  0.2500   3 min ago  cannot save: disk on fire
-        rd   lr=5e-4  interrupted      1/2  0.2500   3 min ago
-        re   lr=5e-4  interrupted      1/2  0.2500   3 min ago
-        rf   lr=5e-4  running          1/2  0.2500   3 min ago
-        rg   lr=5e-4  diverged         1/2  0.2500   3 min ago
-        rh   lr=5e-4  waiting          0/2       -
+        run  what     state         epochs   score  place  last event
+        ra   lr=5e-4  done (early)     1/2  0.2500      -   3 min ago
+        rb   lr=5e-4  running          1/2  0.2500      -   3 min ago
+        rc   lr=5e-4  failed           1/2  0.2500      -   3 min ago  cannot save: disk on fire
+        rd   lr=5e-4  interrupted      1/2  0.2500      -   3 min ago
+        re   lr=5e-4  interrupted      1/2  0.2500      -   3 min ago
+        rf   lr=5e-4  running          1/2  0.2500      -   3 min ago
+        rg   lr=5e-4  diverged         1/2  0.2500      -   3 min ago
+        rh   lr=5e-4  waiting          0/2       -      -
         scores: convention coco; METEOR: nltk (exact, stem, wordnet 3.0)
         ");
         insta::assert_snapshot!(serde_json::to_string_pretty(&sweep.runs[2]).unwrap(), @r#"
@@ -287,6 +287,7 @@ mod tests {
           "epochs": 1,
           "planned_epochs": 2,
           "score": 0.25,
+          "place": null,
           "convention": "coco",
           "meteor_variant": "nltk (exact, stem, wordnet 3.0)",
           "last_seen": "2026-01-09T12:00:00.000Z"
