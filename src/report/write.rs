@@ -203,8 +203,11 @@ mod tests {
             "metrics.png",
             "learning_curves.png",
             "losses.png",
+            "importance.png",
             "axis_effects.png",
             "heat_map.png",
+            "parallel_coordinates.png",
+            "expected_best.png",
         ];
         let read = || files.map(|file| fs::read(dir.join(file)).unwrap());
         let first = read();

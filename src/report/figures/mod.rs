@@ -3,12 +3,20 @@
 //! A [`Figure`] is finished text and pictures; the page only places it.
 
 mod axis_effects;
+mod expected_best;
+mod gaps;
 mod heat_map;
+mod importance;
 mod learning_curves;
 mod losses;
 mod metrics;
+mod parallel;
+#[cfg(test)]
+mod tests;
 
 use askama::Template;
+
+pub use gaps::Gaps;
 
 use super::charts::footed::Footed;
 use super::charts::panels::Panels;
@@ -37,8 +45,14 @@ pub struct Figure {
 pub struct Figures {
     pub learning_curves: Option<Figure>,
     pub losses: Option<Figure>,
+    /// Or why there is none, in a sentence.
+    pub importance: Option<Result<Figure, String>>,
     pub axis_effects: Option<Figure>,
     pub heat_map: Option<Figure>,
+    pub parallel: Option<Figure>,
+    /// A table alone.
+    pub gaps: Option<Gaps>,
+    pub expected_best: Option<Figure>,
     pub metrics: Option<Figure>,
 }
 
@@ -61,16 +75,27 @@ impl Figures {
         Ok(Self {
             learning_curves: learning_curves?,
             losses: losses?,
+            importance: importance::figure(study)?,
             axis_effects: axis_effects?,
             heat_map: heat_map?,
+            parallel: parallel::figure(study)?,
+            gaps: gaps::gaps(study, steps),
+            expected_best: expected_best::figure(study)?,
             metrics: metrics?,
         })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
-        [&self.metrics, &self.learning_curves, &self.losses, &self.axis_effects, &self.heat_map]
-            .into_iter()
-            .flatten()
+        let importance = self.importance.iter().flatten();
+        let before = [&self.metrics, &self.learning_curves, &self.losses].into_iter().flatten();
+        let behind = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
+        before.chain(importance).chain(behind.into_iter().flatten())
+    }
+
+    /// Something says what settings do.
+    pub fn has_effects(&self) -> bool {
+        let figures = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
+        self.importance.is_some() || self.gaps.is_some() || figures.into_iter().any(Option::is_some)
     }
 }
 

@@ -120,6 +120,9 @@ pub struct StepRow {
     pub epoch: usize,
     pub train_loss: Option<f64>,
     pub val_loss: Option<f64>,
+    /// Both of the model as it is evaluated.
+    pub val_nll: Option<f64>,
+    pub train_nll: Option<f64>,
     /// The metric that orders the runs.
     pub ranked: Option<f64>,
     pub is_best: bool,
@@ -143,6 +146,8 @@ fn read_step(frame: &DataFrame, row: usize, ranked: &str) -> PolarsResult<StepRo
         epoch: cells.count("epoch")?.unwrap_or_default(),
         train_loss: cells.number("train_loss")?,
         val_loss: cells.number("val_loss")?,
+        val_nll: cells.number("val_nll")?,
+        train_nll: cells.number("train_nll")?,
         ranked: cells.number(ranked)?,
         is_best: cells.flag("is_best")?.unwrap_or_default(),
     })
