@@ -4,7 +4,9 @@
 //! without it (Type II sums of squares, which suit incomplete grids and random search; Langsrud, "ANOVA for unbalanced
 //! data: Use Type II instead of Type III sums of squares", 2003), less what an axis without effect would take by
 //! chance: omega squared (Hays, *Statistics for Psychologists*, 1963). Effects that hang on each other (interactions)
-//! are left to the noise, so they widen the intervals and are no axis' share.
+//! are left to the noise, so they widen the intervals and are no axis' share. A setting that acts only in some runs
+//! (a rate of layers that are frozen in the others) is judged by these alone: its effects are centred among them and 0
+//! in the others, whose difference belongs to whatever switches it on.
 //!
 //! The intervals cover the true shares in 96 of 100 simulated grids of 36 runs, and an axis without effect has a share
 //! of 0.03 in the mean of grids of 24.
@@ -30,21 +32,21 @@ const TAILS: [f64; 2] = [0.025, 0.975];
 /// What of a column is left below this share is rounding: the others say it already.
 const NOTHING: f64 = 1e-9;
 
-/// The values of an axis, run by run.
+/// The values of an axis, run by run; nothing where it does not act.
 #[derive(Debug, Clone, Copy)]
 pub enum Axis<'a> {
     /// Equal numbers are equal settings.
-    Categories(&'a [usize]),
+    Categories(&'a [Option<usize>]),
     /// Few distinct values count as categories; more as a scale on which the score may rise, fall, or have its best in
     /// the middle: a parabola over the ranks.
-    Numbers(&'a [f64]),
+    Numbers(&'a [Option<f64>]),
 }
 
 /// What an axis accounts for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Importance {
     Known(Share),
-    /// All runs have the same value.
+    /// All runs in which it acts have the same value.
     OneValue,
     /// Other axes say in part or whole what this one says: these runs cannot tell whose the effect is.
     Confounded,
@@ -131,7 +133,7 @@ impl Axis<'_> {
         match self {
             Self::Categories(values) => (values.len() == count).then(|| indicators(&at(values, runs))),
             Self::Numbers(values) => {
-                let fits = values.len() == count && values.iter().all(|value| value.is_finite());
+                let fits = values.len() == count && values.iter().flatten().all(|value| value.is_finite());
                 fits.then(|| number_columns(&at(values, runs)))
             }
         }
@@ -143,26 +145,33 @@ fn at<T: Copy>(values: &[T], runs: &[usize]) -> Vec<T> {
 }
 
 /// A column for every value but the first: 1 where a run has it.
-fn indicators(values: &[usize]) -> Vec<Vec<f64>> {
-    let mut levels = values.to_vec();
+fn indicators(values: &[Option<usize>]) -> Vec<Vec<f64>> {
+    let mut levels: Vec<usize> = values.iter().copied().flatten().collect();
     levels.sort_unstable();
     levels.dedup();
-    let column = |level: &usize| values.iter().map(|value| f64::from(u8::from(value == level))).collect();
+    let column = |level: &usize| centred(values, |value| f64::from(u8::from(value == *level)));
     levels.iter().skip(1).map(column).collect()
 }
 
-fn number_columns(values: &[f64]) -> Vec<Vec<f64>> {
-    let mut levels = values.to_vec();
+fn number_columns(values: &[Option<f64>]) -> Vec<Vec<f64>> {
+    let mut levels: Vec<f64> = values.iter().copied().flatten().collect();
     levels.sort_by(f64::total_cmp);
     levels.dedup();
-    let ranks: Vec<usize> =
-        values.iter().map(|value| levels.partition_point(|level| level < value)).collect();
+    let rank = |value: f64| levels.partition_point(|level| *level < value);
+    let ranks: Vec<Option<usize>> = values.iter().map(|value| value.map(rank)).collect();
     if levels.len() <= MOST_LEVELS {
         return indicators(&ranks);
     }
     let last = (levels.len() - 1) as f64;
-    let line: Vec<f64> = ranks.iter().map(|&rank| 2.0 * rank as f64 / last - 1.0).collect();
-    vec![line.clone(), line.iter().map(|x| x * x).collect()]
+    let place = |rank: usize| 2.0 * rank as f64 / last - 1.0;
+    vec![centred(&ranks, place), centred(&ranks, |rank| place(rank).powi(2))]
+}
+
+/// What a column says of each value, less its mean over the runs that have one; 0 for those that have none.
+fn centred<T: Copy>(values: &[Option<T>], column: impl Fn(T) -> f64) -> Vec<f64> {
+    let acting: Vec<f64> = values.iter().flatten().map(|value| column(*value)).collect();
+    let mean = acting.iter().sum::<f64>() / acting.len().max(1) as f64;
+    values.iter().map(|value| value.map_or(0.0, |value| column(value) - mean)).collect()
 }
 
 /// A least-squares fit by a constant and columns.
@@ -212,9 +221,9 @@ mod tests {
     use crate::random::Random;
 
     /// A grid of 4 rates, 3 depths and `seeds` repetitions, as indices.
-    fn grid(seeds: usize) -> [Vec<usize>; 3] {
+    fn grid(seeds: usize) -> [Vec<Option<usize>>; 3] {
         let runs = 0..12 * seeds;
-        let axis = |of: fn(usize) -> usize| runs.clone().map(of).collect();
+        let axis = |of: fn(usize) -> usize| runs.clone().map(of).map(Some).collect();
         [axis(|run| run % 4), axis(|run| run / 4 % 3), axis(|run| run / 12)]
     }
 
@@ -226,10 +235,16 @@ mod tests {
     }
 
     /// Scores of a grid: rates with variance 4, depths with variance 1, and noise.
-    fn scores(random: &mut Random, rates: &[usize], depths: &[usize], noise: f64) -> Vec<f64> {
+    fn scores(
+        random: &mut Random,
+        rates: &[Option<usize>],
+        depths: &[Option<usize>],
+        noise: f64,
+    ) -> Vec<f64> {
         let rate = [-2.0, -2.0, 2.0, 2.0];
         let depth = [-1.0, 0.0, 1.0].map(|step: f64| step * 1.5_f64.sqrt());
-        rates.iter().zip(depths).map(|(r, d)| rate[*r] + depth[*d] + noise * random.normal()).collect()
+        let runs = rates.iter().flatten().zip(depths.iter().flatten());
+        runs.map(|(r, d)| rate[*r] + depth[*d] + noise * random.normal()).collect()
     }
 
     #[test]
@@ -272,7 +287,7 @@ mod tests {
         let (mut begin, mut mean, mut small) = (0, 0.0, 0);
         for study in 0..400 {
             let mut random = Random::new(study, "noise", &[]);
-            let numbers: Vec<f64> = rates.iter().map(|_| random.uniform()).collect();
+            let numbers: Vec<Option<f64>> = rates.iter().map(|_| Some(random.uniform())).collect();
             let scores: Vec<f64> = rates.iter().map(|_| random.normal()).collect();
             let axes = [Axis::Categories(&rates), Axis::Categories(&depths), Axis::Numbers(&numbers)];
             for found in importance(&axes, &scores).unwrap() {
@@ -294,10 +309,11 @@ mod tests {
     #[test]
     fn a_number_with_its_best_in_the_middle_is_found_in_a_random_search() {
         let mut random = Random::new(3, "search", &[]);
-        let rates: Vec<f64> = (0..30).map(|_| 10_f64.powf(-6.0 + 3.0 * random.uniform())).collect();
-        let other: Vec<f64> = rates.iter().map(|_| random.uniform()).collect();
+        let rates: Vec<Option<f64>> =
+            (0..30).map(|_| Some(10_f64.powf(-6.0 + 3.0 * random.uniform()))).collect();
+        let other: Vec<Option<f64>> = rates.iter().map(|_| Some(random.uniform())).collect();
         let score = |rate: &f64| -(rate.log10() + 4.5).powi(2) + 0.05 * random.normal();
-        let scores: Vec<f64> = rates.iter().map(score).collect();
+        let scores: Vec<f64> = rates.iter().flatten().map(score).collect();
         let [rate, other] =
             importance(&[Axis::Numbers(&rates), Axis::Numbers(&other)], &scores).unwrap().try_into().unwrap();
         assert!(known(rate).share.low > 0.8 && known(other).share.high < 0.05, "{rate:?} {other:?}");
@@ -307,14 +323,35 @@ mod tests {
     #[test]
     fn axes_that_change_together_are_confounded_and_the_rest_is_known() {
         let [rates, depths, seeds] = grid(2);
-        let batches: Vec<usize> = rates.iter().map(|rate| 8 * (1 + rate / 2)).collect();
+        let batches: Vec<Option<usize>> =
+            rates.iter().map(|rate| rate.map(|rate| 8 * (1 + rate / 2))).collect();
         let scores = scores(&mut Random::new(0, "grid", &[]), &rates, &depths, 1.0);
-        let same = vec![5; 24];
+        let same = vec![Some(5); 24];
         let axes = [&rates, &batches, &depths, &same, &seeds].map(|values| Axis::Categories(values));
         let found = importance(&axes, &scores).unwrap();
         assert_eq!(found[..2], [Importance::Confounded; 2]);
         assert_eq!(found[3], Importance::OneValue);
         assert!(matches!((found[2], found[4]), (Importance::Known(_), Importance::Known(_))), "{found:?}");
+    }
+
+    #[test]
+    fn a_setting_that_acts_in_some_runs_is_judged_by_these_and_does_not_confound_its_switch() {
+        let [rates, depths, _] = grid(2);
+        // A multiplier that acts in the two upper depths: worth 2 there, and nothing where it does not act.
+        let acts = |run: usize| depths[run].filter(|depth| *depth > 0);
+        let multipliers: Vec<Option<usize>> = (0..24).map(|run| acts(run).map(|_| run / 12)).collect();
+        let mut scores = scores(&mut Random::new(0, "grid", &[]), &rates, &depths, 0.0);
+        for (score, multiplier) in scores.iter_mut().zip(&multipliers) {
+            *score += multiplier.map_or(0.0, |multiplier| 2.0 * multiplier as f64 - 1.0);
+        }
+        let axes = [&rates, &depths, &multipliers].map(|values| Axis::Categories(values));
+        let found = importance(&axes, &scores).unwrap();
+        let squares: Vec<f64> = found.iter().map(|found| known(*found).squares).collect();
+        // 24 runs with variances 4 and 1, and 16 runs that lie 1 above or below.
+        assert!(squares.iter().zip([96.0, 24.0, 16.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{squares:?}");
+        // One of its values alone says nothing.
+        let one: Vec<Option<usize>> = multipliers.iter().map(|multiplier| multiplier.map(|_| 7)).collect();
+        assert_eq!(importance(&[Axis::Categories(&one)], &scores).unwrap(), [Importance::OneValue]);
     }
 
     #[test]
@@ -325,7 +362,7 @@ mod tests {
         let few = [Axis::Categories(&rates[..7])];
         assert_eq!(importance(&few, &scores[..7]), None);
         // Eight runs with as many values leave no noise to be seen.
-        let each: Vec<usize> = (0..24).collect();
+        let each: Vec<Option<usize>> = (0..24).map(Some).collect();
         assert_eq!(importance(&[Axis::Categories(&each)], &scores), None);
         assert_eq!(importance(&axes, &[0.3; 24]), None);
         assert_eq!(importance(&axes, &scores[..20]), None);

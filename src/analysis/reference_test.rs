@@ -210,8 +210,8 @@ fn means_over_seeds_have_the_intervals_of_the_two_way_table() {
 #[test]
 fn importance_has_the_sums_of_squares_of_lstsq_and_scipys_noncentral_intervals() {
     for case in cases("importance") {
-        let categories: Vec<Vec<usize>> = get(&case["categories"]);
-        let (number, scores): (Vec<f64>, Vec<f64>) = (get(&case["number"]), get(&case["scores"]));
+        let categories: Vec<Vec<Option<usize>>> = get(&case["categories"]);
+        let (number, scores): (Vec<Option<f64>>, Vec<f64>) = (get(&case["number"]), get(&case["scores"]));
         let mut axes: Vec<Axis> = categories.iter().map(|values| Axis::Categories(values)).collect();
         axes.push(Axis::Numbers(&number));
         let found = importance(&axes, &scores).unwrap();

@@ -212,8 +212,11 @@ mod tests {
             "learning_curves.png",
             "losses.png",
             "calibration.png",
+            "importance.png",
             "axis_effects.png",
             "heat_map.png",
+            "parallel_coordinates.png",
+            "expected_best.png",
         ];
         let read = || files.map(|file| fs::read(dir.join(file)).unwrap());
         let first = read();

@@ -6,6 +6,7 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
+use plotters::element::PathElement;
 use plotters::prelude::{Cartesian2d, DrawingBackend, Text};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, ShapeStyle, TRANSPARENT};
@@ -179,6 +180,13 @@ pub fn panel_title<B: DrawingBackend>(area: &DrawingArea<B, Shift>, title: &str,
 /// A line of a width in CSS pixels.
 pub fn line(ink: Ink, width: f64) -> ShapeStyle {
     ink.rgb().stroke_width(units(width) as u32)
+}
+
+/// The strokes of an interval that lies at a place of y.
+pub fn whisker((low, high): (f64, f64), place: f64) -> [PathElement<(f64, f64)>; 3] {
+    let stroke = |from, to| PathElement::new(vec![from, to], line(Ink::Text, 1.5));
+    let end = |value| stroke((value, place - 0.14), (value, place + 0.14));
+    [stroke((low, place), (high, place)), end(low), end(high)]
 }
 
 /// The part of a curve below `top`, cut where it crosses: a run that diverged must not flatten the others.

@@ -1,11 +1,11 @@
 //! One metric of several systems, as bars with intervals: a panel among others.
 
-use plotters::element::{EmptyElement, PathElement, Rectangle, Text};
+use plotters::element::{EmptyElement, Rectangle, Text};
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::axes::{Frame, Grid, Plot, Scale, line, panel_title, plot};
+use super::axes::{Frame, Grid, Plot, Scale, line, panel_title, plot, whisker};
 use super::font::{anchored, bold, text};
 use super::theme::Ink;
 use super::{Area, Chart, Drawn, units};
@@ -91,15 +91,9 @@ fn draw_bar<B: DrawingBackend>(plot: &mut Plot<B>, bar: &Bar, place: f64) -> Dra
         }
     };
     let mut end = bar.value;
-    if let Some((low, high)) = bar.interval {
-        let whisker = |from, to| PathElement::new(vec![from, to], line(Ink::Text, 1.5));
-        let strokes = [
-            whisker((low, place), (high, place)),
-            whisker((low, place - 0.14), (low, place + 0.14)),
-            whisker((high, place - 0.14), (high, place + 0.14)),
-        ];
-        plot.draw_series(strokes)?;
-        end = end.max(high);
+    if let Some(interval) = bar.interval {
+        plot.draw_series(whisker(interval, place))?;
+        end = end.max(interval.1);
     }
     let style = if bar.system == System::FineTuned { bold(12.0, Ink::Text) } else { text(12.0, Ink::Text) };
     let style = anchored(style, HPos::Left, VPos::Center);

@@ -7,14 +7,17 @@
 pub mod axes;
 pub mod axis_effect;
 pub mod epoch_lines;
+pub mod budget_curve;
 pub mod font;
 pub mod footed;
 pub mod heat_map;
 pub mod losses;
 pub mod metric_bars;
 pub mod panels;
+pub mod parallel;
 pub mod png;
 pub mod score_curves;
+pub mod share_bars;
 pub mod svg;
 pub mod theme;
 pub mod waterfall;

@@ -5,12 +5,20 @@
 mod attribution;
 mod axis_effects;
 mod calibration;
+mod expected_best;
+mod gaps;
 mod heat_map;
+mod importance;
 mod learning_curves;
 mod losses;
 mod metrics;
+mod parallel;
+#[cfg(test)]
+mod tests;
 
 use askama::Template;
+
+pub use gaps::Gaps;
 
 use super::charts::footed::Footed;
 use super::charts::panels::Panels;
@@ -40,8 +48,14 @@ pub struct Figures {
     pub learning_curves: Option<Figure>,
     pub losses: Option<Figure>,
     pub calibration: Option<Figure>,
+    /// Or why there is none, in a sentence.
+    pub importance: Option<Result<Figure, String>>,
     pub axis_effects: Option<Figure>,
     pub heat_map: Option<Figure>,
+    pub parallel: Option<Figure>,
+    /// A table alone.
+    pub gaps: Option<Gaps>,
+    pub expected_best: Option<Figure>,
     pub metrics: Option<Figure>,
     pub attribution: Option<Figure>,
 }
@@ -66,18 +80,29 @@ impl Figures {
             learning_curves: learning_curves?,
             losses: losses?,
             calibration: calibration?,
+            importance: importance::figure(study)?,
             axis_effects: axis_effects?,
             heat_map: heat_map?,
+            parallel: parallel::figure(study)?,
+            gaps: gaps::gaps(study, steps),
+            expected_best: expected_best::figure(study)?,
             metrics: metrics?,
             attribution: attribution::figure(study, findings)?,
         })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
-        let learning = [&self.learning_curves, &self.losses, &self.calibration];
-        let settings = [&self.axis_effects, &self.heat_map];
-        let domain = [&self.attribution];
-        [&self.metrics].into_iter().chain(learning).chain(settings).chain(domain).flatten()
+        let learning = [&self.metrics, &self.learning_curves, &self.losses, &self.calibration];
+        let settings = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
+        let importance = self.importance.iter().flatten();
+        let behind = settings.into_iter().chain([&self.attribution]).flatten();
+        learning.into_iter().flatten().chain(importance).chain(behind)
+    }
+
+    /// Something says what settings do.
+    pub fn has_effects(&self) -> bool {
+        let figures = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
+        self.importance.is_some() || self.gaps.is_some() || figures.into_iter().any(Option::is_some)
     }
 }
 

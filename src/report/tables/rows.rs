@@ -142,7 +142,9 @@ pub struct StepRow {
     pub epoch: usize,
     pub train_loss: Option<f64>,
     pub val_loss: Option<f64>,
+    /// Both of the model as it is evaluated.
     pub val_nll: Option<f64>,
+    pub train_nll: Option<f64>,
     pub ece: Option<f64>,
     pub confidence: Option<f64>,
     pub accuracy: Option<f64>,
@@ -175,6 +177,7 @@ fn read_step(frame: &DataFrame, row: usize, ranked: &str) -> PolarsResult<StepRo
         confidence: cells.number("confidence")?,
         accuracy: cells.number("accuracy")?,
         score: cells.number("score")?,
+        train_nll: cells.number("train_nll")?,
         ranked: cells.number(ranked)?,
         is_best: cells.flag("is_best")?.unwrap_or_default(),
     })
