@@ -1,5 +1,6 @@
 //! `sweep plan`: what a sweep would run.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use super::arguments::{SweepFile, typed};
@@ -45,10 +46,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 text = format!("{text}\n{}", settings::draw(&spec));
             }
             output::print(&text)?;
-            output::tell(&format!(
-                "next: sweep audit {} says what stands in the way of these runs, before any training",
-                typed(&args.file.spec)
-            ));
+            // For people; whoever reads the table from a pipe knows what to do next.
+            if io::stdout().is_terminal() {
+                output::tell(&format!(
+                    "next: sweep audit {} says what stands in the way of these runs, before any training",
+                    typed(&args.file.spec)
+                ));
+            }
         }
         Format::Json => {
             let settings = args.verbose.then(|| settings::view(&spec));
