@@ -398,11 +398,13 @@ mod tests {
         says("run by one command. The sweep file&#39;s SHA-256 begins with ca978112ca1b.");
         says("sweep run &#39;&#60;b&#62;&#39;");
         sweep.append_invocation(&call(b"a")).unwrap();
-        says("2 commands, all with the same sweep file (ca978112ca1b), and by the same version");
+        says(
+            "2 commands and the same version of this program, all with the same sweep file (its SHA-256 begins with ca978112ca1b).",
+        );
         sweep.append_invocation(&call(b"b")).unwrap();
-        says("3 commands, with 2 different sweep files");
+        says("3 commands and the same version of this program, with 2 different sweep files: runs may");
         sweep.append_invocation(&Invocation { program: "0.0.1".to_owned(), ..call(b"a") }).unwrap();
-        says("and by 2 different versions of this program.");
+        says("4 commands and 2 different versions of this program, with 2");
     }
 
     #[test]

@@ -44,17 +44,17 @@ pub fn calls_in_words(study: &Study) -> String {
     let count = plural(calls.len(), "command");
     let hidden = calls.len().saturating_sub(SHOWN);
     let rest = if hidden > 0 { format!(" The first {hidden} are not shown.") } else { String::new() };
-    let file = match distinct(calls, |call| &call.spec_digest) {
-        1 => format!("all with the same sweep file ({digest})"),
-        files => format!(
-            "with {files} different sweep files: runs may have settings that the latest one does not name"
-        ),
-    };
     let program = match distinct(calls, |call| &call.program) {
         1 => "the same version of this program".to_owned(),
         versions => format!("{versions} different versions of this program"),
     };
-    format!("The sweep was run by {count}, {file}, and by {program}.{rest}")
+    let file = match distinct(calls, |call| &call.spec_digest) {
+        1 => format!("all with the same sweep file (its SHA-256 begins with {digest})."),
+        files => format!(
+            "with {files} different sweep files: runs may have settings that the latest one does not name."
+        ),
+    };
+    format!("The sweep was run by {count} and {program}, {file}{rest}")
 }
 
 fn distinct(calls: &[Invocation], value: impl Fn(&Invocation) -> &String) -> usize {

@@ -54,7 +54,7 @@ fn columns(study: &Study) -> Vec<Heading> {
 }
 
 /// Names of settings that fit above a column of numbers.
-fn short_name(path: &str) -> String {
+pub fn short_name(path: &str) -> String {
     match path {
         crate::report::settings::LAYERS => "layers".to_owned(),
         crate::report::settings::RATE => "rate".to_owned(),

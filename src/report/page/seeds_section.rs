@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::leaderboard::short_name;
 use crate::analysis::Interval;
 use crate::analysis::replication::Replicated;
 use crate::report::comparison::Images;
@@ -9,7 +10,7 @@ use crate::report::findings::Study;
 use crate::report::format::{ABSENT, decimals, plural, signed};
 use crate::report::metrics::{Metric, metric_name};
 use crate::report::seeds::{SeededSettings, Seeds};
-use crate::report::settings::{SEED, name_of, short_label, value_text};
+use crate::report::settings::{SEED, short_label, value_text};
 use crate::report::tables::schema::{Meaning, SETTINGS};
 use crate::report::text_table::Table;
 
@@ -41,7 +42,7 @@ fn varying(study: &Study) -> Vec<String> {
 fn table(study: &Study, seeds: &Seeds) -> Table {
     let varying = varying(study);
     let mut table = Table::new(&["best run"]);
-    varying.iter().for_each(|path| table.add_column(name_of(path)));
+    varying.iter().for_each(|path| table.add_column(short_name(path)));
     let numbers = [
         "#seeds",
         "#score",
@@ -137,14 +138,14 @@ fn judgement(study: &Study, seeds: &Seeds, several: &[&SeededSettings]) -> Optio
         signed(lead.interval.high)
     );
     let errors = format!(
-        "The difference's standard error is {} for seeds and {} for images.",
+        "Its standard error is {} for seeds and {} for images.",
         decimals(Some(lead.seed_error)),
         decimals(Some(lead.image_error))
     );
     let (best, next) = (named(best), named(next));
     Some(match lead.interval {
         interval if interval.low > 0.0 => {
-            format!("Yes, as settings: the best {best} lead the next {next} by {numbers}. {errors}")
+            format!("Yes, as settings: the best ones {best} lead the next {next} by {numbers}. {errors}")
         }
         interval if interval.high < 0.0 => {
             format!(
@@ -152,7 +153,7 @@ fn judgement(study: &Study, seeds: &Seeds, several: &[&SeededSettings]) -> Optio
             )
         }
         _ => format!(
-            "No significant winner among settings: the best {best} over the next {next} are {numbers}. {errors}"
+            "No significant winner among settings: from the next {next} to the best {best} it is {numbers}. {errors}"
         ),
     })
 }
