@@ -12,7 +12,7 @@ use crate::random::Random;
 pub const RESAMPLES: usize = 10_000;
 
 /// Share of resamples left out below and above a 95 % interval.
-pub(super) const TAIL: f64 = 0.025;
+const TAIL: f64 = 0.025;
 
 /// A mean with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -45,14 +45,14 @@ pub fn mean_intervals<const K: usize>(
         (0..resamples as u64).into_par_iter().map(|resample| resampled_mean(rows, seed, resample)).collect();
     let estimates = mean(rows.iter(), rows.len());
     Some(std::array::from_fn(|column| {
-        let mut column_means: Vec<f64> = means.iter().map(|row| row[column]).collect();
-        column_means.sort_by(f64::total_cmp);
-        Interval {
-            estimate: estimates[column],
-            low: quantile(&column_means, TAIL),
-            high: quantile(&column_means, 1.0 - TAIL),
-        }
+        percentile_interval(estimates[column], means.iter().map(|row| row[column]).collect())
     }))
+}
+
+/// The 95 % percentile interval of what resamples came to, of which there is at least one.
+pub(super) fn percentile_interval(estimate: f64, mut drawn: Vec<f64>) -> Interval {
+    drawn.sort_by(f64::total_cmp);
+    Interval { estimate, low: quantile(&drawn, TAIL), high: quantile(&drawn, 1.0 - TAIL) }
 }
 
 fn resampled_mean<const K: usize>(rows: &[[f64; K]], seed: u64, resample: u64) -> [f64; K] {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{Interval, TAIL, quantile};
+use super::bootstrap::{Interval, percentile_interval};
 use crate::random::Random;
 
 /// Spearman's rho of pairs: Pearson's correlation of their ranks, equal values sharing the mean of theirs.
@@ -30,12 +30,11 @@ pub fn spearman_interval(groups: &[Vec<(f64, f64)>], resamples: usize, seed: u64
             (0..groups.len()).flat_map(|_| random.pick(groups).iter().copied()).collect();
         spearman(&drawn)
     };
-    let mut found: Vec<f64> = (0..resamples as u64).into_par_iter().filter_map(resampled).collect();
+    let found: Vec<f64> = (0..resamples as u64).into_par_iter().filter_map(resampled).collect();
     if found.is_empty() {
         return None;
     }
-    found.sort_by(f64::total_cmp);
-    Some(Interval { estimate, low: quantile(&found, TAIL), high: quantile(&found, 1.0 - TAIL) })
+    Some(percentile_interval(estimate, found))
 }
 
 /// Ranks from 1; equal values share the mean of theirs.

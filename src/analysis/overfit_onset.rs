@@ -13,10 +13,7 @@
 
 use super::bootstrap::{Interval, quantile, resampled_means};
 use super::distributions::{normal_cdf, t_quantile};
-use super::winner::{image_rows, mean_of_rows};
-
-/// A standard error below which all images differ alike.
-const NO_SPREAD: f64 = 1e-12;
+use super::winner::{NO_SPREAD, image_rows, mean_of_rows, standard_error};
 
 /// Level of the intervals.
 const COVERED: f64 = 0.95;
@@ -101,14 +98,6 @@ fn as_students_t(normal: f64, images: usize) -> f64 {
     let freedom = (images - 1) as f64;
     let share = normal_cdf(normal * (images as f64 / freedom).sqrt());
     t_quantile(share.min(1.0 - 1e-12), freedom)
-}
-
-/// Of the mean difference of two epochs' losses on the same images.
-fn standard_error(a: &[f64], b: &[f64]) -> f64 {
-    let n = a.len() as f64;
-    let mean = a.iter().zip(b).map(|(a, b)| a - b).sum::<f64>() / n;
-    let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b - mean).powi(2)).sum();
-    (squares / (n - 1.0) / n).sqrt()
 }
 
 #[cfg(test)]

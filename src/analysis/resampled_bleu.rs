@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{Interval, TAIL, quantile};
+use super::bootstrap::{Interval, percentile_interval};
 use crate::random::Random;
 use crate::score::BleuCounts;
 
@@ -45,10 +45,7 @@ fn intervals<const K: usize>(
     let drawn: Vec<[f64; 4]> = (0..resamples as u64).into_par_iter().map(drawn).collect();
     let estimates = statistic(bleu_of(runs, 0..images));
     Some(std::array::from_fn(|n| {
-        let mut values: Vec<f64> = drawn.iter().map(|scores| scores[n]).collect();
-        values.sort_by(f64::total_cmp);
-        let (low, high) = (quantile(&values, TAIL), quantile(&values, 1.0 - TAIL));
-        Interval { estimate: estimates[n], low, high }
+        percentile_interval(estimates[n], drawn.iter().map(|scores| scores[n]).collect())
     }))
 }
 

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{Interval, TAIL, quantile};
+use super::bootstrap::{Interval, percentile_interval};
 use super::winner::image_rows;
 use crate::random::Random;
 
@@ -18,13 +18,12 @@ pub fn corrected_best(runs: &[Vec<f64>], resamples: usize, seed: u64) -> Option<
     let rows = image_rows(runs)?;
     let random = Random::new(seed, "selection", &[]);
     let score = |resample| out_of_bag(&rows, random.stream(resample));
-    let mut scores: Vec<f64> = (0..resamples as u64).into_par_iter().filter_map(score).collect();
+    let scores: Vec<f64> = (0..resamples as u64).into_par_iter().filter_map(score).collect();
     if scores.is_empty() {
         return None;
     }
     let estimate = scores.iter().sum::<f64>() / scores.len() as f64;
-    scores.sort_by(f64::total_cmp);
-    Some(Interval { estimate, low: quantile(&scores, TAIL), high: quantile(&scores, 1.0 - TAIL) })
+    Some(percentile_interval(estimate, scores))
 }
 
 /// Nothing where every image was drawn.

@@ -9,14 +9,14 @@
 
 use rayon::prelude::*;
 
-use super::bootstrap::{Interval, TAIL, quantile, resampled_means};
+use super::bootstrap::{Interval, percentile_interval, resampled_means};
 use super::randomisation::randomisation_test;
 
 /// From which adjusted p-value a difference may be chance.
 pub const LEVEL: f64 = 0.05;
 
 /// A standard error below which all images differ alike.
-const NO_SPREAD: f64 = 1e-12;
+pub(super) const NO_SPREAD: f64 = 1e-12;
 
 /// What the best run leads another by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,16 +62,14 @@ pub fn winner(runs: &[Vec<f64>], resamples: usize, seed: u64) -> Option<Winner> 
     largest.sort_by(f64::total_cmp);
     let others = (0..runs.len()).filter(|&other| other != best);
     let leads = others.map(|other| {
-        let mut drawn: Vec<f64> = resampled.iter().map(|means| means[best] - means[other]).collect();
-        drawn.sort_by(f64::total_cmp);
+        let drawn: Vec<f64> = resampled.iter().map(|means| means[best] - means[other]).collect();
         let estimate = means[best] - means[other];
         let statistic = normal_equivalent(studentised(estimate, errors[best][other]), rows.len());
         let as_large = largest.len() - largest.partition_point(|&l| l < statistic);
         let by_maximum = (1 + as_large) as f64 / (1 + resamples) as f64;
         let differences: Vec<f64> = runs[best].iter().zip(&runs[other]).map(|(a, b)| a - b).collect();
         let p = randomisation_test(&differences, resamples, seed)?;
-        let difference =
-            Interval { estimate, low: quantile(&drawn, TAIL), high: quantile(&drawn, 1.0 - TAIL) };
+        let difference = percentile_interval(estimate, drawn);
         Some(Lead { over: other, difference, p, adjusted_p: by_maximum.max(p) })
     });
     let leads: Vec<Lead> = leads.collect::<Option<_>>()?;
@@ -100,13 +98,15 @@ pub(super) fn mean_of_rows(rows: &[Vec<f64>]) -> Vec<f64> {
 
 /// Standard error of the mean difference of every two runs.
 fn standard_errors(runs: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let error = |a: &[f64], b: &[f64]| {
-        let n = a.len() as f64;
-        let mean = a.iter().zip(b).map(|(a, b)| a - b).sum::<f64>() / n;
-        let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b - mean).powi(2)).sum();
-        (squares / (n - 1.0) / n).sqrt()
-    };
-    runs.par_iter().map(|a| runs.iter().map(|b| error(a, b)).collect()).collect()
+    runs.par_iter().map(|a| runs.iter().map(|b| standard_error(a, b)).collect()).collect()
+}
+
+/// Of the mean difference of two rows of values on the same images.
+pub(super) fn standard_error(a: &[f64], b: &[f64]) -> f64 {
+    let n = a.len() as f64;
+    let mean = a.iter().zip(b).map(|(a, b)| a - b).sum::<f64>() / n;
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b - mean).powi(2)).sum();
+    (squares / (n - 1.0) / n).sqrt()
 }
 
 /// The largest studentised departure from what was measured among all pairs.

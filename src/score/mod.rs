@@ -22,3 +22,6 @@ pub use bleu::BleuCounts;
 pub use medoid::medoid;
 pub use meteor::meteor_variant;
 pub use scores::{ImageScores, Item, Scores, VERSION, bleu_counts, mean_score, score};
+
+pub(crate) use corpus::WordId;
+pub(crate) use lcs::Pattern;

@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use crate::analysis::memorisation::{Memorisation, is_surely_higher};
+use crate::analysis::memorisation::Memorisation;
+use crate::analysis::proportions::is_surely_higher;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{ABSENT, decimals, plural, share};
 use crate::report::tables::RunRow;
