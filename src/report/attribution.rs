@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::comparison::{Images, PAIRED, image_scores};
+use super::comparison::{Images, SCORE, SEED, image_scores};
 use super::findings::{Findings, Study};
 use super::gather::{RowKind, RunData};
 use super::metrics::Metric;
 use super::settings::LAYERS;
 use super::tables::RunRow;
 use crate::analysis::{Interval, RESAMPLES, mean_intervals};
-use crate::record::recipe::{Convention, Kind, Recipe};
+use crate::record::recipe::{Convention, Kind};
 use crate::record::run::Prediction;
-use crate::score::mean_score;
-use crate::train::evaluate;
-
-const SEED: u64 = 0;
+use crate::score::{Item, mean_score, score};
 
 /// A change and what it brings.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,37 +60,33 @@ pub fn attribution(study: &Study, findings: &Findings) -> Vec<Step> {
 
 /// The mean as the tables have it, and the score of each image.
 fn scores_of<'a>(study: &Study<'a>, row: &RunRow, images: Images) -> Option<(f64, Scores<'a>)> {
-    let mean = match images {
-        Images::Test => row.test.of(Metric::Score),
-        Images::Validation => row.validation.of(Metric::Score),
-    };
-    let place = PAIRED.iter().position(|metric| *metric == Metric::Score)?;
+    let mean = row.scores_on(images).of(Metric::Score);
     let of_images = image_scores(study.data_of(row)?, images).into_iter();
-    Some((mean?, of_images.map(|(image, scores)| (image, scores[place])).collect()))
+    Some((mean?, of_images.map(|(image, scores)| (image, scores[SCORE])).collect()))
 }
 
 /// The same captions by the other rules of scoring, weighted alike.
 fn by_other_convention(run: &RunData, images: Images) -> Option<(Step, Scores<'_>)> {
-    let mut recipe: Recipe = run.record.spec.recipe.clone();
-    recipe.evaluation.convention = match recipe.evaluation.convention {
+    let evaluation = &run.record.spec.recipe.evaluation;
+    let other = match evaluation.convention {
         Convention::Coco => Convention::Original,
         Convention::Original => Convention::Coco,
     };
-    let of_split = run.predictions.iter().filter(|row| row.split == images.name());
-    let said: Vec<Prediction> = of_split.cloned().collect();
+    let said: Vec<&Prediction> = run.said(images.name()).collect();
     if said.is_empty() {
         return None;
     }
-    let scores = evaluate::scores(&recipe, &said);
-    let weight = recipe.evaluation.cider_weight;
-    let of_split = run.predictions.iter().filter(|row| row.split == images.name());
-    let of_images = of_split.zip(&scores.per_image).map(|(said, scores)| {
-        (said.image.as_str(), mean_score(weight, scores.meteor, scores.rouge_l, scores.cider_d))
-    });
+    let items = said.iter().map(|said| Item { caption: &said.caption, references: &said.references });
+    let scores = score(other, &items.collect::<Vec<_>>());
+    let weighed = |meteor, rouge_l, cider_d| mean_score(evaluation.cider_weight, meteor, rouge_l, cider_d);
+    let of_images = said
+        .iter()
+        .zip(&scores.per_image)
+        .map(|(said, scores)| (said.image.as_str(), weighed(scores.meteor, scores.rouge_l, scores.cider_d)));
     let step = Step {
-        name: format!("zero-shot by {}", recipe.evaluation.convention.name()),
+        name: format!("zero-shot by {}", other.name()),
         what: "the model as it came, by other rules of scoring",
-        score: evaluate::mean(&recipe, &scores),
+        score: weighed(scores.meteor, scores.rouge_l, scores.cider_d),
         gain: None,
     };
     Some((step, of_images.collect()))

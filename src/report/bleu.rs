@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::comparison::Images;
+use super::comparison::{Images, SEED};
 use super::gather::RunData;
 use crate::analysis::resampled_bleu::{bleu_differences, bleu_intervals};
 use crate::analysis::{Interval, RESAMPLES};
 use crate::record::run::Prediction;
 use crate::score::{BleuCounts, Item, bleu_counts};
 
-/// Seed of all resampling: a report made again is the same.
-const SEED: u64 = 0;
 /// Place of BLEU-4 among the four.
 const BLEU_4: usize = 3;
 /// A recorded score that is farther from the captions' is not theirs, and their interval not its.
@@ -41,8 +39,7 @@ pub fn bleu_difference(run: &RunData, other: &RunData, images: Images) -> Option
 
 /// The counts of a run's captions by image; of an image with several rows the last counts.
 fn counts<'r>(run: &'r RunData, images: Images) -> BTreeMap<&'r str, BleuCounts> {
-    let rows = run.predictions.iter().filter(|row| row.split == images.name());
-    let by_image: BTreeMap<&str, &Prediction> = rows.map(|row| (row.image.as_str(), row)).collect();
+    let by_image = run.said_of(images.name());
     let item = |row: &&'r Prediction| Item { caption: &row.caption, references: &row.references };
     let items: Vec<Item> = by_image.values().map(item).collect();
     let counts = bleu_counts(run.record.spec.recipe.evaluation.convention, &items);
@@ -52,17 +49,14 @@ fn counts<'r>(run: &'r RunData, images: Images) -> BTreeMap<&'r str, BleuCounts>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::lexicon::Lexicon;
-    use crate::record::Store;
-    use crate::report::example_runs::write_example_runs;
-    use crate::report::gather::gather;
+
+    use crate::report::example_runs::{gather_example, write_example_runs};
 
     #[test]
     fn the_interval_holds_the_recorded_score_and_the_difference_is_of_the_whole_sets() {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
-        let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let data = gather_example(folder.path());
         let [floor, trained] = [&data.runs[1], &data.runs[3]];
         let recorded = |run: &RunData| run.record.summary.as_ref().unwrap().test.as_ref().unwrap()["bleu_4"];
         for run in [floor, trained] {

@@ -14,8 +14,16 @@ pub const PAIRED: [Metric; 4] = [Metric::Meteor, Metric::RougeL, Metric::CiderD,
 /// A caption's scores, by [`PAIRED`].
 pub type ImageScores = [f64; 4];
 
+/// Place of the score in [`ImageScores`].
+pub const SCORE: usize = 3;
+
 /// Seed of all resampling: a report made again is the same.
-const SEED: u64 = 0;
+pub const SEED: u64 = 0;
+
+/// Place of a metric in [`ImageScores`]; nothing for BLEU.
+pub fn place(metric: Metric) -> Option<usize> {
+    PAIRED.iter().position(|paired| *paired == metric)
+}
 
 /// Which images a comparison is made on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +52,14 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Of [`paired_differences`]; nothing of fewer than two images.
+    pub fn of_images(differences: &[ImageScores]) -> Option<Self> {
+        let means = mean_intervals(differences, RESAMPLES, SEED)?;
+        Some(Self { images: differences.len(), differences: means })
+    }
+
     pub fn of(&self, metric: Metric) -> Option<Interval> {
-        let index = PAIRED.iter().position(|paired| *paired == metric)?;
-        self.differences.get(index).copied()
+        self.differences.get(place(metric)?).copied()
     }
 }
 
@@ -85,11 +98,25 @@ pub fn mean_scores(run: &RunData, images: Images) -> Option<[Interval; 4]> {
 
 /// `run` minus `other`, over the images that both captioned. Nothing where these are fewer than two.
 pub fn compare(run: &RunData, other: &RunData, images: Images) -> Option<Comparison> {
+    Comparison::of_images(&paired_differences(run, other, images))
+}
+
+/// `run` minus `other` on each image that both captioned.
+pub fn paired_differences(run: &RunData, other: &RunData, images: Images) -> Vec<ImageScores> {
     let (scores, others) = (image_scores(run, images), image_scores(other, images));
     let difference = |(image, score): (&&str, &ImageScores)| -> Option<ImageScores> {
         let other = others.get(image)?;
         Some(std::array::from_fn(|index| score[index] - other[index]))
     };
-    let rows: Vec<ImageScores> = scores.iter().filter_map(difference).collect();
-    Some(Comparison { images: rows.len(), differences: mean_intervals(&rows, RESAMPLES, SEED)? })
+    scores.iter().filter_map(difference).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_has_its_place_and_bleu_none() {
+        assert_eq!((place(Metric::Score), place(Metric::Bleu4)), (Some(SCORE), None));
+    }
 }

@@ -1,18 +1,13 @@
 //! Whether the best run is really the best: every ranked run on the same images.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::comparison::{Images, image_scores};
+use super::comparison::{ImageScores, Images, SCORE, SEED, image_scores};
 use super::findings::Study;
 use crate::analysis::detectable::smallest_detectable;
 use crate::analysis::selection::corrected_best;
 use crate::analysis::winner::winner;
 use crate::analysis::{Interval, RESAMPLES};
-
-/// Seed of all resampling: a report made again is the same.
-const SEED: u64 = 0;
-/// Place of the score among an image's numbers.
-const SCORE: usize = 3;
 
 /// What comparing all ranked runs at once comes to.
 pub struct Contest {
@@ -37,7 +32,7 @@ pub fn contest(study: &Study, images: Images) -> Option<Contest> {
     let scores: Vec<_> = contestants.iter().map(|run| image_scores(run, images)).collect();
     let common = scores.iter().map(|of_run| of_run.keys().copied().collect::<BTreeSet<&str>>());
     let common = common.reduce(|a, b| a.intersection(&b).copied().collect())?;
-    let of_image = |of_run: &std::collections::BTreeMap<&str, [f64; 4]>| -> Vec<f64> {
+    let of_image = |of_run: &BTreeMap<&str, ImageScores>| -> Vec<f64> {
         common.iter().filter_map(|image| Some(of_run.get(image)?[SCORE])).collect()
     };
     let runs: Vec<Vec<f64>> = scores.iter().map(of_image).collect();

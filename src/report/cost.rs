@@ -93,18 +93,16 @@ pub fn encoded(study: &Study) -> Encoded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::lexicon::Lexicon;
-    use crate::record::Store;
-    use crate::report::example_runs::write_example_runs;
-    use crate::report::gather::gather;
+
+    use crate::report::example_runs::{gather_example, write_example_runs};
+
     use crate::report::tables::build;
 
     #[test]
     fn costs_add_up_and_training_is_a_part_of_a_run() {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
-        let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let data = gather_example(folder.path());
         let tables = build(&data).unwrap();
         let study = Study::new(&data, tables.run_rows().unwrap(), tables.ranked_by);
         let costs = Costs::of(&study).unwrap();

@@ -1,5 +1,7 @@
 //! Numbers as people read them. Absent ones are an en dash; minus is a minus, not a hyphen.
 
+use crate::analysis::Interval;
+
 /// What stands for a number that does not exist.
 pub const ABSENT: &str = "–";
 
@@ -16,6 +18,11 @@ pub fn decimals(value: Option<f64>) -> String {
 /// Three decimals with a sign: differences.
 pub fn signed(value: f64) -> String {
     minus(format!("{value:+.3}"))
+}
+
+/// Both ends of an interval: `0.100 to 0.250`.
+pub fn from_to(interval: Interval, number: impl Fn(f64) -> String) -> String {
+    format!("{} to {}", number(interval.low), number(interval.high))
 }
 
 /// A whole or nearly whole percentage with a sign, from a share: `+12 %`, `+0.4 %`.

@@ -2,7 +2,7 @@
 //!
 //! Reading never fails for the sake of one run: what cannot be read is left out and said in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use walkdir::WalkDir;
@@ -15,7 +15,7 @@ use crate::record::config::read_config;
 use crate::record::diagnostics::{Cka, Diagnostic, Domain, Source};
 use crate::record::image_use::ImageUse;
 use crate::record::invocation::Invocation;
-use crate::record::recipe::{Convention, Kind};
+use crate::record::recipe::{Convention, DataFiles, DataSource, Kind};
 use crate::record::run::{PerImage, Prediction};
 use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
 
@@ -85,6 +85,25 @@ pub struct Diagnostics {
 impl RunData {
     pub fn id(&self) -> &str {
         &self.record.spec.id
+    }
+
+    /// What it said of the images of a split, in the order of its file.
+    pub fn said<'a>(&'a self, split: &'a str) -> impl Iterator<Item = &'a Prediction> {
+        self.predictions.iter().filter(move |row| row.split == split)
+    }
+
+    /// The same by image; of an image with several rows the last counts.
+    pub fn said_of(&self, split: &str) -> BTreeMap<&str, &Prediction> {
+        let rows = self.predictions.iter().filter(|row| row.split == split);
+        rows.map(|row| (row.image.as_str(), row)).collect()
+    }
+
+    /// The files that it was trained and judged on, by its own `config.yaml`, which has absolute paths.
+    pub fn data_files(&self) -> Option<DataFiles> {
+        match read_config(&self.dir).ok()?.recipe.data {
+            DataSource::Files(files) => Some(*files),
+            DataSource::BuiltIn(_) => None,
+        }
     }
 }
 

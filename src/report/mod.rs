@@ -24,6 +24,8 @@ mod cost;
 mod diagnosis;
 mod document;
 #[cfg(test)]
+mod example_fates;
+#[cfg(test)]
 mod example_pictures;
 #[cfg(test)]
 mod example_runs;

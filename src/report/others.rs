@@ -58,8 +58,9 @@ pub fn join(
 /// The references of a split, from the run that captioned most of it.
 fn references(runs: &[RunData], split: &str) -> CaptionFile {
     let of_split = |run: &RunData| -> Vec<Entry> {
-        let rows = run.predictions.iter().filter(|row| row.split == split);
-        rows.map(|row| Entry { image: row.image.clone(), captions: row.references.clone() }).collect()
+        run.said(split)
+            .map(|row| Entry { image: row.image.clone(), captions: row.references.clone() })
+            .collect()
     };
     let entries = runs.iter().map(of_split).max_by_key(Vec::len).unwrap_or_default();
     CaptionFile::from(entries)
@@ -140,10 +141,10 @@ fn per_image(said: &Prediction, scores: &ImageScores) -> PerImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::lexicon::Lexicon;
+
     use crate::record::Store;
-    use crate::report::example_runs::write_example_runs;
-    use crate::report::gather::gather;
+    use crate::report::example_runs::{gather_example, write_example_runs};
+
     use crate::report::tables::{RunRow, build};
 
     /// The example's sweep, with what `say` says of the first `count` test images joined to it.
@@ -151,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
         let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let mut data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let mut data = gather_example(folder.path());
         let of_test = data.runs[0].predictions.iter().filter(|row| row.split == "test");
         let entries: Vec<Entry> = of_test.take(count).map(say).collect();
         let other = OtherSystem { name: "GPT".to_owned(), captions: entries.into() };

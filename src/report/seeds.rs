@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::comparison::{ImageScores, Images, PAIRED, image_scores};
+use super::comparison::{ImageScores, Images, SCORE, image_scores, place};
 use super::findings::Study;
 use super::metrics::Metric;
 use super::settings::SEED;
@@ -27,7 +27,7 @@ pub struct Seeds<'a> {
 pub struct SeededSettings<'a> {
     /// A run a seed, the best first.
     pub runs: Vec<&'a RunRow>,
-    /// Over seeds and images, by [`PAIRED`].
+    /// Over seeds and images, by [`crate::report::comparison::PAIRED`].
     pub means: [f64; 4],
     /// What the means are worth, by [`PAIRED`]; absent for a single seed.
     pub replicated: [Option<Replicated>; 4],
@@ -57,10 +57,6 @@ impl SeededSettings<'_> {
     pub fn has_several_seeds(&self) -> bool {
         self.runs.len() > 1
     }
-}
-
-fn place(metric: Metric) -> Option<usize> {
-    PAIRED.iter().position(|paired| *paired == metric)
 }
 
 /// A run with the scores of its captions.
@@ -139,35 +135,29 @@ fn summed_up<'a>(
         let scores: Vec<f64> = table.iter().flatten().map(|scores| scores[metric]).collect();
         scores.iter().sum::<f64>() / scores.len() as f64
     };
-    let bleu = |run: &&Scored| match images {
-        Images::Test => run.row.test.of(Metric::Bleu4),
-        Images::Validation => run.row.validation.of(Metric::Bleu4),
-    };
+    let bleu = |run: &&Scored| run.row.scores_on(images).of(Metric::Bleu4);
     let bleu: Option<Vec<f64>> = group.iter().map(bleu).collect();
-    let score = place(Metric::Score).unwrap_or_default();
     SeededSettings {
         runs: group.iter().map(|run| run.row).collect(),
         means: std::array::from_fn(mean),
         replicated: std::array::from_fn(|metric| replicated_mean(&column(table, metric))),
         bleu_4: bleu.map(|bleu| bleu.iter().sum::<f64>() / bleu.len() as f64),
-        behind: replicated_difference(&column(best, score), &column(table, score)),
+        behind: replicated_difference(&column(best, SCORE), &column(table, SCORE)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::lexicon::Lexicon;
-    use crate::record::Store;
-    use crate::report::example_runs::{write_example_runs, write_runs_with_seeds};
-    use crate::report::gather::gather;
+
+    use crate::report::example_runs::{gather_example, write_example_runs, write_runs_with_seeds};
+
     use crate::report::tables::build;
 
     fn with_seeds(write: fn(&std::path::Path) -> anyhow::Result<()>, check: impl Fn(Option<Seeds>)) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path()).unwrap();
-        let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let data = gather_example(folder.path());
         let tables = build(&data).unwrap();
         let study = Study::new(&data, tables.run_rows().unwrap(), tables.ranked_by);
         check(seeds(&study, Images::Test));

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::gather::RunData;
 use crate::data::Dataset;
-use crate::record::config::read_config;
-use crate::record::recipe::{DataFiles, DataSource};
+use crate::record::recipe::DataFiles;
 
 /// One set of training captions.
 pub struct TrainingTexts {
@@ -36,12 +35,11 @@ pub fn read_training_texts(runs: &[RunData]) -> (Vec<TrainingTexts>, Vec<String>
 fn files_of(runs: &[RunData]) -> Vec<(DataFiles, BTreeSet<String>)> {
     let mut found: Vec<(DataFiles, BTreeSet<String>)> = Vec::new();
     for run in runs.iter().filter(|run| !run.predictions.is_empty()) {
-        let Ok(spec) = read_config(&run.dir) else { continue };
-        let DataSource::Files(files) = spec.recipe.data else { continue };
+        let Some(files) = run.data_files() else { continue };
         let id = run.id().to_owned();
-        match found.iter_mut().find(|(known, _)| *known == *files) {
+        match found.iter_mut().find(|(known, _)| *known == files) {
             Some((_, runs)) => drop(runs.insert(id)),
-            None => found.push((*files, [id].into())),
+            None => found.push((files, [id].into())),
         }
     }
     found

@@ -4,7 +4,7 @@ use super::{Figure, Words, scoring, single};
 use crate::report::attribution::{Step, attribution};
 use crate::report::charts::waterfall::{Bar, Waterfall};
 use crate::report::findings::{Findings, Study};
-use crate::report::format::{ABSENT, decimals, share, signed};
+use crate::report::format::{ABSENT, decimals, from_to, share, signed};
 use crate::report::text_table::Table;
 
 pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figure>> {
@@ -58,7 +58,7 @@ fn table(steps: &[Step]) -> Table {
     let mut table = Table::new(&["step", "#score", "#change", "95 % interval", "what changes"]);
     let mut before: Option<f64> = None;
     for step in steps {
-        let interval = step.gain.map(|gain| format!("{} to {}", signed(gain.low), signed(gain.high)));
+        let interval = step.gain.map(|gain| from_to(gain, signed));
         table.add([
             step.name.clone(),
             decimals(Some(step.score)),

@@ -5,7 +5,7 @@ use crate::report::findings::Study;
 use crate::report::format::{ABSENT, decimals, percent, signed};
 use crate::report::metrics::metric_name;
 use crate::report::settings::{SEED, name_of, value_text};
-use crate::report::tables::{RunRow, StepRow};
+use crate::report::tables::RunRow;
 use crate::report::text_table::{Cell, Row, Table};
 
 /// The table with its words.
@@ -19,14 +19,15 @@ struct Level<'a> {
     setting: String,
     value: String,
     best: &'a RunRow,
+    /// At the epoch that was kept.
     gap: Option<f64>,
 }
 
 /// Nothing where no setting takes two values in ranked runs.
-pub fn gaps(study: &Study, steps: &[StepRow]) -> Option<Gaps> {
+pub fn gaps(study: &Study) -> Option<Gaps> {
     let paths = study.varying.iter().filter(|path| *path != SEED);
     let axes: Vec<Vec<Level>> =
-        paths.map(|path| levels_of(study, path, steps)).filter(|levels| levels.len() > 1).collect();
+        paths.map(|path| levels_of(study, path)).filter(|levels| levels.len() > 1).collect();
     if axes.is_empty() {
         return None;
     }
@@ -38,18 +39,12 @@ pub fn gaps(study: &Study, steps: &[StepRow]) -> Option<Gaps> {
     Some(Gaps { caption: caption(metric, &axes), table })
 }
 
-fn levels_of<'a>(study: &'a Study, path: &str, steps: &[StepRow]) -> Vec<Level<'a>> {
+fn levels_of<'a>(study: &'a Study, path: &str) -> Vec<Level<'a>> {
     let level = |value: &serde_json::Value| {
         let best = study.ranked().find(|row| row.settings.get(path) == Some(value))?;
-        Some(Level { setting: name_of(path), value: value_text(value), best, gap: gap(best, steps) })
+        Some(Level { setting: name_of(path), value: value_text(value), best, gap: best.gaps.at_best })
     };
     levels(study, path).iter().filter_map(|found| level(&found.value)).collect()
-}
-
-/// The loss of the kept epoch on validation less that on training images, both measured in the same way.
-fn gap(row: &RunRow, steps: &[StepRow]) -> Option<f64> {
-    let kept = steps.iter().find(|step| step.run == row.run && step.is_best)?;
-    Some(kept.val_nll? - kept.train_nll?).filter(|gap| gap.is_finite())
 }
 
 fn line(study: &Study, level: &Level) -> Row {

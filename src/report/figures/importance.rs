@@ -8,7 +8,7 @@ use super::{Figure, Words, fitted, scoring, single};
 use crate::analysis::importance::{Axis, Importance, LEAST_RUNS, Share, importance};
 use crate::report::charts::share_bars::{ShareBar, ShareBars};
 use crate::report::findings::Study;
-use crate::report::format::{ABSENT, decimals, list, plural, share};
+use crate::report::format::{ABSENT, decimals, from_to, list, plural, share};
 use crate::report::metrics::metric_name;
 use crate::report::settings::{SEED, name_of, value_text};
 use crate::report::text_table::Table;
@@ -97,7 +97,7 @@ fn p_text(p: f64) -> String {
 }
 
 fn interval(found: &Share) -> String {
-    format!("{} to {}", share(Some(found.share.low)), share(Some(found.share.high)))
+    from_to(found.share, |end| share(Some(end)))
 }
 
 fn reason(study: &Study, scores: &[f64]) -> String {

@@ -127,7 +127,7 @@ fn caption(runs: usize, y: &Scale) -> String {
 fn table(all: &[Losses]) -> Table {
     let mut table = Table::new(&["#epoch"]);
     for losses in all {
-        let name = losses.row.rank.map_or_else(|| losses.row.run.clone(), |rank| format!("#{rank}"));
+        let name = losses.row.name_or_id();
         table.add_column(format!("{name} train"));
         table.add_column(format!("{name} valid."));
     }

@@ -5,9 +5,9 @@ use crate::analysis::Interval;
 use crate::record::recipe::Kind;
 use crate::report::bleu::bleu_interval;
 use crate::report::charts::metric_bars::{Bar, MetricPanel, System};
-use crate::report::comparison::{Images, PAIRED, mean_scores};
+use crate::report::comparison::{Images, mean_scores, place};
 use crate::report::findings::{Findings, Study};
-use crate::report::format::decimals;
+use crate::report::format::{decimals, from_to};
 use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
 use crate::report::tables::RunRow;
@@ -63,13 +63,13 @@ fn compared<'a>(study: &Study, findings: &Findings, row: &'a RunRow) -> Compared
     };
     let (run, images) = (study.data_of(row), findings.images);
     let means = run.and_then(|run| mean_scores(run, images));
-    let bleu_4 = run.and_then(|run| bleu_interval(run, images, recorded(row, Metric::Bleu4, images)?));
+    let bleu_4 = run.and_then(|run| bleu_interval(run, images, row.scores_on(images).of(Metric::Bleu4)?));
     Compared { row, label, system, means, bleu_4 }
 }
 
 fn panel(metric: Metric, compared: &[Compared], images: Images) -> MetricPanel {
     let bar = |compared: &Compared| {
-        let value = recorded(compared.row, metric, images)?;
+        let value = compared.row.scores_on(images).of(metric)?;
         let interval = interval_of(compared, metric).map(|interval| (interval.low, interval.high));
         Some(Bar { label: compared.label.clone(), system: compared.system, value, interval })
     };
@@ -84,19 +84,11 @@ fn panel(metric: Metric, compared: &[Compared], images: Images) -> MetricPanel {
     MetricPanel { title: title.to_owned(), subtitle, bars }
 }
 
-fn recorded(row: &RunRow, metric: Metric, images: Images) -> Option<f64> {
-    match images {
-        Images::Test => row.test.of(metric),
-        Images::Validation => row.validation.of(metric),
-    }
-}
-
 fn interval_of(compared: &Compared, metric: Metric) -> Option<Interval> {
     if metric == Metric::Bleu4 {
         return compared.bleu_4;
     }
-    let index = PAIRED.iter().position(|paired| *paired == metric)?;
-    compared.means?.get(index).copied()
+    compared.means?.get(place(metric)?).copied()
 }
 
 fn caption(findings: &Findings) -> String {
@@ -117,10 +109,10 @@ fn table(compared: &[Compared], images: Images) -> Table {
     }
     for metric in Metric::SCORE_LAST {
         let value = |compared: &Compared| {
-            let value = decimals(recorded(compared.row, metric, images));
+            let value = decimals(compared.row.scores_on(images).of(metric));
             match interval_of(compared, metric) {
                 Some(interval) => {
-                    format!("{value} ({} to {})", decimals(Some(interval.low)), decimals(Some(interval.high)))
+                    format!("{value} ({})", from_to(interval, |end| decimals(Some(end))))
                 }
                 None => value,
             }

@@ -84,7 +84,7 @@ impl Figures {
             axis_effects: axis_effects?,
             heat_map: heat_map?,
             parallel: parallel::figure(study)?,
-            gaps: gaps::gaps(study, steps),
+            gaps: gaps::gaps(study),
             expected_best: expected_best::figure(study)?,
             metrics: metrics?,
             attribution: attribution::figure(study, findings)?,

@@ -1,12 +1,9 @@
 //! Figures of the made-up sweep, whole and with less in it.
 
 use super::Figures;
-use crate::analysis::lexicon::Lexicon;
-use crate::record::Store;
-use crate::report::example_runs::write_example_runs;
+use crate::report::example_runs::{gather_example, write_example_runs};
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{percent, signed};
-use crate::report::gather::gather;
 use crate::report::settings::{LAYERS, RATE, SEED};
 use crate::report::tables::{RunRow, StepRow, build};
 use crate::report::text_table::Table;
@@ -15,8 +12,7 @@ use crate::report::text_table::Table;
 fn figures(change: impl Fn(&mut Vec<RunRow>, &mut Vec<StepRow>)) -> (Figures, Vec<RunRow>, Vec<StepRow>) {
     let folder = tempfile::tempdir().unwrap();
     write_example_runs(folder.path()).unwrap();
-    let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-    let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+    let data = gather_example(folder.path());
     let tables = build(&data).unwrap();
     let (mut rows, mut steps) = (tables.run_rows().unwrap(), tables.step_rows().unwrap());
     change(&mut rows, &mut steps);
@@ -98,15 +94,18 @@ fn every_ranked_run_has_a_line_and_a_row_with_its_settings_and_score() {
 
 #[test]
 fn the_gap_of_each_value_is_that_of_the_best_run_that_has_it() {
-    let (figures, rows, steps) = figures(|_, _| ());
+    let (figures, rows, _) = figures(|_, _| ());
+    let folder = tempfile::tempdir().unwrap();
+    write_example_runs(folder.path()).unwrap();
+    let data = gather_example(folder.path());
     let gaps = figures.gaps.unwrap();
     let of_layers =
         column(&gaps.table, "setting").iter().filter(|name| *name == "unfrozen vision layers").count();
     assert_eq!((of_layers, &column(&gaps.table, "value")[..3]), (3, &["0", "2", "6"].map(str::to_owned)[..]));
     for (place, name) in column(&gaps.table, "best run").iter().enumerate() {
         let row = rows.iter().find(|row| row.name() == *name).unwrap();
-        let kept =
-            steps.iter().find(|step| step.run == row.run && Some(step.epoch) == row.best_epoch).unwrap();
+        let curve = &data.runs.iter().find(|run| run.id() == row.run).unwrap().record.curve;
+        let kept = curve.iter().find(|evaluated| Some(evaluated.epoch) == row.best_epoch).unwrap();
         let gap = kept.val_nll.unwrap() - kept.train_nll.unwrap();
         assert_eq!(column(&gaps.table, "gap")[place], signed(gap));
         assert_eq!(column(&gaps.table, "rise")[place], percent(row.val_loss_rise));
@@ -118,7 +117,7 @@ fn the_gap_of_each_value_is_that_of_the_best_run_that_has_it() {
 
 #[test]
 fn runs_without_a_training_nll_have_no_gap_but_a_rise() {
-    let (figures, ..) = figures(|_, steps| steps.iter_mut().for_each(|step| step.train_nll = None));
+    let (figures, ..) = figures(|rows, _| rows.iter_mut().for_each(|row| row.gaps = Default::default()));
     let gaps = figures.gaps.unwrap();
     assert!(column(&gaps.table, "gap").iter().all(|gap| gap == "–"));
     assert!(column(&gaps.table, "rise").iter().all(|rise| rise.ends_with('%')));

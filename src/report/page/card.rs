@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use askama::Template;
 
 use crate::analysis::attributes::{Attribute, Named};
-use crate::record::config::read_config;
-use crate::record::recipe::{DataFiles, DataSource};
+use crate::record::recipe::DataFiles;
 use crate::record::run::Prediction;
 use crate::report::comparison::{ImageScores, Images, image_scores};
 use crate::report::format::{decimals, list};
@@ -51,9 +50,7 @@ pub struct Speaker<'a> {
 
 impl<'a> Speaker<'a> {
     pub fn new(by: String, run: &'a RunData, images: Images) -> Self {
-        let of_split = run.predictions.iter().filter(|prediction| prediction.split == images.name());
-        let captions = of_split.map(|prediction| (prediction.image.as_str(), prediction)).collect();
-        Self { by, captions, scores: image_scores(run, images) }
+        Self { by, captions: run.said_of(images.name()), scores: image_scores(run, images) }
     }
 
     /// What it says of the image, its caption in one part.
@@ -112,11 +109,9 @@ pub fn attributes_in_words(named: &Named) -> Vec<String> {
     lines.into_iter().flatten().collect()
 }
 
-/// Where the run found its images, by its own `config.yaml`, which has absolute paths.
+/// Where the run found its images.
 pub fn image_folder(run: &RunData, images: Images) -> Option<PathBuf> {
-    let spec = read_config(&run.dir).ok()?;
-    let DataSource::Files(files) = spec.recipe.data else { return None };
-    let DataFiles { train, validation, test, .. } = *files;
+    let DataFiles { train, validation, test, .. } = run.data_files()?;
     match images {
         Images::Test => test.map(|split| split.images.into()),
         Images::Validation => Some(validation.images.unwrap_or(train.images).into()),

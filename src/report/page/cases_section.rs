@@ -8,7 +8,7 @@ use crate::analysis::attributes::Named;
 use crate::analysis::failures::{Captioned, Failure, failures};
 use crate::analysis::lexicon::Lexicon;
 use crate::analysis::{Case, CaseRule, choose_cases};
-use crate::report::comparison::{ImageScores, Images};
+use crate::report::comparison::{ImageScores, Images, SCORE};
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{decimals, share};
 use crate::report::gather::RunData;
@@ -83,7 +83,7 @@ fn judge<'a>(
     lexicon: &Lexicon,
 ) -> Vec<Judged<'a>> {
     let limit = run.record.spec.recipe.generation.max_length;
-    let score = |scores: &ImageScores| scores[3];
+    let score = |scores: &ImageScores| scores[SCORE];
     let known = || {
         best.scores.iter().filter_map(|(image, scores)| Some((*image, *best.captions.get(image)?, scores)))
     };

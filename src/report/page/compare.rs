@@ -9,10 +9,10 @@ use super::domain_section::attributes;
 use crate::analysis::RESAMPLES;
 use crate::analysis::randomisation::randomisation_test;
 use crate::report::bleu::bleu_difference;
-use crate::report::comparison::{Images, PAIRED, compare, image_scores};
+use crate::report::comparison::{Comparison, Images, SCORE, SEED, image_scores, paired_differences, place};
 use crate::report::figures::{Figure, Figures};
 use crate::report::findings::{Findings, Study};
-use crate::report::format::{ABSENT, decimals, plural, signed};
+use crate::report::format::{ABSENT, decimals, from_to, plural, signed};
 use crate::report::metrics::Metric;
 use crate::report::settings::{long_label, name_of, value_text, varying};
 use crate::report::tables::{RunRow, StepRow};
@@ -20,9 +20,6 @@ use crate::report::text_table::Table;
 
 /// Images shown where A is better, and where B is.
 const SHOWN: usize = 9;
-const SEED: u64 = 0;
-/// Place of the score among an image's numbers.
-const SCORE: usize = 3;
 
 #[derive(Template)]
 #[template(path = "compare.html")]
@@ -102,27 +99,22 @@ fn scores(study: &Study, Two { a, b }: Two, images: Images) -> (String, Table) {
     heads.into_iter().for_each(|head| table.add_column(head));
     table.columns.extend(Table::new(&["95 % interval", "#p"]).columns);
     let data = study.data_of(a).zip(study.data_of(b));
-    let comparison = data.and_then(|(a, b)| compare(a, b, images));
-    let of_split = |row: &RunRow, metric| match images {
-        Images::Test => row.test.of(metric),
-        Images::Validation => row.validation.of(metric),
-    };
+    let differences = data.map_or_else(Vec::new, |(a, b)| paired_differences(a, b, images));
+    let comparison = Comparison::of_images(&differences);
     for metric in Metric::SCORE_LAST {
         let gain = match metric {
             Metric::Bleu4 => data.and_then(|(a, b)| bleu_difference(a, b, images)),
             _ => comparison.as_ref().and_then(|comparison| comparison.of(metric)),
         };
-        let interval = gain.map(|gain| format!("{} to {}", signed(gain.low), signed(gain.high)));
-        let p = data.and_then(|(a, b)| {
-            let place = PAIRED.iter().position(|paired| *paired == metric)?;
-            let (a, b) = (image_scores(a, images), image_scores(b, images));
-            let differences = a.iter().filter_map(|(image, a)| Some(a[place] - b.get(image)?[place]));
-            randomisation_test(&differences.collect::<Vec<f64>>(), RESAMPLES, SEED)
+        let interval = gain.map(|gain| from_to(gain, signed));
+        let p = place(metric).and_then(|place| {
+            let of_metric: Vec<f64> = differences.iter().map(|image| image[place]).collect();
+            randomisation_test(&of_metric, RESAMPLES, SEED)
         });
         table.add([
             metric.label().to_owned(),
-            decimals(of_split(a, metric)),
-            decimals(of_split(b, metric)),
+            decimals(a.scores_on(images).of(metric)),
+            decimals(b.scores_on(images).of(metric)),
             gain.map_or_else(|| ABSENT.to_owned(), |gain| signed(gain.estimate)),
             interval.unwrap_or_else(|| ABSENT.to_owned()),
             decimals(p),
@@ -133,12 +125,7 @@ fn scores(study: &Study, Two { a, b }: Two, images: Images) -> (String, Table) {
         Some((common, gain)) => {
             let on =
                 format!("on {} that both captioned", plural(common, &format!("{} image", images.name())));
-            let by = format!(
-                "{} in score (95 % interval {} to {})",
-                signed(gain.estimate),
-                signed(gain.low),
-                signed(gain.high)
-            );
+            let by = format!("{} in score (95 % interval {})", signed(gain.estimate), from_to(gain, signed));
             match gain {
                 gain if gain.low > 0.0 => format!("{name_a} is better: {by}, {on}."),
                 gain if gain.high < 0.0 => format!("{name_b} is better: {name_a} has {by}, {on}."),

@@ -141,8 +141,8 @@ pub fn attributes(study: &Study, systems: &[&RunRow], images: Images) -> Table {
         .iter()
         .filter_map(|row| study.data_of(row))
         .map(|run| {
-            let rows = run.predictions.iter().filter(|row| row.split == split);
-            let said: Vec<_> = rows.map(|row| (row.caption.as_str(), row.references.as_slice())).collect();
+            let said: Vec<_> =
+                run.said(split).map(|row| (row.caption.as_str(), row.references.as_slice())).collect();
             lexicon.tally(&said)
         })
         .collect();

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::analysis::Interval;
-use crate::report::format::{ABSENT, decimals, list, plural, share, signed};
+use crate::report::format::{ABSENT, decimals, from_to, list, plural, share, signed};
 use crate::report::metrics::Metric;
 use crate::report::rating::{Agreement, Evaluation, Rated, Relation};
 use crate::report::tables::schema::{Meaning, RATINGS};
@@ -61,9 +61,7 @@ fn systems(systems: &[Rated]) -> Table {
         let [accuracy, fluency] = [rated.accuracy, rated.fluency].map(scale);
         let preferred = [
             share(rated.preferred.map(|interval| interval.estimate)),
-            rated
-                .preferred
-                .map_or_else(none, |of| format!("{} to {}", share(Some(of.low)), share(Some(of.high)))),
+            rated.preferred.map_or_else(none, |of| from_to(of, |end| share(Some(end)))),
         ];
         let first = [rated.label.clone(), rated.images.to_string()];
         table.add(first.into_iter().chain(accuracy).chain(fluency).chain(preferred));
@@ -91,7 +89,7 @@ fn in_words(word: &str, gain: Interval) -> String {
         gain if gain.high < 0.0 => format!("less {word}"),
         _ => format!("not clearly more or less {word}"),
     };
-    format!("{what} ({}, 95 % interval {} to {})", signed(gain.estimate), signed(gain.low), signed(gain.high))
+    format!("{what} ({}, 95 % interval {})", signed(gain.estimate), from_to(gain, signed))
 }
 
 fn agreement(agreement: &Agreement, raters: usize) -> String {
@@ -139,7 +137,7 @@ fn number(interval: Option<Interval>) -> String {
 }
 
 fn range(interval: Option<Interval>) -> String {
-    interval.map_or_else(none, |of| format!("{} to {}", decimals(Some(of.low)), decimals(Some(of.high))))
+    interval.map_or_else(none, |of| from_to(of, |end| decimals(Some(end))))
 }
 
 fn none() -> String {

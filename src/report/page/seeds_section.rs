@@ -7,7 +7,7 @@ use crate::analysis::Interval;
 use crate::analysis::replication::Replicated;
 use crate::report::comparison::Images;
 use crate::report::findings::Study;
-use crate::report::format::{ABSENT, decimals, plural, signed};
+use crate::report::format::{ABSENT, decimals, from_to, plural, signed};
 use crate::report::metrics::{Metric, metric_name};
 use crate::report::seeds::{SeededSettings, Seeds};
 use crate::report::settings::{SEED, short_label, value_text};
@@ -66,7 +66,7 @@ fn table(study: &Study, seeds: &Seeds) -> Table {
         let judged = [
             settings.runs.len().to_string(),
             decimals(settings.mean(Metric::Score)),
-            score.map_or_else(|| ABSENT.to_owned(), |score| from_to(score.interval)),
+            score.map_or_else(|| ABSENT.to_owned(), |score| ends(score.interval)),
             error(|score| score.seed_error),
             error(|score| score.image_error),
             behind.unwrap_or_else(|| ABSENT.to_owned()),
@@ -80,17 +80,17 @@ fn table(study: &Study, seeds: &Seeds) -> Table {
     table
 }
 
-fn from_to(interval: Interval) -> String {
-    format!("{} to {}", decimals(Some(interval.low)), decimals(Some(interval.high)))
+fn ends(interval: Interval) -> String {
+    from_to(interval, |end| decimals(Some(end)))
 }
 
 fn signed_interval(interval: Interval) -> String {
-    format!("{} ({} to {})", signed(interval.estimate), signed(interval.low), signed(interval.high))
+    format!("{} ({})", signed(interval.estimate), from_to(interval, signed))
 }
 
 fn in_words(mean: Option<f64>, replicated: Option<Replicated>) -> String {
     match replicated {
-        Some(found) => format!("{} ({})", decimals(mean), from_to(found.interval)),
+        Some(found) => format!("{} ({})", decimals(mean), ends(found.interval)),
         None => decimals(mean),
     }
 }
@@ -128,14 +128,13 @@ fn judgement(study: &Study, seeds: &Seeds, several: &[&SeededSettings]) -> Optio
             "Not known: only one combination of settings {} has several seeds. It scores {mean}, 95 % interval {} for \
              other seeds and other images, {on}.",
             named(best),
-            from_to(score.interval)
+            ends(score.interval)
         ));
     };
     let numbers = format!(
-        "{} in score, 95 % interval {} to {} for other seeds and other images, {on}",
+        "{} in score, 95 % interval {} for other seeds and other images, {on}",
         signed(lead.interval.estimate),
-        signed(lead.interval.low),
-        signed(lead.interval.high)
+        from_to(lead.interval, signed)
     );
     let errors = format!(
         "Its standard error is {} for seeds and {} for images.",

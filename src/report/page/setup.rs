@@ -27,7 +27,7 @@ pub fn trained(study: &Study) -> Table {
         let part = |parameters: usize| Cell::plain(count(parameters as u64));
         let layers = row.settings.get(LAYERS).map_or_else(|| ABSENT.to_owned(), value_text);
         let cells = vec![
-            Cell::plain(name_or_id(row)),
+            Cell::plain(row.name_or_id()),
             Cell::plain(layers),
             part(trained.vision_layers),
             part(trained.vision_other),
@@ -60,7 +60,7 @@ pub fn contradictions(study: &Study) -> Vec<String> {
         ((layers > 0) != trains_vision).then(|| {
             format!(
                 "Run {} is set to unfreeze {} but trains {} parameters of them.",
-                name_or_id(row),
+                row.name_or_id(),
                 plural(layers as usize, "vision layer"),
                 count(trained.vision_layers as u64)
             )
@@ -127,8 +127,4 @@ fn unsaid_reason(row: &RunRow) -> &'static str {
         "unfinished" => "its log has no end: it was cut off, or is still running",
         _ => "",
     }
-}
-
-fn name_or_id(row: &RunRow) -> String {
-    row.rank.map_or_else(|| row.run.clone(), |rank| format!("#{rank}"))
 }

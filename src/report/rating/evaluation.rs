@@ -9,10 +9,7 @@ use super::{Opinion, Ratings, System};
 use crate::analysis::agreement::{Level, alpha};
 use crate::analysis::correlation::spearman_interval;
 use crate::analysis::{Interval, RESAMPLES, mean_intervals};
-use crate::report::comparison::PAIRED;
-
-/// Seed of all resampling: a report made again is the same.
-const SEED: u64 = 0;
+use crate::report::comparison::{PAIRED, SEED};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {

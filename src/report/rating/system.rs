@@ -34,9 +34,9 @@ pub fn default_systems<'a>(study: &'a Study<'a>, findings: &Findings<'a>) -> Vec
 
 fn system<'a>(study: &'a Study<'a>, row: &RunRow, images: Images) -> Option<System<'a>> {
     let run = study.data_of(row)?;
-    let of_split = run.predictions.iter().filter(|said| said.split == images.name());
+    let said = run.said(images.name());
     let captions: BTreeMap<&str, &str> =
-        of_split.map(|said| (said.image.as_str(), said.caption.as_str())).collect();
+        said.map(|said| (said.image.as_str(), said.caption.as_str())).collect();
     let shares_name = study.rows.iter().filter(|other| other.name() == row.name()).count() > 1;
     let label = if shares_name { format!("{} {}", row.name(), row.run) } else { row.name() };
     (!captions.is_empty()).then(|| System {

@@ -1,11 +1,9 @@
 //! The `attributes` table: a row for each run, split and kind of attribute that its captions or references name.
 
-use std::collections::BTreeMap;
-
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::columns::{counts, flags, numbers, texts};
-use super::facts::Facts;
+use super::facts::{Facts, in_order};
 use crate::analysis::attributes::KindTally;
 use crate::analysis::lexicon::Lexicon;
 
@@ -17,10 +15,8 @@ struct Row<'a> {
 
 /// The table, with the runs in the order of `runs`.
 pub fn attributes_table(facts: &[Facts], runs: &DataFrame, lexicon: &Lexicon) -> PolarsResult<DataFrame> {
-    let facts_of: BTreeMap<&str, &Facts> = facts.iter().map(|facts| (facts.run.id(), facts)).collect();
-    let ids = runs.column("run")?.str()?;
-    let ordered = ids.iter().flatten().filter_map(|id| facts_of.get(id).copied());
-    let rows: Vec<Row> = ordered.flat_map(|facts| rows_of(facts, lexicon)).collect();
+    let rows: Vec<Row> =
+        in_order(facts, runs)?.into_iter().flat_map(|facts| rows_of(facts, lexicon)).collect();
     let columns = vec![
         texts("run", &rows, |row| Some(row.run.to_owned())),
         texts("split", &rows, |row| Some(row.split.to_owned())),
@@ -39,8 +35,8 @@ pub fn attributes_table(facts: &[Facts], runs: &DataFrame, lexicon: &Lexicon) ->
 fn rows_of<'a>(facts: &Facts<'a>, lexicon: &Lexicon) -> Vec<Row<'a>> {
     let run = facts.run;
     let of_split = |split: &'static str| {
-        let said = run.predictions.iter().filter(move |row| row.split == split);
-        let said: Vec<_> = said.map(|row| (row.caption.as_str(), row.references.as_slice())).collect();
+        let said: Vec<_> =
+            run.said(split).map(|row| (row.caption.as_str(), row.references.as_slice())).collect();
         lexicon.tally(&said).into_iter().map(move |tally| Row { run: run.id(), split, tally })
     };
     ["validation", "test"].into_iter().flat_map(of_split).collect()

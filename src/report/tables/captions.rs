@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use polars::prelude::{DataFrame, PolarsResult};
 
 use super::columns::{numbers, texts};
-use super::facts::Facts;
+use super::facts::{Facts, in_order};
 use crate::record::run::{PerImage, Prediction};
 
 /// A caption with its scores, where the run recorded any.
@@ -17,10 +17,7 @@ struct Caption<'a> {
 
 /// The table, with the runs in the order of `runs` and the captions in the order of their file.
 pub fn captions_table(facts: &[Facts], runs: &DataFrame) -> PolarsResult<DataFrame> {
-    let facts_of: BTreeMap<&str, &Facts> = facts.iter().map(|facts| (facts.run.id(), facts)).collect();
-    let ids = runs.column("run")?.str()?;
-    let ordered = ids.iter().flatten().filter_map(|id| facts_of.get(id).copied());
-    let captions: Vec<Caption> = ordered.flat_map(captions_of).collect();
+    let captions: Vec<Caption> = in_order(facts, runs)?.into_iter().flat_map(captions_of).collect();
     let score = |name, value: fn(&PerImage) -> Option<f64>| {
         numbers(name, &captions, move |caption: &Caption| value(caption.scores?))
     };

@@ -37,9 +37,8 @@ fn of_runs<'a>(texts: &TrainingTexts, runs: &'a [RunData]) -> Vec<(&'a str, Copi
 }
 
 fn sets(run: &RunData) -> [Vec<&str>; 3] {
-    let of_split = |split: &'static str| run.predictions.iter().filter(move |said| said.split == split);
-    let said = |split| of_split(split).map(|said| said.caption.as_str()).collect();
-    let references = of_split("test").flat_map(|said| &said.references).map(String::as_str).collect();
+    let said = |split| run.said(split).map(|said| said.caption.as_str()).collect();
+    let references = run.said("test").flat_map(|said| &said.references).map(String::as_str).collect();
     [said("test"), said("train"), references]
 }
 
@@ -69,16 +68,13 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use crate::analysis::lexicon::Lexicon;
-    use crate::record::Store;
     use crate::record::recipe::Kind;
-    use crate::report::example_runs::write_example_runs;
-    use crate::report::gather::{RowKind, gather};
+    use crate::report::example_runs::{gather_example, write_example_runs};
+    use crate::report::gather::RowKind;
     use crate::report::tables::{RunRow, build};
 
     fn read(root: &Path) -> (Vec<RunRow>, Vec<String>) {
-        let sweep = Store::new(&root.join("runs")).sweep("unfreeze");
-        let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let data = gather_example(root);
         (build(&data).unwrap().run_rows().unwrap(), data.left_out)
     }
 

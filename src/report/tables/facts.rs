@@ -1,5 +1,8 @@
-//! What a run's record and rows come to, computed once for both tables.
+//! What a run's record and rows come to, computed once for all tables.
 
+use std::collections::BTreeMap;
+
+use polars::prelude::{DataFrame, PolarsResult};
 use rayon::prelude::*;
 
 use super::copies::{Copies, measure_copies};
@@ -29,6 +32,13 @@ pub fn gather_facts(sweep: &SweepData) -> Vec<Facts<'_>> {
     let copies = measure_copies(sweep);
     let facts = |run| facts_of(sweep, run, copies.get(RunData::id(run)).copied().unwrap_or_default());
     sweep.runs.par_iter().map(facts).collect()
+}
+
+/// The facts in the order of the table `runs`.
+pub fn in_order<'f, 'a>(facts: &'f [Facts<'a>], runs: &DataFrame) -> PolarsResult<Vec<&'f Facts<'a>>> {
+    let facts_of: BTreeMap<&str, &Facts> = facts.iter().map(|facts| (facts.run.id(), facts)).collect();
+    let ids = runs.column("run")?.str()?;
+    Ok(ids.iter().flatten().filter_map(|id| facts_of.get(id).copied()).collect())
 }
 
 fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies) -> Facts<'a> {
@@ -78,11 +88,10 @@ fn best_epoch<'a>(spec: &RunSpec, curve: &'a [Evaluated]) -> Option<&'a Evaluate
 mod tests {
     use polars::prelude::DataFrame;
 
-    use crate::analysis::lexicon::Lexicon;
     use crate::record::Store;
     use crate::record::run::{PerImage, Prediction};
-    use crate::report::example_runs::write_example_runs;
-    use crate::report::gather::gather;
+    use crate::report::example_runs::{gather_example, write_example_runs};
+
     use crate::report::tables::build;
 
     #[test]
@@ -90,7 +99,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_example_runs(folder.path()).unwrap();
         let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let tables = || build(&gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap())).unwrap();
+        let tables = || build(&gather_example(folder.path())).unwrap();
         let without = tables();
         for run in sweep.read_plan().unwrap().iter().map(|spec| sweep.run(&spec.id)) {
             let (rows, _) = run.read_per_image();

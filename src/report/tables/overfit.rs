@@ -164,16 +164,14 @@ fn gap_columns(facts: &[Facts]) -> Vec<Column> {
 mod tests {
     use std::path::Path;
 
-    use crate::analysis::lexicon::Lexicon;
     use crate::record::Store;
     use crate::record::run::PerImage;
-    use crate::report::example_runs::{forget_what_old_logs_lack, write_example_runs};
-    use crate::report::gather::{SweepData, gather};
+    use crate::report::example_runs::{forget_what_old_logs_lack, gather_example, write_example_runs};
+    use crate::report::gather::SweepData;
     use crate::report::tables::{RunRow, build};
 
     fn sweep(root: &Path) -> SweepData {
-        let sweep = Store::new(&root.join("runs")).sweep("unfreeze");
-        gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap())
+        gather_example(root)
     }
 
     fn rows(root: &Path) -> Vec<RunRow> {

@@ -9,6 +9,7 @@ use super::columns::Cells;
 use super::copies::SETS;
 use super::runs::SETTING_PREFIX;
 use crate::analysis::memorisation::Memorisation;
+use crate::report::comparison::Images;
 use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
 use crate::report::settings::Settings;
@@ -130,6 +131,19 @@ impl RunRow {
         }
     }
 
+    /// What tells it from all others in few words: its rank, or its id.
+    pub fn name_or_id(&self) -> String {
+        self.rank.map_or_else(|| self.run.clone(), |rank| format!("#{rank}"))
+    }
+
+    /// Its scores on these images.
+    pub fn scores_on(&self, images: Images) -> &Scores {
+        match images {
+            Images::Test => &self.test,
+            Images::Validation => &self.validation,
+        }
+    }
+
     pub fn is_reference(&self) -> bool {
         !self.kind.is_fine_tuned()
     }
@@ -142,9 +156,7 @@ pub struct StepRow {
     pub epoch: usize,
     pub train_loss: Option<f64>,
     pub val_loss: Option<f64>,
-    /// Both of the model as it is evaluated.
     pub val_nll: Option<f64>,
-    pub train_nll: Option<f64>,
     pub ece: Option<f64>,
     pub confidence: Option<f64>,
     pub accuracy: Option<f64>,
@@ -177,7 +189,6 @@ fn read_step(frame: &DataFrame, row: usize, ranked: &str) -> PolarsResult<StepRo
         confidence: cells.number("confidence")?,
         accuracy: cells.number("accuracy")?,
         score: cells.number("score")?,
-        train_nll: cells.number("train_nll")?,
         ranked: cells.number(ranked)?,
         is_best: cells.flag("is_best")?.unwrap_or_default(),
     })

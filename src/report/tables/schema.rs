@@ -232,7 +232,7 @@ mod tests {
     use polars::prelude::DataFrame;
 
     use crate::report::comparison::Images;
-    use crate::report::example_runs::{write_example_runs, write_runs_with_seeds};
+    use crate::report::example_runs::{gather_example, write_example_runs, write_runs_with_seeds};
     use crate::report::findings::Study;
     use crate::report::gather::gather;
     use crate::report::seeds::seeds;
@@ -267,8 +267,7 @@ mod tests {
     fn every_column_of_settings_is_explained_and_every_explanation_has_a_column() {
         let folder = tempfile::tempdir().unwrap();
         write_runs_with_seeds(folder.path()).unwrap();
-        let sweep = crate::record::Store::new(&folder.path().join("runs")).sweep("unfreeze");
-        let data = gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap());
+        let data = gather_example(folder.path());
         let tables = crate::report::tables::build(&data).unwrap();
         let study = Study::new(&data, tables.run_rows().unwrap(), tables.ranked_by);
         let seeds = seeds(&study, Images::Test).unwrap();

@@ -1,11 +1,9 @@
 //! The `steps` table: a row an evaluated epoch.
 
-use std::collections::BTreeMap;
-
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
 use super::columns::{counts, flags, numbers, texts};
-use super::facts::Facts;
+use super::facts::{Facts, in_order};
 use crate::record::event::{Evaluated, Step};
 
 /// An epoch of a run.
@@ -18,10 +16,7 @@ struct Epoch<'a> {
 
 /// The table, with the runs in the order of `runs`.
 pub fn steps_table(facts: &[Facts], runs: &DataFrame) -> PolarsResult<DataFrame> {
-    let facts_of: BTreeMap<&str, &Facts> = facts.iter().map(|facts| (facts.run.id(), facts)).collect();
-    let ids = runs.column("run")?.str()?;
-    let ordered = ids.iter().flatten().filter_map(|id| facts_of.get(id).copied());
-    let epochs: Vec<Epoch> = ordered.flat_map(epochs_of).collect();
+    let epochs: Vec<Epoch> = in_order(facts, runs)?.into_iter().flat_map(epochs_of).collect();
     DataFrame::new(epochs.len(), columns(&epochs))
 }
 
