@@ -118,6 +118,9 @@ fn reason(study: &Study, scores: &[f64]) -> String {
 fn caption(study: &Study, runs: usize, found: &[(String, Importance)]) -> String {
     let most = found.iter().find_map(|(name, found)| Some((name, known(found)?)));
     let most = most.map_or_else(String::new, |(name, found)| {
+        if found.share.estimate <= 0.0 {
+            return " No setting accounts for more than one without effect would.".to_owned();
+        }
         let not = if found.p < CLEAR { "" } else { ", which may be chance" };
         format!(
             " Most goes with {name}: {} (95 % interval {}){not}.",

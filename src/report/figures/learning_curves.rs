@@ -24,7 +24,7 @@ pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::
     let words = Words {
         name: "learning_curves",
         title: format!("Validation {name} by epoch"),
-        caption: caption(&chart),
+        caption: caption(&chart, study.ranked_by.higher_is_better()),
         table,
         footnote: scoring(study),
     };
@@ -81,15 +81,16 @@ fn levels(study: &Study, findings: &Findings) -> Vec<Level> {
         .collect()
 }
 
-fn caption(chart: &ScoreCurves) -> String {
+fn caption(chart: &ScoreCurves, is_higher_better: bool) -> String {
     let mut caption = "Each line is a fine-tuned run; the dot marks its best epoch, the one that is kept. \
                        Solid blue is the best run, dashed green the median, dotted orange the worst, grey the others."
         .to_owned();
     if !chart.levels.is_empty() {
-        caption.push_str(
-            " Level lines are runs that train nothing: long dashes the model before training, dots the \
-             floors. A run is worth something only above all of them.",
-        );
+        let beyond = if is_higher_better { "above" } else { "below" };
+        caption.push_str(&format!(
+            " Level lines are runs that train nothing: long dashes the model before training, dots the floors. A run \
+             is worth something only {beyond} all of them."
+        ));
     }
     caption
 }

@@ -50,7 +50,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
     lines.iter_mut().zip(ends).for_each(|(line, end)| line.places.push(end));
     let words = Words {
         name: "parallel_coordinates",
-        title: "Settings and score of every run".to_owned(),
+        title: format!("Settings and {} of every run", metric_name(study.ranked_by)),
         caption: caption(study, &axes, runs.len()),
         table: table(study, &axes, &runs),
         footnote: scoring(study),
