@@ -213,7 +213,8 @@ fn opacity(of: &str, color: BackendColor) -> String {
     if color.alpha < 1.0 { format!(" {of}-opacity=\"{:.2}\"", color.alpha) } else { String::new() }
 }
 
-fn escape(text: &str) -> String {
+/// Text as HTML and SVG have it.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

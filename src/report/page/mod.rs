@@ -12,6 +12,7 @@ mod copies_section;
 mod domain_section;
 mod leaderboard;
 mod overfitting_section;
+mod prose;
 mod rating_section;
 mod seeds_section;
 mod setup;

@@ -56,11 +56,8 @@ struct Page<'a> {
     calls_in_words: String,
     incomplete: Table,
     left_out: Vec<&'a String>,
-    run_columns: &'static [Meaning],
-    step_columns: &'static [Meaning],
-    caption_columns: &'static [Meaning],
-    attribute_columns: &'static [Meaning],
-    audit_columns: &'static [Meaning],
+    /// What the columns of each table mean.
+    tables: [(&'static str, &'static [Meaning]); 5],
 }
 
 /// The page as HTML.
@@ -98,11 +95,13 @@ pub fn render(
         calls_in_words: calls_in_words(study),
         incomplete: setup::incomplete(study),
         left_out: study.sweep.left_out.iter().chain(&people.left_out).collect(),
-        run_columns: RUNS,
-        step_columns: STEPS,
-        caption_columns: CAPTIONS,
-        attribute_columns: ATTRIBUTES,
-        audit_columns: AUDIT,
+        tables: [
+            ("runs", RUNS),
+            ("steps", STEPS),
+            ("captions", CAPTIONS),
+            ("attributes", ATTRIBUTES),
+            ("audit", AUDIT),
+        ],
     };
     Ok(page.render()?)
 }
