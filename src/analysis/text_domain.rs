@@ -58,7 +58,7 @@ pub(super) fn words_of(captions: &[&str]) -> Vec<Vec<String>> {
 }
 
 /// Both divergences from samples of the same size: half of the smaller set.
-fn divergence(target: &[Vec<String>], source: &[Vec<String>], size: usize) -> Divergence {
+pub(super) fn divergence(target: &[Vec<String>], source: &[Vec<String>], size: usize) -> Divergence {
     let half = (target.len() / 2).min(source.len()).max(1);
     let (mut across, mut within) = (0.0, 0.0);
     for halving in 0..HALVINGS {

@@ -15,6 +15,8 @@ pub struct ImageUse {
     pub validation: Vec<OwnAndOther>,
     /// The observed part of the training images.
     pub train: Vec<OwnAndOther>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<OwnAndOther>,
 }
 
 /// Mean negative log-likelihoods of a reference's tokens, in nats.
@@ -25,6 +27,11 @@ pub struct OwnAndOther {
     pub own: f64,
     /// Beside the picture of the next example.
     pub other: f64,
+    /// By how much less the model expects to lose beside the own picture: the mean Kullback-Leibler divergence of its next
+    /// tokens there from those beside the other. Where it is right, `other - own` comes to the same on average. Absent in
+    /// files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_gain: Option<f64>,
 }
 
 impl Diagnostic for ImageUse {

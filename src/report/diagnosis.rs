@@ -5,9 +5,11 @@ use super::gather::RunData;
 use super::settings::RATE;
 use super::tables::RunRow;
 use crate::analysis::diagnosis::{Diagnosis, Evidence, Training, diagnose};
+use crate::analysis::picture_use::{Gain, surplus};
 use crate::analysis::{Interval, RESAMPLES, mean_intervals};
 use crate::record::audit::Finding;
 use crate::record::event::Evaluated;
+use crate::record::image_use::OwnAndOther;
 
 /// Why the captions of the best run are no better; of the first run that started, where none has a result.
 pub fn diagnosis(study: &Study) -> Vec<Diagnosis> {
@@ -26,6 +28,8 @@ fn evidence(study: &Study, row: &RunRow) -> Evidence {
             .map_or_else(Vec::new, |audit| audit.findings.iter().filter(concerns).cloned().collect()),
         training: data.and_then(|data| training(row, &data.record.curve)),
         image_gain: data.and_then(image_gain),
+        seen_gain: data.and_then(|data| mean_gain(&gains(&data.diagnostics.image_use.as_ref()?.train))),
+        surplus: data.and_then(|data| surplus(&unseen(data)?)),
         unigram_nll: audit
             .and_then(|audit| Some(audit.lengths.first()?.unigram_nll))
             .filter(|nll| *nll > 0.0),
@@ -50,13 +54,31 @@ fn training(row: &RunRow, curve: &[Evaluated]) -> Option<Training> {
             .filter_map(|evaluated| evaluated.val_nll)
             .filter(finite)
             .min_by(f64::total_cmp)?,
+        initial_val_nll: curve.iter().find(|evaluated| evaluated.epoch == 0).and_then(|at| at.val_nll),
     })
 }
 
-/// How much likelier references of validation images are beside their own picture than beside another.
+/// How much likelier references of validation and test images are beside their own picture than beside another.
 pub fn image_gain(run: &RunData) -> Option<Interval> {
-    let rows = &run.diagnostics.image_use.as_ref()?.validation;
-    let gains: Vec<[f64; 1]> =
-        rows.iter().map(|row| [row.other - row.own]).filter(|[gain]| gain.is_finite()).collect();
+    mean_gain(&unseen(run)?)
+}
+
+/// Of images that the run was not trained on.
+fn unseen(run: &RunData) -> Option<Vec<Gain>> {
+    let found = run.diagnostics.image_use.as_ref()?;
+    Some([gains(&found.validation), gains(&found.test)].concat())
+}
+
+/// An expected gain that was not recorded is no number.
+fn gains(rows: &[OwnAndOther]) -> Vec<Gain> {
+    let gain = |row: &OwnAndOther| Gain {
+        gain: row.other - row.own,
+        expected: row.expected_gain.unwrap_or(f64::NAN),
+    };
+    rows.iter().map(gain).collect()
+}
+
+fn mean_gain(rows: &[Gain]) -> Option<Interval> {
+    let gains: Vec<[f64; 1]> = rows.iter().map(|row| [row.gain]).filter(|[gain]| gain.is_finite()).collect();
     mean_intervals(&gains, RESAMPLES, 0).map(|[gain]| gain)
 }

@@ -320,6 +320,7 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
         epoch,
         validation: measure(session, observer, validation, material)?,
         train: measure(session, observer, train, material)?,
+        test: measure(session, observer, test_split, material)?,
     })?;
     Ok((tested, seen))
 }

@@ -1,56 +1,67 @@
 //! Whether the model looks at the pictures: losses of references beside their own picture and beside another.
 
 use anyhow::Result;
+use candle_core::{D, Tensor};
 
 use super::Session;
 use super::evaluate::{Split, of_images};
 use super::material::Material;
+use crate::data::TokenBatch;
 use crate::model::Blip;
 use crate::model::blip::targets;
-use crate::model::ops::cross_entropy;
+use crate::model::ops::{Targets, cross_entropy};
 use crate::record::image_use::OwnAndOther;
 
-/// Both losses of every example of the split that is evaluated; the other picture is that of the next example, and the
-/// first's for the last. Nothing for a split of fewer than two.
+/// At most this many images of a split are put beside another picture.
+const MOST: usize = 512;
+
+/// Of the examples of the split that are evaluated, the mean losses of the first caption, pads aside and without
+/// smoothing; the other picture is that of the next example, and the first's for the last. Nothing for a split of fewer
+/// than two.
 pub fn measure(
     session: &Session,
     model: &Blip,
     split: &mut Split,
     material: &Material,
 ) -> Result<Vec<OwnAndOther>> {
-    let observed = split.observed.clone();
-    if observed.len() < 2 {
+    let examples: Vec<usize> = split.observed.iter().take(MOST).copied().collect();
+    if examples.len() < 2 {
         return Ok(Vec::new());
     }
-    let others: Vec<usize> = observed.iter().cycle().skip(1).take(observed.len()).copied().collect();
-    let own = losses(session, model, split, material, &observed)?;
-    let other = losses(session, model, split, material, &others)?;
-    let name =
-        |index: &usize| split.examples.get(*index).map_or_else(String::new, |example| example.image.clone());
-    let rows = observed.iter().zip(own).zip(other);
-    Ok(rows.map(|((index, own), other)| OwnAndOther { image: name(index), own, other }).collect())
-}
-
-/// Mean loss of each example's first caption, pads aside and without smoothing, beside the picture of the example in the
-/// same place of `pictures`.
-fn losses(
-    session: &Session,
-    model: &Blip,
-    split: &mut Split,
-    material: &Material,
-    pictures: &[usize],
-) -> Result<Vec<f64>> {
+    let others: Vec<usize> = examples.iter().cycle().skip(1).take(examples.len()).copied().collect();
     let batch_size = session.spec.recipe.training.batch_size.max(1);
-    let mut losses = Vec::with_capacity(pictures.len());
-    let observed = split.observed.clone();
-    for (indices, pictures) in observed.chunks(batch_size).zip(pictures.chunks(batch_size)) {
+    let mut found = Vec::with_capacity(examples.len());
+    for (indices, others) in examples.chunks(batch_size).zip(others.chunks(batch_size)) {
         session.go_on()?;
         let captions = material.batch(split.tokens, indices);
-        let logits = model.logits(&split.features.embeddings(model, pictures)?, &captions)?;
         let targets = targets(&captions, false);
-        let rows = cross_entropy(&logits, &targets, 0.0)?.to_vec1::<f32>()?;
-        let images = of_images(&rows, &targets, &captions);
-        losses.extend(images.into_iter().map(|(sum, n)| sum / n.max(1) as f64));
+        let own = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
+        let other = model.logits(&split.features.embeddings(model, others)?, &captions)?;
+        let losses = |logits: &Tensor| means(&cross_entropy(logits, &targets, 0.0)?, &targets, &captions);
+        let expected = means(&divergence(&own, &other)?, &targets, &captions)?;
+        let rows = indices.iter().zip(losses(&own)?).zip(losses(&other)?).zip(expected);
+        found.extend(rows.map(|(((index, own), other), expected)| OwnAndOther {
+            image: split.examples[*index].image.clone(),
+            own,
+            other,
+            expected_gain: Some(expected),
+        }));
     }
-    Ok(losses)
+    Ok(found)
+}
+
+/// Kullback-Leibler divergences of the next token beside one picture from that beside another, a row each: by how much
+/// likelier than there the model expects the token to be here.
+fn divergence(own: &Tensor, other: &Tensor) -> candle_core::Result<Tensor> {
+    let own = candle_nn::ops::log_softmax(own, D::Minus1)?;
+    let other = candle_nn::ops::log_softmax(other, D::Minus1)?;
+    (own.exp()? * (own - other)?)?.sum(D::Minus1)
+}
+
+/// The mean of each image's rows that have a target.
+fn means(rows: &Tensor, targets: &Targets, captions: &TokenBatch) -> candle_core::Result<Vec<f64>> {
+    let mut rows = rows.to_vec1::<f32>()?;
+    let pads = rows.iter_mut().zip(targets.iter()).filter(|(_, target)| target.is_none());
+    pads.for_each(|(row, _)| *row = 0.0);
+    Ok(of_images(&rows, targets, captions).into_iter().map(|(sum, n)| sum / n.max(1) as f64).collect())
 }

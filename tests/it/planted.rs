@@ -1,4 +1,4 @@
-//! Whether a report names the fault that was planted in a study: event logs of studies that `examples/planted.rs`
+//! Whether a report names the fault that was planted in a study: event logs of studies that `examples/planted`
 //! trained, with one known fault each, two, or none.
 //!
 //! `SWEEP_PLANTED_FIXTURES` names another folder that the example has packed.
@@ -11,23 +11,53 @@ use flate2::read::GzDecoder;
 
 use crate::workdir::Workdir;
 
-/// What a fault is called in the file's name, and what the verdict has to say of it.
-const SIGNS: [(&str, &str); 9] = [
-    ("cut", "cannot be reached"),
-    ("repeats", "forbids"),
-    ("padding", "are padding"),
-    ("start", "captions start from a token that fine-tuning never shows the model"),
-    ("rate", "The learning rate is far too high"),
-    ("few", "training images: expect a model that knows them by heart"),
-    ("shuffled", "Training captions do not belong to their pictures"),
-    ("leaked", "of the scored images were trained on"),
-    ("clean", ""),
-];
+/// What the verdict says of a fault.
+struct Sign {
+    text: &'static str,
+    /// The faults that it has to be said of, as in the names of files.
+    of: &'static [&'static str],
+    /// Other faults that it may be said of: they bring it about.
+    also: &'static [&'static str],
+}
 
-/// Faults that are there and not found, with the reason.
-const NOT_FOUND: [&str; 1] = [
-    // With half of the captions in their places the model learns from those to look at pictures.
-    "shuffled-half",
+const fn sign(text: &'static str, of: &'static [&'static str], also: &'static [&'static str]) -> Sign {
+    Sign { text, of, also }
+}
+
+const SIGNS: &[Sign] = &[
+    sign("are cut in mid-sentence", &["trainingcut"], &["cut"]),
+    sign("cannot be reached", &["cut", "saidcut"], &[]),
+    sign("forbids", &["repeats"], &[]),
+    sign("are padding", &["padding"], &[]),
+    sign("captions start from a token that fine-tuning never shows the model", &["start"], &[]),
+    sign("The learning rate is far too high", &["rate"], &[]),
+    sign("The learning rate is too low or the run too short", &["slow"], &["few", "short"]),
+    sign("training images: expect a model that knows them by heart", &["few"], &[]),
+    sign(
+        "Training captions do not belong to their pictures",
+        &["shuffled"],
+        &["references", "domain", "constant"],
+    ),
+    sign("of the scored images were trained on", &["leaked"], &[]),
+    sign("The warm-up", &["warmup"], &["short", "few"]),
+    sign("the model forgets what it was pretrained on", &["decay"], &[]),
+    sign("the model learns to be unsure", &["smoothing"], &[]),
+    sign("little is left to learn from", &["dropout"], &[]),
+    sign("the steps are smaller than the rate says", &["clip"], &[]),
+    sign("what they see is unlearnt", &["vision"], &[]),
+    sign("The text decoder, which writes the captions, does not train", &["frozen", "textrate"], &[]),
+    sign("come in the order of their file", &["order"], &[]),
+    sign("tokens that generation has to say", &["long"], &[]),
+    sign("makes each of them less likely", &["penalty"], &[]),
+    sign("rewards repetition", &["reward"], &[]),
+    sign("prefer the shortest caption", &["brief"], &[]),
+    sign("it compares raw words", &["cased"], &[]),
+    sign("chance has more say in it", &["samples"], &[]),
+    sign("what is chosen is what chance preferred", &["choose"], &[]),
+    sign("those that are scored against belong to other pictures", &["references"], &[]),
+    sign("stand with more than one image", &["constant"], &["domain"]),
+    sign("Training captions are written otherwise", &["domain", "shortened"], &["constant"]),
+    sign("The model makes nothing of the pictures", &[], &[]),
 ];
 
 fn studies() -> Vec<PathBuf> {
@@ -73,17 +103,17 @@ fn the_verdict_names_the_planted_fault_and_no_other() {
         let name = name_of(path);
         let page = fs::read_to_string(work.path().join("reports").join(&name).join("index.html")).unwrap();
         let said = why(&page);
-        let is_planted = |fault: &str| name.split('-').any(|part| part == fault);
-        let is_missed = NOT_FOUND.iter().any(|known| name.starts_with(known));
-        clean += usize::from(is_planted("clean"));
-        alarms += usize::from(is_planted("clean") && !said.is_empty());
-        for (fault, sign) in SIGNS.into_iter().filter(|(_, sign)| !sign.is_empty()) {
-            let is_named = said.contains(sign);
-            if is_named != (is_planted(fault) && !is_missed) {
-                wrong.push(format!("{name}: {fault} is{} named: {said}", if is_named { "" } else { " not" }));
+        let is_any = |faults: &[&str]| faults.iter().any(|fault| name.split('-').any(|part| part == *fault));
+        clean += usize::from(is_any(&["clean"]));
+        alarms += usize::from(is_any(&["clean"]) && !said.is_empty());
+        for sign in SIGNS {
+            let is_named = said.contains(sign.text);
+            if is_named != is_any(sign.of) && !(is_named && is_any(sign.also)) {
+                let not = if is_named { "is" } else { "is not" };
+                wrong.push(format!("{name}: `{}` {not} said: {said}", sign.text));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(alarms, 0, "of {clean} clean studies");
+    assert!(20 * alarms <= clean, "{alarms} of {clean} clean studies");
 }

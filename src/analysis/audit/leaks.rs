@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::corpus::{Captioned, Corpus};
-use super::words::{count_of, one_of, share_of};
+use super::words::{one_of, share_of};
 use super::{Found, severity};
 use crate::data::image_file::read_bytes;
 use crate::record::audit::{FindingKind, Severity, Unit};
@@ -109,14 +109,14 @@ pub fn duplicate_captions(corpus: &Corpus) -> Option<Found> {
     let share =
         one_of(corpus.train_captions().map(|caption| counts.get(caption).is_some_and(|count| *count > 1)));
     Some(Found {
-        severity: severity(share, [f64::INFINITY, 0.3, 0.05])?,
+        severity: severity(share, [0.95, 0.3, 0.05])?,
         kind: FindingKind::DuplicateCaptions,
         number: share,
         unit: Unit::Share,
         meaning: format!(
-            "{} of the training captions stand with more than one image; there are {} that differ.",
+            "{} of the training captions stand with more than one image; different ones in all: {}.",
             share_of(share),
-            count_of(counts.len(), "caption")
+            counts.len()
         ),
         remedy: None,
     })

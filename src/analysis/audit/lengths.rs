@@ -7,7 +7,7 @@ use super::reachable::copyable;
 use super::subject::Subject;
 use super::words::{one_of, share_of};
 use super::{Found, severity};
-use crate::record::audit::{FindingKind, Lengths, Quantiles, Unit};
+use crate::record::audit::{FindingKind, Lengths, Quantiles, Severity, Unit};
 
 /// Limits are proposed as multiples of this.
 const STEP: usize = 8;
@@ -131,7 +131,10 @@ pub fn forbidden_repeats(corpus: &Corpus, subject: &Subject) -> Option<Found> {
 /// References that say tokens again, which a repetition penalty makes unlikely.
 pub fn repetition_penalty(corpus: &Corpus, subject: &Subject) -> Option<Found> {
     let penalty = subject.recipe.generation.repetition_penalty;
-    if penalty <= 1.0 {
+    if penalty < 1.0 {
+        return Some(rewarded_repetition(penalty));
+    }
+    if penalty == 1.0 {
         return None;
     }
     let (mut again, mut all) = (0usize, 0usize);
@@ -158,6 +161,20 @@ pub fn repetition_penalty(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         ),
         remedy: Some(("generation.repetition_penalty", 1.0.into())),
     })
+}
+
+/// A penalty below 1 makes likelier what was said before.
+fn rewarded_repetition(penalty: f64) -> Found {
+    Found {
+        severity: if penalty <= 0.8 { Severity::Severe } else { Severity::Warning },
+        kind: FindingKind::RepetitionPenalty,
+        number: penalty,
+        unit: Unit::Count,
+        meaning: format!(
+            "`repetition_penalty: {penalty}` is below 1 and rewards repetition: captions go round in circles."
+        ),
+        remedy: Some(("generation.repetition_penalty", 1.0.into())),
+    }
 }
 
 /// References that are shorter than a caption may be.

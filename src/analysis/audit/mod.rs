@@ -6,6 +6,7 @@
 //! reachable  a reference rewritten within limits     wording   what scoring and tokenizer make of words
 //! range      floors and ceilings of every metric     leaks     what is there twice
 //! pictures   what looking at images adds             copies    one picture in two files
+//! style      training captions beside references     optimisation    settings under which little is learnt
 //! ```
 //!
 //! [`audit`] is the way in. A finding has a severity, a number, a sentence and the setting that mends it.
@@ -14,10 +15,12 @@ mod copies;
 pub mod corpus;
 mod lengths;
 mod leaks;
+mod optimisation;
 pub mod pictures;
 mod range;
 mod reachable;
 mod recipe;
+mod style;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -32,7 +35,7 @@ use serde_json::Value;
 
 use self::range::{Yardstick, attainable};
 use self::reachable::Limits;
-use self::subject::{Subject, subjects};
+use self::subject::{Subject, is_trained_on, subjects};
 use super::text_domain;
 use crate::data::tokenizer::TokenizerError;
 use crate::record::RunSpec;
@@ -81,6 +84,12 @@ pub fn audit(runs: &[RunSpec], corpora: &[Corpus]) -> Result<Audit, TokenizerErr
             audit.domain = text_domain::compare(&corpus.train_captions().collect::<Vec<_>>(), &source);
         }
         of_data(corpus).into_iter().for_each(|found| add(&mut audit.findings, found.of(&all)));
+        for run in runs.iter().filter(|run| is_trained_on(run, &corpus.model)) {
+            let steps = subject::total_steps(&run.recipe, corpus.train.len());
+            for found in optimisation::of(&run.recipe, steps) {
+                add(&mut audit.findings, found.of(std::slice::from_ref(&run.id)));
+            }
+        }
         let pieces = range::pieces(corpus);
         let mut scored: Vec<(&Evaluation, Vec<Yardstick>)> = Vec::new();
         let mut ranges: Vec<(Limits, &Evaluation, Vec<AttainableRange>)> = Vec::new();
@@ -121,6 +130,8 @@ fn is_scored_alike(a: &Evaluation, b: &Evaluation) -> bool {
 fn of_data(corpus: &Corpus) -> Vec<Found> {
     let found = [
         recipe::few_training_images(corpus),
+        recipe::few_validation_images(corpus),
+        style::other_style(corpus),
         wording::unknown_words(corpus),
         leaks::shared_images(corpus),
         leaks::shared_captions(corpus),

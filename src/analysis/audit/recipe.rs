@@ -2,7 +2,7 @@
 
 use super::corpus::Corpus;
 use super::subject::Subject;
-use super::words::share_of;
+use super::words::{count_of, share_of};
 use super::{Found, severity};
 use crate::random::Random;
 use crate::record::audit::{FindingKind, Severity, Unit};
@@ -93,7 +93,7 @@ pub fn few_images_scored(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         return None;
     }
     Some(Found {
-        severity: Severity::Note,
+        severity: few(samples).unwrap_or(Severity::Note),
         kind: FindingKind::FewImagesScored,
         number: samples as f64,
         unit: Unit::Count,
@@ -102,6 +102,31 @@ pub fn few_images_scored(corpus: &Corpus, subject: &Subject) -> Option<Found> {
              say in it than it need have."
         ),
         remedy: Some(("evaluation.samples", 0.into())),
+    })
+}
+
+/// Images by which no two epochs can be told apart but by chance.
+fn few(images: usize) -> Option<Severity> {
+    match images {
+        0..10 => Some(Severity::Severe),
+        10..30 => Some(Severity::Warning),
+        _ => None,
+    }
+}
+
+/// So few validation images that chance chooses the best epoch and the best run.
+pub fn few_validation_images(corpus: &Corpus) -> Option<Found> {
+    let images = corpus.validation.len();
+    Some(Found {
+        severity: few(images)?,
+        kind: FindingKind::FewValidationImages,
+        number: images as f64,
+        unit: Unit::Count,
+        meaning: format!(
+            "There are only {} to choose epochs and runs by: what is chosen is what chance preferred.",
+            count_of(images, "validation image")
+        ),
+        remedy: None,
     })
 }
 

@@ -26,15 +26,24 @@ impl Subject<'_> {
 
     /// Optimizer steps of a whole run over `examples` training images.
     pub fn total_steps(&self, examples: usize) -> usize {
-        let training = &self.recipe.training;
-        examples.div_ceil(training.batch_size.max(1)) * training.epochs
+        total_steps(self.recipe, examples)
     }
+}
+
+/// Optimizer steps of a whole run over `examples` training images.
+pub fn total_steps(recipe: &Recipe, examples: usize) -> usize {
+    examples.div_ceil(recipe.training.batch_size.max(1)) * recipe.training.epochs
+}
+
+/// A fine-tuned run that uses `model`.
+pub fn is_trained_on(run: &RunSpec, model: &str) -> bool {
+    run.recipe.kind == Kind::FineTuned && run.recipe.model == model
 }
 
 /// The fine-tuned runs of a plan that use `model`, in groups that an audit cannot tell apart.
 pub fn subjects<'a>(runs: &'a [RunSpec], model: &str) -> Vec<Subject<'a>> {
     let mut found: Vec<(Value, Subject)> = Vec::new();
-    let trained = runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned && run.recipe.model == model);
+    let trained = runs.iter().filter(|run| is_trained_on(run, model));
     for run in trained {
         let seen = what_is_seen(&run.recipe);
         match found.iter_mut().find(|(other, _)| *other == seen) {

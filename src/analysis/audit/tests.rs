@@ -88,7 +88,7 @@ fn a_sound_recipe_on_sound_data_is_left_in_peace() {
 fn every_planted_fault_is_found_and_no_other() {
     use FindingKind::*;
     type Change = fn(&mut Recipe);
-    let faults: [(FindingKind, Change); 12] = [
+    let faults: [(FindingKind, Change); 26] = [
         (CutInTraining, |recipe| recipe.training.max_length = 30),
         (CutInTraining, |recipe| recipe.training.max_length = 34),
         (CutInGeneration, |recipe| recipe.generation.max_length = 30),
@@ -101,6 +101,22 @@ fn every_planted_fault_is_found_and_no_other() {
         (WarmUp, |recipe| recipe.training.warmup_steps = 2000),
         (WarmUp, |recipe| recipe.training.warmup_steps = 400),
         (MinLength, |recipe| recipe.generation.min_length = 30),
+        (RepetitionPenalty, |recipe| recipe.generation.repetition_penalty = 0.7),
+        (LabelSmoothing, |recipe| recipe.training.label_smoothing = 0.4),
+        (WeightDecay, |recipe| recipe.training.weight_decay = 10.0),
+        (Dropout, |recipe| recipe.training.dropout = 0.5),
+        (VisionRate, |recipe| recipe.training.vision_lr_multiplier = 100.0),
+        (FrozenDecoder, |recipe| recipe.training.train_text_decoder = false),
+        (FrozenDecoder, |recipe| recipe.training.text_lr_multiplier = 0.0),
+        (Clipping, |recipe| recipe.training.max_grad_norm = 1e-3),
+        (FixedOrder, |recipe| recipe.training.shuffle = false),
+        (LengthPenalty, |recipe| recipe.generation.length_penalty = -1.0),
+        (LengthPenalty, |recipe| recipe.generation.length_penalty = 5.0),
+        (FewImagesScored, |recipe| recipe.evaluation.samples = 5),
+        (LeastGain, |recipe| {
+            (recipe.early_stopping.patience, recipe.early_stopping.min_delta) = (3, 0.2);
+        }),
+        (WarmUp, |recipe| recipe.training.warmup_steps = 100_000),
     ];
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = tokenizer(folder.path());
@@ -124,6 +140,19 @@ fn faults_of_the_data_are_found() {
     let mut few = corpus(&tokenizer, 0);
     few.train.truncate(100);
     assert_eq!(serious(&few, |_| {}), [FindingKind::FewTrainingImages]);
+
+    let mut few = corpus(&tokenizer, 0);
+    few.validation.truncate(8);
+    assert_eq!(serious(&few, |_| {}), [FindingKind::FewValidationImages]);
+
+    let mut shortened = corpus(&tokenizer, 0);
+    for example in &mut shortened.train {
+        let words: Vec<&str> = example.captions[0].split(' ').collect();
+        let shorter = words[..words.len() / 2].join(" ");
+        example.tokens[0] = tokenizer.encode(&shorter, usize::MAX).unwrap();
+        example.captions[0] = shorter;
+    }
+    assert_eq!(serious(&shortened, |_| {}), [FindingKind::OtherStyle]);
 
     let mut unknown = corpus(&tokenizer, 0);
     for example in unknown.train.iter_mut().step_by(3) {
