@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::captions::{Entry, read_captions};
+use super::captions::{Entry, MAX_CAPTIONS, MAX_FILE_BYTES, check_length, read_captions};
+use crate::record::bounded;
 
 /// A file that holds no captions, or captions that do not fit their references: what and where, and maybe a hint.
 #[derive(Debug, Error)]
@@ -20,8 +21,6 @@ pub struct CaptionFileError(pub String);
 
 /// Images named in a message; the rest is counted.
 const SHOWN: usize = 5;
-/// Larger files are no caption files.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// Captions by image, in the order of the file.
 #[derive(Debug, Default, PartialEq)]
@@ -83,16 +82,16 @@ struct CocoImage {
 
 /// Reads a file of captions in any of the forms.
 pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
-    let is_huge = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_BYTES);
-    let bytes = if is_huge { Vec::new() } else { std::fs::read(path).unwrap_or_default() };
+    // What cannot be read the last reader has the message for.
+    let bytes = bounded::read_bytes(path, MAX_FILE_BYTES).unwrap_or_default();
     if path.extension().is_some_and(|extension| extension == "jsonl") && !bytes.is_empty() {
-        return gather(read_lines(path, &bytes)?);
+        return gather(path, read_lines(path, &bytes)?);
     }
     if let Ok(coco) = serde_json::from_slice::<Coco>(&bytes) {
         let named =
             coco.images.into_iter().filter_map(|image| Some((image.file_name?, name_of(&image.id).ok()?)));
         let aliases = named.collect();
-        return Ok(CaptionFile { aliases, ..gather(coco.annotations)? });
+        return Ok(CaptionFile { aliases, ..gather(path, coco.annotations)? });
     }
     if bytes.trim_ascii_start().starts_with(b"[") {
         let results = serde_json::from_slice::<Vec<Annotation>>(&bytes).map_err(|error| {
@@ -100,7 +99,7 @@ pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
                         [{\"image\": \"a.jpg\", \"caption\": \"...\"}]";
             CaptionFileError(format!("{}: {error}\nhint: {form}", path.display()))
         })?;
-        return gather(results);
+        return gather(path, results);
     }
     // This reader has the messages for whatever is wrong with the file, also where it cannot be read at all.
     let file = read_captions(path)?;
@@ -238,11 +237,17 @@ fn file_name(name: &str) -> &str {
 }
 
 /// The captions of each image, in order of first appearance.
-fn gather(annotations: Vec<Annotation>) -> anyhow::Result<CaptionFile> {
+fn gather(path: &Path, annotations: Vec<Annotation>) -> anyhow::Result<CaptionFile> {
+    let refused = |reason: String| CaptionFileError(format!("{}: {reason}", path.display()));
+    if annotations.len() > MAX_CAPTIONS {
+        let count = annotations.len();
+        return Err(refused(format!("it has {count} captions; at most {MAX_CAPTIONS} are read")).into());
+    }
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut file = CaptionFile::default();
     for Annotation { image_id, caption, split } in annotations {
-        let image = name_of(&image_id)?;
+        let image = name_of(&image_id).map_err(|error| refused(error.to_string()))?;
+        check_length(&caption).map_err(|reason| refused(format!("{image:?}: {reason}")))?;
         if let Some(split) = split {
             file.splits.insert(image.clone(), split);
         }

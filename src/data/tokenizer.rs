@@ -6,12 +6,12 @@
 //! saved file may carry have no say. The crate can panic on crafted files; every call into it is
 //! contained.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use super::contain;
 use super::tokenizer_build::{self, Built};
 use super::tokenizer_config::{Side, TokenizerConfig};
 
@@ -174,8 +174,7 @@ pub(super) fn in_words(error: tokenizers::Error) -> String {
 
 /// Runs code of the tokenizer; a panic in it is an error of its file.
 pub(super) fn contained<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err("not a tokenizer that this program can run".to_owned()))
+    contain::contained(run).unwrap_or_else(|| Err("not a tokenizer that this program can run".to_owned()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod full_size;
 mod generation;
 mod generation_at_scale;
 mod gradients;
+mod hostile;
 mod hub;
 mod hub_server;
 mod lab;
