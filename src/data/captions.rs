@@ -86,7 +86,7 @@ pub fn parse_captions(bytes: &[u8]) -> Result<CaptionsFile, serde_json::Error> {
 }
 
 /// The message of a JSON error without its " at line 1 column 2", which goes to the front.
-fn without_position(error: &serde_json::Error) -> String {
+pub(super) fn without_position(error: &serde_json::Error) -> String {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
     message.strip_suffix(&position).unwrap_or(&message).to_owned()
@@ -112,7 +112,8 @@ impl<'de> Deserialize<'de> for Entries {
                     // An image without captions takes room as well.
                     count += captions.len().max(1);
                     if count > MAX_CAPTIONS {
-                        let message = format_args!("more than {MAX_CAPTIONS} captions; that many are read");
+                        let message =
+                            format_args!("more than {MAX_CAPTIONS} captions; at most that many are read");
                         return Err(A::Error::custom(message));
                     }
                     entries.push(Entry { image, captions });

@@ -140,6 +140,7 @@ impl Dataset {
             .into_iter()
             .flat_map(|(_, examples)| examples)
             .map(|example| example.path.as_path())
+            .filter(|path| !path.as_os_str().is_empty())
             .collect();
         let paths: Vec<&Path> = paths.into_iter().collect();
         let failures: Vec<ImageFileError> =
@@ -243,6 +244,10 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
     let Some(entries) = read_entries(name, split, problems) else { return Vec::new() };
     // One path for one image, however the folder is written, so that splits can be compared.
     let folder = match fs::canonicalize(&split.images) {
+        Ok(folder) if !folder.is_dir() => {
+            problems.add(ProblemKind::ImagesFolder, format!("{name}: {}: it is no folder", split.images));
+            return Vec::new();
+        }
         Ok(folder) => folder,
         Err(error) => {
             problems.add(ProblemKind::ImagesFolder, format!("{name}: {}: {error}", split.images));
@@ -261,6 +266,8 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
             Err(reason) => {
                 let described = format!("{}: {:?} {reason}", split.captions, entry.image);
                 problems.add(ProblemKind::StrayImage, described);
+                // It counts, so that a split is not found to be empty as well; nobody looks at it.
+                examples.push(Example { path: PathBuf::new(), image: entry.image, captions: entry.captions });
             }
         }
     }

@@ -58,6 +58,8 @@ pub enum ImageProblem {
     UnknownFormat,
     #[error("{0} x {1} pixels are too many; at most {MAX_SIDE} a side and {MAX_PIXELS} in all are read")]
     TooManyPixels(u32, u32),
+    #[error("it is too large; at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are read")]
+    BeyondLimits,
     #[error("the file is cut off")]
     Truncated,
     #[error("cannot be decoded: {0}")]
@@ -203,7 +205,10 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
 }
 
 fn broken(error: image::ImageError) -> ImageProblem {
-    ImageProblem::Broken(error.to_string())
+    match error {
+        image::ImageError::Limits(_) => ImageProblem::BeyondLimits,
+        error => ImageProblem::Broken(error.to_string()),
+    }
 }
 
 /// True for 16-bit PNGs without colour and without an alpha channel of their own, which Pillow clips instead

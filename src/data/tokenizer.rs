@@ -109,7 +109,9 @@ impl CaptionTokenizer {
             Ok(ids) => {
                 format!("`post_processor` makes {ids:?} of an empty caption; BLIP needs [CLS] and [SEP]")
             }
-            Err(reason) => reason,
+            Err(_) => {
+                "`post_processor` fails; BLIP needs one that puts [CLS] and [SEP] around a caption".to_owned()
+            }
         };
         Err(TokenizerError::Unusable { path: self.path.clone(), reason })
     }

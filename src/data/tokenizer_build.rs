@@ -98,6 +98,12 @@ fn bert(mut file: Map<String, Value>, config: &TokenizerConfig) -> Result<Tokeni
     else {
         return Err("`model.vocab` is not a mapping from pieces to ids, as BERT's word pieces have it".into());
     };
+    let is_id = |id: &Value| id.as_u64().is_some_and(|id| u32::try_from(id).is_ok());
+    if let Some((piece, id)) = vocabulary.iter().find(|(_, id)| !is_id(id)) {
+        return Err(format!(
+            "`model.vocab` gives {piece:?} the id {id}; it must be a whole number of at least 0"
+        ));
+    }
     let mut listed: Vec<(u64, AddedToken)> = Vec::new();
     let entries = file.get("added_tokens").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for entry in entries {

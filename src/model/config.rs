@@ -147,6 +147,15 @@ impl Config {
             }
             _ => Ok(()),
         };
+        for (key, epsilon) in [("vision_config", vision.layer_norm_eps), ("text_config", text.layer_norm_eps)]
+        {
+            // Below zero, roots of variances are no numbers.
+            if !(0.0..1.0).contains(&epsilon) {
+                return Err(format!(
+                    "`{key}.layer_norm_eps` is {epsilon}; it must be a number from 0 to below 1"
+                ));
+            }
+        }
         divides("vision_config", vision.hidden_size, vision.num_attention_heads, "attention heads")?;
         divides("text_config", text.hidden_size, text.num_attention_heads, "attention heads")?;
         // Patches need not cover the image: as in a convolution, pixels that fill no patch are left out.

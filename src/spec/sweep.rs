@@ -255,7 +255,10 @@ fn set_data(draft: &mut Draft, base: &mut Recipe, points: &[Vec<Choice>]) {
         Some(None) => {}
         None if all_built_in => base.data = DataSource::BuiltIn("lab".to_owned()),
         None => {
-            let problem = Problem::new(&Place::FILE, "`data` is missing");
+            let problem = Problem::new(
+                &Place::FILE,
+                "`data` is missing; only the built-in model, `lab`, has data of its own",
+            );
             draft
                 .problems
                 .push(problem.hint("`data: {train: {captions: FILE, images: FOLDER}}`, or `data: lab`"));

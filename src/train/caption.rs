@@ -116,8 +116,8 @@ fn saved_generation(folder: &Path, fallback: &Generation) -> Result<(Generation,
     };
     let saved =
         serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?;
+    check_saved(fallback, &saved, &path)?;
     let generation = over(fallback, &saved).with_context(|| format!("a setting in {}", path.display()))?;
-    check_saved(&generation, &path)?;
     Ok((generation, true))
 }
 
@@ -141,8 +141,9 @@ fn over(generation: &Generation, saved: &Map<String, Value>) -> serde_json::Resu
 }
 
 /// Refuses what a sweep file may not say either: a search of a billion beams would fill the memory.
-fn check_saved(generation: &Generation, path: &Path) -> Result<()> {
-    for (key, value) in json!(generation).as_object().into_iter().flatten() {
+fn check_saved(known: &Generation, saved: &Map<String, Value>, path: &Path) -> Result<()> {
+    for key in json!(known).as_object().into_iter().flat_map(Map::keys) {
+        let Some(value) = saved.get(key).filter(|value| !value.is_null()) else { continue };
         let setting = setting::named(&format!("generation.{key}")).map_err(anyhow::Error::msg)?;
         if let Err(valid) = setting.check_text(&value.to_string()) {
             bail!("{}: `{key}` is {value}; {valid}", path.display());

@@ -81,6 +81,7 @@ pub fn find(folder: &Path) -> Result<WeightFiles, WeightsError> {
 /// The names of the files that an index speaks of, sorted. They lie beside it.
 pub fn parts(index: &Path) -> Result<BTreeSet<String>, WeightsError> {
     #[derive(Deserialize)]
+    #[serde(expecting = "a mapping with `weight_map`")]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }

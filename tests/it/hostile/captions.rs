@@ -86,7 +86,7 @@ const DATA: &[Case] = &[
     }),
     case(
         "validation with fewer images than a batch has",
-        "audit s.yaml batch_size=64 evaluation.batch_size=64",
+        "audit s.yaml training.batch_size=64 evaluation.batch_size=64",
         |dir| {
             own_validation(dir, r#"{"d.png": "a ball"}"#);
         },

@@ -101,15 +101,15 @@ const CASES: &[Case] = &[
     case("a JPEG of 65,500 pixels a side", AUDIT, |dir| {
         changed(dir, "lossy_444.jpg", |bytes| resized(bytes, 65_500, 65_500));
     }),
-    case("a JPEG that says it is as large as is read", LOOK, |dir| {
+    case("a JPEG that says it is as large as is read", CAPTION, |dir| {
         changed(dir, "lossy_444.jpg", |bytes| resized(bytes, 9_450, 9_450));
     }),
-    case("a progressive JPEG that says so", LOOK, |dir| {
+    case("a progressive JPEG that says so", CAPTION, |dir| {
         changed(dir, "lossy_progressive.jpg", |bytes| resized(bytes, 9_450, 9_450));
     }),
-    case("four pictures as large as is read, at once", LOOK, |dir| {
-        let huge = png(9_400, 9_400, 8, 2, 9_400 * (3 * 9_400 + 1));
-        ["a", "b", "c", "d"].iter().for_each(|name| dir.bytes(&format!("images/{name}.png"), &huge));
+    case("pictures of which each takes more than half of a gigabyte", LOOK, |dir| {
+        let huge = png(9_400, 9_400, 8, 6, 9_400 * (4 * 9_400 + 1));
+        ["a", "b"].iter().for_each(|name| dir.bytes(&format!("images/{name}.png"), &huge));
     }),
     case("a picture of as many bytes as are decoded", CAPTION, |dir| {
         dir.bytes(A, &png(8_192, 8_191, 16, 6, 8_191 * (8 * 8_192 + 1)));
@@ -146,9 +146,6 @@ const CASES: &[Case] = &[
         dir.link("images/again", "../images");
     }),
     case("a file of a gigabyte", AUDIT, |dir| dir.hollow(A, 1 << 30)),
-    case("files as long as are read, at once", AUDIT, |dir| {
-        ["a", "b", "c", "d"].iter().for_each(|name| dir.hollow(&format!("images/{name}.png"), 256 << 20));
-    }),
     case("all that is wrong, before anything starts", "run s.yaml", |dir| {
         dir.bytes(A, b"");
         dir.bytes("images/b.png", &png(60_000, 60_000, 1, 0, 10));

@@ -63,9 +63,25 @@ fn shown(cases: &[Case], base: fn() -> Workdir) -> (String, Vec<String>) {
         if output.status.success() {
             output.stdout.clear();
         }
-        text.push_str(&format!("## {name}\n$ sweep {command}\n{}\n", workdir.shown(&output)));
+        let shown = without_ids(&workdir.shown(&output));
+        text.push_str(&format!("## {name}\n$ sweep {command}\n{shown}\n"));
     }
     (text, faults)
+}
+
+/// A text without the ids of runs, which follow from all settings that there are.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| {
+        let hash = word.strip_prefix('r').unwrap_or_default();
+        hash.len() == 10 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
+    words
+        .map(|word| {
+            let end = word.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+            if is_id(&word[..end]) { format!("[RUN]{}", &word[end..]) } else { word.to_owned() }
+        })
+        .collect()
 }
 
 /// What is wrong with the end of a command: it must be without a panic, with an exit code that says whose fault it was,
@@ -118,7 +134,13 @@ fn own_data() -> Workdir {
     fs::create_dir(&model).unwrap();
     for entry in fs::read_dir(assets()).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+        let copied = model.join(path.file_name().unwrap());
+        // The weights are large: a link, as in the cache of the hub. Whoever spoils them puts a file in its place.
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            std::os::unix::fs::symlink(&path, copied).unwrap();
+        } else {
+            fs::copy(&path, copied).unwrap();
+        }
     }
     workdir
 }

@@ -18,10 +18,10 @@ const CASES: &[Case] = &[
     case("empty", "plan s.yaml", |dir| text(dir, "")),
     case("only white space", "plan s.yaml", |dir| text(dir, " \n\n")),
     case("a byte order mark, which is read over", "plan s.yaml", |dir| {
-        text(dir, "\u{feff}model: lab\nlearning_rate: 1.0e-4\n");
+        text(dir, "\u{feff}model: lab\nparameters: {learning_rate: {value: 1.0e-4}}\n");
     }),
     case("line ends of Windows, which are read over", "plan s.yaml", |dir| {
-        text(dir, "model: lab\r\nlearning_rate: 1.0e-4\r\n");
+        text(dir, "model: lab\r\nparameters:\r\n  learning_rate: {value: 1.0e-4}\r\n");
     }),
     case("indented by a tab", "plan s.yaml", |dir| {
         text(dir, "model: lab\nparameters:\n\tlearning_rate: 1\n")

@@ -85,7 +85,7 @@ const FILES: &[Case] = &[
         edited(dir, |header, _| header[TENSOR]["dtype"] = json!("F31"))
     }),
     case("whole numbers for weights", CAPTION, |dir| {
-        edited(dir, |header, _| header[TENSOR]["dtype"] = json!("I32"))
+        edited(dir, |header, _| header[TENSOR]["dtype"] = json!("I16"))
     }),
     case("another shape", CAPTION, |dir| edited(dir, |header, _| header[TENSOR]["shape"] = json!([64, 2]))),
     case("a tensor by another name, so that one is missing", CAPTION, |dir| {
