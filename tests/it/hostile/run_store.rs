@@ -92,10 +92,6 @@ const CASES: &[Case] = &[
         let id = id(dir);
         dir.replace(PLAN, &id, "../../evil");
     }),
-    case("a damaged plan beside a good one", STATUS, |dir| {
-        copy(&dir.path().join("runs/s"), &dir.path().join("runs/t"));
-        change(dir, PLAN, |bytes| bytes[0] = b'[');
-    }),
     case("a plan that is cut off, run again", "run s.yaml --no-preflight", |dir| {
         change(dir, PLAN, |bytes| bytes.truncate(bytes.len() - 30));
     }),
@@ -146,6 +142,16 @@ const CASES: &[Case] = &[
 #[test]
 fn damaged_results_cost_a_message_and_the_others_are_still_reported() {
     check("run_store", CASES, finished);
+}
+
+#[test]
+fn a_damaged_sweep_hides_no_other_from_status() {
+    let workdir = finished();
+    copy(&workdir.path().join("runs/s"), &workdir.path().join("runs/t"));
+    change(&workdir, PLAN, |bytes| bytes[0] = b'[');
+    let shown = workdir.sweep(STATUS);
+    assert!(shown.starts_with("exit 2") && shown.contains("\nruns/t: 2 runs: 2 done\n"), "{shown}");
+    assert!(shown.contains("\nerror: runs/s/plan.jsonl: line at byte 0: "), "{shown}");
 }
 
 /// Places where nothing can be written, whoever asks.
