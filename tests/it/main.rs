@@ -6,6 +6,7 @@ mod cli;
 mod diagnostics;
 mod end_to_end;
 mod full_size;
+mod fuzz;
 mod generation;
 mod generation_at_scale;
 mod gradients;
