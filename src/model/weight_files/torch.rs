@@ -26,6 +26,8 @@ pub fn read(path: &Path, wanted: &WantedOf, take: &mut Take) -> Result<(), Weigh
     let mut archive = open(path).map_err(wrong)?;
     let dictionary = archive.pickle().map_err(wrong)?;
     let mut budget = archive.length.saturating_mul(MAX_SHARING);
+    // Entries of a zip may lie on each other: then few bytes are read as many storages.
+    let mut unread = archive.length;
     let mut places = places(&dictionary).map_err(wrong)?;
     let mut unwanted = Ok(());
     places.retain(|(name, place)| match wanted(name, &place.size) {
@@ -37,7 +39,8 @@ pub fn read(path: &Path, wanted: &WantedOf, take: &mut Take) -> Result<(), Weigh
     });
     unwanted?;
     for (storage, tensors) in by_storage(places) {
-        let storage = archive.entry(&format!("data/{storage}"), archive.length).map_err(wrong)?;
+        let storage = archive.entry(&format!("data/{storage}"), unread).map_err(wrong)?;
+        unread = unread.saturating_sub(storage.len() as u64);
         for (name, dtype, place) in tensors {
             let wrong = |reason: String| unreadable(path, &name, &reason);
             let bytes = place.cut(&storage, dtype.size_in_bytes(), &mut budget).map_err(wrong)?;
