@@ -81,7 +81,7 @@ fn general(mut file: Map<String, Value>) -> Result<Tokenizer, String> {
     }
     let longest = file.get("model").and_then(|model| model.get("max_input_chars_per_word"));
     if let Some(longest) = longest
-        && !longest.as_u64().is_some_and(|longest| longest <= LONGEST_WORD)
+        && longest.as_u64().is_none_or(|longest| longest > LONGEST_WORD)
     {
         let key = "model.max_input_chars_per_word";
         return Err(format!("`{key}` is {longest}; it must be a whole number up to {LONGEST_WORD}"));
