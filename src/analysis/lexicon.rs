@@ -38,7 +38,7 @@ pub enum LexiconError {
 
 /// A kind as it is written.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping with `visible` and `words`")]
 struct Written {
     visible: bool,
     words: Vec<Words>,

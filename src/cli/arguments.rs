@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::exit::BadInput;
+use crate::plan::{Plan, expand};
 use crate::record::recipe::BeamStopping;
+use crate::spec::SweepSpec;
 
 /// A sweep file and what overrides it.
 #[derive(Debug, clap::Args)]
@@ -16,6 +19,13 @@ pub struct SweepFile {
     /// an axis. A name that occurs in several groups needs its path: generation.max_length=96
     #[arg(value_name = "KEY=VALUE[,VALUE]")]
     pub overrides: Vec<String>,
+}
+
+impl SweepFile {
+    /// The runs of the sweep that the file describes.
+    pub fn expand(&self, spec: &SweepSpec) -> Result<Plan, BadInput> {
+        expand(spec).map_err(|error| BadInput(format!("{}: {error}", self.spec.display())))
+    }
 }
 
 /// A device by name, if there may be such a one.

@@ -10,7 +10,6 @@ use super::arguments::{SweepFile, device};
 use super::auditing;
 use super::exit::BadInput;
 use super::output::{self, Format};
-use crate::plan::expand;
 use crate::spec;
 use crate::train::open_device;
 
@@ -49,7 +48,7 @@ Examples:
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let spec = spec::load(&args.file.spec, &args.file.overrides)?;
-    let plan = expand(&spec)?;
+    let plan = args.file.expand(&spec)?;
     let device = if args.images { Some(device_of(&args)?) } else { None };
     let audit = auditing::of_plan(&plan.runs, &args.runs, device.as_ref())?;
     match args.format {

@@ -1,5 +1,6 @@
 //! `sweep caption`: captions images with a trained model.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use walkdir::WalkDir;
 use super::arguments::{beam_stopping, device};
 use super::exit::BadInput;
 use super::output::{self, Format};
+use crate::record::bounded::check_regular;
 use crate::record::recipe::BeamStopping;
 use crate::run::download::fetched_model;
 use crate::run::progress;
@@ -130,9 +132,10 @@ fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            if !path.is_file() {
-                return Err(BadInput(format!("{}: no such image or folder", path.display())).into());
-            }
+            check_regular(path).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => BadInput(format!("{}: no such image or folder", path.display())),
+                _ => BadInput(format!("{}: cannot be read: {error}", path.display())),
+            })?;
             images.push(path.clone());
             continue;
         }

@@ -1,6 +1,7 @@
 //! How the program ends: exit codes, and errors as the user reads them.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -9,8 +10,12 @@ use super::output;
 use crate::data::DataError;
 use crate::data::caption_files::CaptionFileError;
 use crate::data::captions::CaptionsError;
+use crate::data::processor_config::ProcessorError;
+use crate::data::tokenizer::TokenizerError;
 use crate::hub::HubError;
 use crate::lab::study::StudyError;
+use crate::model::WeightsError;
+use crate::model::config::ConfigError;
 use crate::plan::PlanError;
 use crate::record::store::StoreError;
 use crate::report::{NoSuchRuns, RatingFileError};
@@ -33,6 +38,9 @@ pub const INTERRUPTED: u8 = 130;
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);
+
+/// Characters of a line of a message; nobody reads more.
+const LONGEST_LINE: usize = 1500;
 
 /// Shows an error on standard error and returns the exit code for it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
@@ -58,12 +66,24 @@ fn describe(error: &anyhow::Error) -> String {
                 }
             } else {
                 let prefix = if number == 0 { prefix } else { "" };
-                lines.push(format!("{prefix}{line}"));
+                lines.push(format!("{prefix}{}", presentable(line)));
             }
         }
     }
     lines.append(&mut hints);
     lines.join("\n")
+}
+
+/// A line as a terminal can show it. Messages quote what files say, and a file may say a megabyte, or what would steer
+/// the terminal.
+fn presentable(line: &str) -> String {
+    let escaped =
+        |c: char| if c.is_control() && c != '\t' { c.escape_default().collect() } else { String::from(c) };
+    let mut text: String = line.chars().take(LONGEST_LINE).map(escaped).collect();
+    if line.chars().nth(LONGEST_LINE).is_some() {
+        text.push_str(&format!("... ({} characters)", line.chars().count()));
+    }
+    text
 }
 
 /// Whether the user's command line or files are at fault.
@@ -82,12 +102,23 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<CaptionFileError>()
         || cause.is::<NoSuchRuns>()
         || cause.is::<CaptionsError>()
+        || cause.is::<TokenizerError>()
+        || cause.is::<ProcessorError>()
+        || cause.is::<ConfigError>()
+        || cause.is::<WeightsError>()
         || cause.is::<ExecuteError>()
         || cause.is::<RatingFileError>()
+        || cause.downcast_ref().is_some_and(is_about_place)
         || cause.downcast_ref::<HubError>().is_some_and(HubError::is_about_input)
         || matches!(cause.downcast_ref(), Some(StoreError::Broken { .. } | StoreError::NoFolder { .. }))
         || matches!(cause.downcast_ref(), Some(StudyError::Occupied { .. }))
         || cause.downcast_ref::<PreflightError>().is_some_and(|error| error.is_bad_input)
+}
+
+/// Whether the system finds the place that was named to be at fault, and not itself.
+fn is_about_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | PermissionDenied | ReadOnlyFilesystem)
 }
 
 #[cfg(test)]
@@ -107,11 +138,24 @@ mod tests {
     }
 
     #[test]
+    fn what_files_say_neither_floods_nor_steers_the_terminal() {
+        let error = anyhow::anyhow!("a.json: \u{1b}[2J{}", "x".repeat(1_000_000));
+        let text = describe(&error);
+        assert!(
+            text.starts_with("error: a.json: \\u{1b}[2Jxx") && text.ends_with("xx... (1000012 characters)")
+        );
+        assert!(text.len() < 1600);
+    }
+
+    #[test]
     fn bad_input_is_told_from_the_unexpected_at_any_depth() {
         let bad = || anyhow::Error::new(BadInput("x".to_owned()));
         assert!(is_bad_input(&bad()));
         assert!(is_bad_input(&bad().context("y").context("z")));
         assert!(is_bad_input(&anyhow::anyhow!("x").context(BadInput("y".to_owned()))));
         assert!(!is_bad_input(&anyhow::anyhow!("x").context("y")));
+        let system = |kind: io::ErrorKind| anyhow::Error::new(io::Error::from(kind)).context("x");
+        assert!(is_bad_input(&system(io::ErrorKind::PermissionDenied)));
+        assert!(!is_bad_input(&system(io::ErrorKind::StorageFull)));
     }
 }

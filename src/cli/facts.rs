@@ -2,7 +2,6 @@
 //! in folders are. Neither weights nor images are read; what cannot be learned is left open.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::data::CaptionTokenizer;
@@ -10,8 +9,8 @@ use crate::data::captions::read_captions;
 use crate::hub::{Hub, HubId};
 use crate::lab::study;
 use crate::plan::Facts;
-use crate::record::RunSpec;
 use crate::record::recipe::{DataFiles, DataSource};
+use crate::record::{RunSpec, bounded};
 use crate::spec::Architecture;
 use crate::train::material::longest;
 
@@ -80,8 +79,7 @@ fn examples_in(files: &DataFiles) -> Option<usize> {
 
 fn architecture(model: &str) -> Option<Architecture> {
     let config = model_folder(model)?.join("config.json");
-    let is_small = fs::metadata(&config).is_ok_and(|metadata| metadata.len() <= MAX_CONFIG_BYTES);
-    Architecture::from_config(&is_small.then(|| fs::read_to_string(&config).ok())??).ok()
+    Architecture::from_config(&bounded::read_text(&config, MAX_CONFIG_BYTES).ok()?).ok()
 }
 
 /// A folder, or where a model of the hub lies in the cache.
@@ -92,6 +90,8 @@ fn model_folder(model: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::record::recipe::{Split, Validation};
     use crate::run::dispatch::tests::planned;

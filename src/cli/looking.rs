@@ -7,7 +7,7 @@ use candle_core::Device;
 
 use super::exit::BadInput;
 use crate::analysis::audit::{Picture, Pictures};
-use crate::data::{Dataset, DifferenceHash, Example, read_each, read_rgb};
+use crate::data::{Dataset, DifferenceHash, Example, read_each, with_rgb};
 use crate::run::progress::Counter;
 use crate::train::material::Pretrained;
 use crate::train::nearest::{Seen, see};
@@ -19,9 +19,8 @@ fn splits(dataset: &Dataset) -> [&[Example]; 3] {
 
 /// The hashes of all images, split by split. Every image is decoded, so that all broken ones are named in one error.
 pub fn hashes(dataset: &Dataset) -> anyhow::Result<Vec<DifferenceHash>> {
-    let hash = |path: &Path| match read_rgb(path) {
-        Ok(picture) => Ok(DifferenceHash::of(&picture)),
-        Err(error) => Err(error.to_string()),
+    let hash = |path: &Path| {
+        with_rgb(path, |picture| DifferenceHash::of(&picture)).map_err(|error| error.to_string())
     };
     Ok(read_each(splits(dataset).into_iter().flatten(), hash)?)
 }

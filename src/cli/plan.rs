@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::{SweepFile, typed};
 use super::facts;
 use super::output::{self, Format};
-use crate::plan::{expand, settings, table};
+use crate::plan::{settings, table};
 use crate::spec;
 
 /// Show what a sweep would run: its runs, the duplicates merged, what they train.
@@ -37,7 +37,7 @@ Examples:
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let spec = spec::load(&args.file.spec, &args.file.overrides)?;
-    let plan = expand(&spec)?;
+    let plan = args.file.expand(&spec)?;
     let facts = facts::gather(&plan.runs);
     match args.format {
         Format::Text => {

@@ -8,6 +8,7 @@ use super::exit::BadInput;
 use super::output::{self, Format};
 use crate::analysis::lexicon::Lexicon;
 use crate::data::caption_files;
+use crate::record::bounded;
 use crate::report::{self, Document, Options, OtherSystem, RatingFile};
 
 /// Write a report on every sweep: HTML page, PNG charts, CSV and Parquet tables.
@@ -117,10 +118,7 @@ fn others(named: Vec<(String, PathBuf)>) -> anyhow::Result<Vec<OtherSystem>> {
 /// Reads a lexicon.
 fn lexicon(path: &Path) -> anyhow::Result<Lexicon> {
     let refused = |reason: String| BadInput(format!("{}: {reason}", path.display()));
-    let is_huge = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_LEXICON_BYTES);
-    if is_huge {
-        return Err(refused(format!("a lexicon has at most {MAX_LEXICON_BYTES} bytes")).into());
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| refused(format!("cannot read: {error}")))?;
+    let text = bounded::read_text(path, MAX_LEXICON_BYTES)
+        .map_err(|error| refused(format!("cannot read the lexicon: {error}")))?;
     Ok(Lexicon::parse(&text).map_err(|error| refused(error.to_string()))?)
 }

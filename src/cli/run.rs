@@ -8,7 +8,7 @@ use super::facts;
 use super::table::{Align, Table, number};
 use super::{auditing, conventions, exit, output};
 use crate::analysis::audit::{add_nearest, range_of};
-use crate::plan::{self, consistency};
+use crate::plan::consistency;
 use crate::record::audit::Audit;
 use crate::record::invocation::Invocation;
 use crate::record::recipe::MetricName;
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = spec::read(&args.file.spec)?;
     let invocation = Invocation::now(typed_command(), args.device.clone(), &file);
     let spec = spec::parse_bytes(file, &args.file.spec, &args.file.overrides)?;
-    let plan = plan::expand(&spec)?;
+    let plan = args.file.expand(&spec)?;
     let options = Options {
         runs: args.runs.clone(),
         wish: Wish { jobs: args.jobs, threads: args.threads },

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -94,7 +95,9 @@ struct ImageRow {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let references = caption_files::read(&args.references)?;
     let predictions = caption_files::read(&args.predictions)?;
-    let (pairs, missing) = caption_files::pair(&references, &predictions)?;
+    let files = || format!("{} against {}", args.predictions.display(), args.references.display());
+    let (pairs, missing) = caption_files::pair(&references, &predictions)
+        .with_context(|| BadInput(format!("cannot score {}", files())))?;
     if pairs.is_empty() {
         return Err(BadInput(format!("{}: holds no captions", args.predictions.display())).into());
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::auditing;
 use super::conventions;
-use super::exit::BadInput;
+use super::exit::{self, BadInput};
 use super::output::{self, Format};
 use super::table::{Align, Table, number};
 use crate::analysis::audit::{add_nearest, range_of};
@@ -104,15 +104,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let folder = args.runs.display();
         return Err(BadInput(format!("{folder}: holds no sweep\nhint: `sweep run SPEC` makes one")).into());
     }
-    let sweeps: Vec<SweepStatus> = sweeps.iter().map(look_at).collect::<anyhow::Result<_>>()?;
+    // A sweep that is damaged is no reason to say nothing of the others.
+    let (seen, damaged): (Vec<_>, Vec<_>) = sweeps.iter().map(look_at).partition(Result::is_ok);
+    let sweeps: Vec<SweepStatus> = seen.into_iter().flatten().collect();
+    let damaged: Vec<anyhow::Error> = damaged.into_iter().filter_map(Result::err).collect();
     match args.format {
         Format::Json => output::print_json(&sweeps)?,
+        Format::Text if sweeps.is_empty() => {}
         Format::Text => {
             let texts: Vec<String> = sweeps.iter().map(|sweep| in_text(sweep, SystemTime::now())).collect();
             output::print(&texts.join("\n"))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(damaged.iter().fold(ExitCode::SUCCESS, |_, error| exit::report(error)))
 }
 
 fn look_at(sweep: &SweepDir) -> anyhow::Result<SweepStatus> {

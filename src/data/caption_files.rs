@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::captions::{Entry, read_captions};
+use super::captions::{Entry, MAX_CAPTIONS, MAX_FILE_BYTES, check_length, read_captions, without_position};
+use crate::record::bounded;
 
 /// A file that holds no captions, or captions that do not fit their references: what and where, and maybe a hint.
 #[derive(Debug, Error)]
@@ -20,8 +22,6 @@ pub struct CaptionFileError(pub String);
 
 /// Images named in a message; the rest is counted.
 const SHOWN: usize = 5;
-/// Larger files are no caption files.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// Captions by image, in the order of the file.
 #[derive(Debug, Default, PartialEq)]
@@ -65,6 +65,13 @@ struct Coco {
     images: Vec<CocoImage>,
 }
 
+/// A file that is meant for COCO's: a list under this key is no caption of an image.
+#[derive(Deserialize)]
+struct HasAnnotations {
+    #[serde(rename = "annotations")]
+    _annotations: Vec<BTreeMap<String, IgnoredAny>>,
+}
+
 #[derive(Deserialize)]
 struct Annotation {
     #[serde(alias = "image")]
@@ -83,24 +90,31 @@ struct CocoImage {
 
 /// Reads a file of captions in any of the forms.
 pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
-    let is_huge = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_BYTES);
-    let bytes = if is_huge { Vec::new() } else { std::fs::read(path).unwrap_or_default() };
+    // What cannot be read the last reader has the message for.
+    let bytes = bounded::read_bytes(path, MAX_FILE_BYTES).unwrap_or_default();
     if path.extension().is_some_and(|extension| extension == "jsonl") && !bytes.is_empty() {
-        return gather(read_lines(path, &bytes)?);
+        return gather(path, read_lines(path, &bytes)?);
     }
-    if let Ok(coco) = serde_json::from_slice::<Coco>(&bytes) {
+    let coco = serde_json::from_slice::<Coco>(&bytes);
+    if let Err(error) = &coco
+        && serde_json::from_slice::<HasAnnotations>(&bytes).is_ok()
+    {
+        let form = "annotations have the form [{\"image_id\": 1, \"caption\": \"...\"}]";
+        return Err(malformed(path, error.line(), error, form).into());
+    }
+    if let Ok(coco) = coco {
         let named =
             coco.images.into_iter().filter_map(|image| Some((image.file_name?, name_of(&image.id).ok()?)));
         let aliases = named.collect();
-        return Ok(CaptionFile { aliases, ..gather(coco.annotations)? });
+        return Ok(CaptionFile { aliases, ..gather(path, coco.annotations)? });
     }
     if bytes.trim_ascii_start().starts_with(b"[") {
         let results = serde_json::from_slice::<Vec<Annotation>>(&bytes).map_err(|error| {
             let form = "a list of captions has the form [{\"image_id\": 1, \"caption\": \"...\"}] or \
                         [{\"image\": \"a.jpg\", \"caption\": \"...\"}]";
-            CaptionFileError(format!("{}: {error}\nhint: {form}", path.display()))
+            malformed(path, error.line(), &error, form)
         })?;
-        return gather(results);
+        return gather(path, results);
     }
     // This reader has the messages for whatever is wrong with the file, also where it cannot be read at all.
     let file = read_captions(path)?;
@@ -110,13 +124,19 @@ pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
     Ok(file.entries.into())
 }
 
+/// What is wrong in a line of a file, and the form that it should have.
+fn malformed(path: &Path, line: usize, error: &serde_json::Error, form: &str) -> CaptionFileError {
+    let (column, message) = (error.column(), without_position(error));
+    CaptionFileError(format!("{}:{line}:{column}: {message}\nhint: {form}", path.display()))
+}
+
 fn read_lines(path: &Path, bytes: &[u8]) -> Result<Vec<Annotation>, CaptionFileError> {
     let lines = bytes.split(|&byte| byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
     let parse = |(index, line): (usize, &[u8])| {
         serde_json::from_slice(line).map_err(|error| {
             let form = "each line has the form {\"image\": \"a.jpg\", \"caption\": \"...\"}";
-            CaptionFileError(format!("{}:{}: {error}\nhint: {form}", path.display(), index + 1))
+            malformed(path, index + 1, &error, form)
         })
     };
     filled.map(parse).collect()
@@ -185,6 +205,12 @@ pub fn match_up(references: &CaptionFile, predictions: &CaptionFile) -> Result<M
         let (image, said_of) = (image.clone(), said_of.to_owned());
         Some(Pair { image, said_of, caption: caption.to_owned(), references: captions.clone() })
     };
+    let is_bare = |entry: &&Entry| entry.captions.is_empty() && said.contains_key(entry.image.as_str());
+    if let Some(Entry { image, .. }) = references.entries.iter().find(is_bare) {
+        return Err(CaptionFileError(format!(
+            "references: {image:?} has no captions; at least one is compared with"
+        )));
+    }
     let pairs: Vec<Pair> = references.entries.iter().filter_map(of_image).collect();
     let missing = references.entries.len() - pairs.len();
     Ok(Matched { pairs, missing, strangers })
@@ -238,11 +264,17 @@ fn file_name(name: &str) -> &str {
 }
 
 /// The captions of each image, in order of first appearance.
-fn gather(annotations: Vec<Annotation>) -> anyhow::Result<CaptionFile> {
+fn gather(path: &Path, annotations: Vec<Annotation>) -> anyhow::Result<CaptionFile> {
+    let refused = |reason: String| CaptionFileError(format!("{}: {reason}", path.display()));
+    if annotations.len() > MAX_CAPTIONS {
+        let count = annotations.len();
+        return Err(refused(format!("it has {count} captions; at most {MAX_CAPTIONS} are read")).into());
+    }
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut file = CaptionFile::default();
     for Annotation { image_id, caption, split } in annotations {
-        let image = name_of(&image_id)?;
+        let image = name_of(&image_id).map_err(|error| refused(error.to_string()))?;
+        check_length(&caption).map_err(|reason| refused(format!("{image:?}: {reason}")))?;
         if let Some(split) = split {
             file.splits.insert(image.clone(), split);
         }
@@ -273,112 +305,5 @@ fn list(names: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(text: &str) -> anyhow::Result<CaptionFile> {
-        file_named("captions.json", text)
-    }
-
-    fn file_named(name: &str, text: &str) -> anyhow::Result<CaptionFile> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        read(&path)
-    }
-
-    fn pairs(references: &str, predictions: &str) -> Result<(Vec<Pair>, usize), CaptionFileError> {
-        pair(&file(references).unwrap(), &file(predictions).unwrap())
-    }
-
-    const COCO: &str = r#"{"images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}],
-        "annotations": [{"image_id": 7, "id": 1, "caption": "one"}, {"image_id": 8, "id": 2, "caption": "two"},
-                        {"image_id": 7, "id": 3, "caption": "uno"}]}"#;
-
-    #[test]
-    fn all_forms_of_references_and_predictions_meet() {
-        let expected = |said_of: [&str; 2]| {
-            let pair = |image: &str, said_of: &str, caption: &str, references: &[&str]| Pair {
-                image: image.to_owned(),
-                said_of: said_of.to_owned(),
-                caption: caption.to_owned(),
-                references: references.iter().map(|text| (*text).to_owned()).collect(),
-            };
-            vec![pair("7", said_of[0], "x", &["one", "uno"]), pair("8", said_of[1], "y", &["two"])]
-        };
-        let mapping = r#"{"7": ["one", "uno"], "8": "two"}"#;
-        for references in [COCO, mapping] {
-            for predictions in [
-                r#"[{"image_id": 8, "caption": "y"}, {"image_id": 7, "caption": "x"}]"#,
-                r#"{"7": "x", "8": ["y"]}"#,
-            ] {
-                assert_eq!(pairs(references, predictions).unwrap(), (expected(["7", "8"]), 0));
-            }
-        }
-        assert_eq!(pairs(COCO, r#"{"b.jpg": "y", "a.jpg": "x"}"#).unwrap().0, expected(["a.jpg", "b.jpg"]));
-    }
-
-    #[test]
-    fn what_sweep_caption_prints_meets_references_by_file_name_where_that_is_unambiguous() {
-        let references = r#"{"a.jpg": "one", "x/b.jpg": "two", "y/b.jpg": "three"}"#;
-        let said = |image: &str| {
-            format!(r#"[{{"image": "{image}", "caption": "c", "token_ids": [1], "score": -0.5}}]"#)
-        };
-        for (image, expected) in [("photos/a.jpg", "a.jpg"), ("a.jpg", "a.jpg"), ("x/b.jpg", "x/b.jpg")] {
-            let (pairs, missing) = pairs(references, &said(image)).unwrap();
-            assert_eq!((pairs[0].image.as_str(), pairs.len(), missing), (expected, 1, 2));
-        }
-        let message = pairs(references, &said("photos/b.jpg")).unwrap_err().to_string();
-        assert!(
-            message.contains("\"photos/b.jpg\" may be any of 2 images of the references: x/b.jpg, y/b.jpg")
-        );
-        let twice = r#"[{"image": "p/a.jpg", "caption": "c"}, {"image": "q/a.jpg", "caption": "d"}]"#;
-        assert_eq!(pairs(references, twice).unwrap_err().to_string(), "predictions: \"a.jpg\" occurs twice");
-        let coco = r#"[{"image": "photos/b.jpg", "caption": "y"}]"#;
-        assert_eq!(pairs(COCO, coco).unwrap().0[0].image, "8");
-    }
-
-    #[test]
-    fn the_predictions_of_a_run_are_scored_on_the_split_that_the_references_are_of() {
-        let lines = concat!(
-            r#"{"image": "v.png", "split": "validation", "caption": "a", "references": ["x"]}"#,
-            "\n\n",
-            r#"{"image": "t.png", "split": "test", "caption": "b", "references": ["y"]}"#,
-            "\n"
-        );
-        let predictions = file_named("predictions.jsonl", lines).unwrap();
-        let scored = |references: &str| pair(&file(references).unwrap(), &predictions);
-        assert_eq!(scored(r#"{"t.png": "y"}"#).unwrap().0[0].caption, "b");
-        assert_eq!(scored(r#"{"t.png": "y", "v.png": "x"}"#).unwrap().0.len(), 2);
-        let message = scored(r#"{"u.png": "y"}"#).unwrap_err().to_string();
-        assert_eq!(message, "no references for 2 of 2 predictions: t.png, v.png");
-        let message =
-            file_named("x.jsonl", "{\"image\": \"a\", \"caption\": \"b\"}\n{}").unwrap_err().to_string();
-        assert!(message.contains("x.jsonl:2: missing field") && message.contains("hint: "), "{message}");
-    }
-
-    #[test]
-    fn what_does_not_fit_together_is_refused_by_name() {
-        let message = |references, predictions| pairs(references, predictions).unwrap_err().to_string();
-        assert_eq!(
-            message(r#"{"a": "x"}"#, r#"{"b": "y", "c": "z", "a": "x"}"#),
-            "no references for 2 of 3 predictions: b, c"
-        );
-        assert_eq!(message(COCO, r#"{"7": "x", "a.jpg": "x"}"#), "predictions: \"7\" occurs twice");
-        assert_eq!(message(COCO, r#"{"7": ["x", "y"]}"#), "predictions: \"7\" has 2 captions; one is scored");
-        assert_eq!(pairs(COCO, r#"{"7": "x"}"#).unwrap().1, 1);
-    }
-
-    #[test]
-    fn a_file_of_no_known_form_is_refused_with_the_forms() {
-        let null = file(r#"[{"image_id": null, "caption": "x"}]"#).unwrap_err().to_string();
-        assert_eq!(null, "image_id: null is neither a number nor a name");
-        for text in [r#"[{"image": 1}]"#, r#"{"a": 1}"#, "", "[1"] {
-            let message = file(text).unwrap_err().to_string();
-            assert!(message.contains("captions.json") && message.contains("hint: "), "{text}: {message}");
-        }
-        assert!(
-            read(Path::new("no/such.json")).unwrap_err().to_string().contains("no/such.json: cannot read")
-        );
-    }
-}
+#[path = "caption_files_tests.rs"]
+mod tests;

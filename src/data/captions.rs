@@ -5,14 +5,20 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// Largest captions file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+use crate::record::bounded;
+
+/// Largest captions file that is read, in bytes. COCO's 600,000 captions take 92 MB.
+pub const MAX_FILE_BYTES: u64 = 128 << 20;
+/// Most captions of a file that are read: in memory each takes a hundred bytes more than its text.
+pub const MAX_CAPTIONS: usize = 1_000_000;
+/// Longest caption that is read, in characters. BLIP takes 512 tokens; and scores compare captions word by word, which
+/// takes time with the square of their length.
+pub const MAX_CHARACTERS: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The captions of one image.
@@ -46,8 +52,8 @@ pub enum CaptionsError {
 
 /// Reads a captions file.
 pub fn read_captions(path: &Path) -> Result<CaptionsFile, CaptionsError> {
-    let bytes =
-        read_bounded(path).map_err(|reason| CaptionsError::Unreadable { path: path.to_owned(), reason })?;
+    let bytes = bounded::read_bytes(path, MAX_FILE_BYTES)
+        .map_err(|error| CaptionsError::Unreadable { path: path.to_owned(), reason: error.to_string() })?;
     parse_captions(&bytes).map_err(|error| CaptionsError::Malformed {
         path: path.to_owned(),
         line: error.line(),
@@ -56,16 +62,16 @@ pub fn read_captions(path: &Path) -> Result<CaptionsFile, CaptionsError> {
     })
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
+/// Refuses a caption that is too long to be one.
+pub fn check_length(caption: &str) -> Result<(), String> {
+    // A caption has no more characters than bytes.
+    match caption.len() {
+        0..=MAX_CHARACTERS => Ok(()),
+        _ => match caption.chars().count() {
+            0..=MAX_CHARACTERS => Ok(()),
+            count => Err(format!("the caption has {count} characters; at most {MAX_CHARACTERS} are read")),
+        },
     }
-    if metadata.len() > MAX_FILE_BYTES {
-        let length = metadata.len();
-        return Err(format!("it has {length} bytes; at most {MAX_FILE_BYTES} are read"));
-    }
-    fs::read(path).map_err(|error| error.to_string())
 }
 
 /// Parses the content of a captions file.
@@ -80,7 +86,7 @@ pub fn parse_captions(bytes: &[u8]) -> Result<CaptionsFile, serde_json::Error> {
 }
 
 /// The message of a JSON error without its " at line 1 column 2", which goes to the front.
-fn without_position(error: &serde_json::Error) -> String {
+pub(super) fn without_position(error: &serde_json::Error) -> String {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
     message.strip_suffix(&position).unwrap_or(&message).to_owned()
@@ -98,10 +104,18 @@ impl<'de> Deserialize<'de> for Entries {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
                 let mut entries = Vec::new();
+                let mut count = 0;
                 while let Some(image) = map.next_key::<String>()? {
                     let OneOrMany(captions) = map
                         .next_value()
                         .map_err(|error| A::Error::custom(format_args!("{image:?}: {error}")))?;
+                    // An image without captions takes room as well.
+                    count += captions.len().max(1);
+                    if count > MAX_CAPTIONS {
+                        let message =
+                            format_args!("more than {MAX_CAPTIONS} captions; at most that many are read");
+                        return Err(A::Error::custom(message));
+                    }
                     entries.push(Entry { image, captions });
                 }
                 Ok(Entries(entries))
@@ -121,12 +135,14 @@ impl<'de> Deserialize<'de> for OneOrMany {
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a caption or a list of captions")
             }
-            fn visit_str<E>(self, caption: &str) -> Result<OneOrMany, E> {
+            fn visit_str<E: serde::de::Error>(self, caption: &str) -> Result<OneOrMany, E> {
+                check_length(caption).map_err(E::custom)?;
                 Ok(OneOrMany(vec![caption.to_owned()]))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMany, A::Error> {
                 let mut captions = Vec::new();
-                while let Some(caption) = items.next_element()? {
+                while let Some(caption) = items.next_element::<String>()? {
+                    check_length(&caption).map_err(A::Error::custom)?;
                     captions.push(caption);
                 }
                 Ok(OneOrMany(captions))
@@ -138,6 +154,8 @@ impl<'de> Deserialize<'de> for OneOrMany {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn parsed(text: &str) -> CaptionsFile {
@@ -206,11 +224,22 @@ mod tests {
     }
 
     #[test]
+    fn captions_longer_than_any_are_refused_and_the_longest_read() {
+        let longest = "\u{e9}".repeat(MAX_CHARACTERS);
+        assert_eq!(parsed(&format!("{{\"a\": \"{longest}\"}}")).entries[0].captions, [longest.as_str()]);
+        for value in [format!("\"{longest}x\""), format!("[\"x\", \"{longest}x\"]")] {
+            let message = refused(format!("{{\"a.png\": {value}}}").as_bytes());
+            let expected = "\"a.png\": the caption has 10001 characters; at most 10000 are read";
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
     fn a_file_that_is_not_there_and_a_folder_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let missing = read_captions(&folder.path().join("no.json")).unwrap_err();
         assert!(missing.to_string().contains("no.json: cannot read the captions: "));
         let not_a_file = read_captions(folder.path()).unwrap_err();
-        assert!(not_a_file.to_string().ends_with("not a regular file"));
+        assert!(not_a_file.to_string().ends_with("it is a folder, not a file"));
     }
 }

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::captions::{Entry, read_captions};
 use super::image_file::{self, ImageFileError, ImageProblem};
 use super::mt19937::PythonRandom;
-use super::problems::{ProblemKind, Problems};
+use super::problems::{ProblemKind, Problems, shown_path};
 use crate::record::recipe::{DataFiles, Split, Validation};
 
 /// The seed of the validation split where only a fraction is given: the original study's.
@@ -140,6 +140,7 @@ impl Dataset {
             .into_iter()
             .flat_map(|(_, examples)| examples)
             .map(|example| example.path.as_path())
+            .filter(|path| !path.as_os_str().is_empty())
             .collect();
         let paths: Vec<&Path> = paths.into_iter().collect();
         let failures: Vec<ImageFileError> =
@@ -147,7 +148,7 @@ impl Dataset {
         for failure in failures {
             match failure.problem {
                 ImageProblem::Missing => {
-                    problems.add(ProblemKind::MissingImage, failure.path.display().to_string());
+                    problems.add(ProblemKind::MissingImage, missing(&failure.path));
                 }
                 _ => problems.add(ProblemKind::BrokenImage, failure.to_string()),
             }
@@ -243,6 +244,10 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
     let Some(entries) = read_entries(name, split, problems) else { return Vec::new() };
     // One path for one image, however the folder is written, so that splits can be compared.
     let folder = match fs::canonicalize(&split.images) {
+        Ok(folder) if !folder.is_dir() => {
+            problems.add(ProblemKind::ImagesFolder, format!("{name}: {}: it is no folder", split.images));
+            return Vec::new();
+        }
         Ok(folder) => folder,
         Err(error) => {
             problems.add(ProblemKind::ImagesFolder, format!("{name}: {}: {error}", split.images));
@@ -256,13 +261,45 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
             let described = format!("{}: {:?}", split.captions, entry.image);
             problems.add(ProblemKind::EmptyCaption, described);
         }
-        examples.push(Example {
-            path: folder.join(&entry.image),
-            image: entry.image,
-            captions: entry.captions,
-        });
+        match place_in(&folder, &entry.image) {
+            Ok(path) => examples.push(Example { path, image: entry.image, captions: entry.captions }),
+            Err(reason) => {
+                let described = format!("{}: {:?} {reason}", split.captions, entry.image);
+                problems.add(ProblemKind::StrayImage, described);
+                // It counts, so that a split is not found to be empty as well; nobody looks at it.
+                examples.push(Example { path: PathBuf::new(), image: entry.image, captions: entry.captions });
+            }
+        }
     }
     examples
+}
+
+/// A path that leads nowhere. Letters that are no ASCII are spelt out as well: accented ones have two forms that look
+/// the same, and systems differ in the one that they give to files.
+fn missing(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let spelt = if name.is_ascii() { String::new() } else { format!(" (\"{}\")", name.escape_default()) };
+    format!("{}{spelt}", shown_path(path))
+}
+
+/// The path of an image, whose name comes from a file that may be a stranger's: neither it nor a link may lead out of
+/// the folder. `folder` has no links in it.
+fn place_in(folder: &Path, image: &str) -> Result<PathBuf, String> {
+    let inside = folder.display();
+    let stays = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
+    if image.is_empty() || !Path::new(image).components().all(stays) {
+        return Err(format!("is no name of a file below {inside}"));
+    }
+    let path = folder.join(image);
+    let may_lead_away = |path: &Path| path.is_symlink() || path.parent() != Some(folder);
+    // What is missing or cannot be read is found when it is looked at.
+    match fs::canonicalize(&path) {
+        Ok(real) if may_lead_away(&path) && !real.starts_with(folder) => Err(format!(
+            "is a link to {}, which is not below {inside}; copy the image there, or let `images` name its folder",
+            shown_path(&real)
+        )),
+        _ => Ok(path),
+    }
 }
 
 #[cfg(test)]

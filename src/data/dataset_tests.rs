@@ -212,3 +212,27 @@ fn the_captions_of_training_are_those_of_the_split_without_its_images() {
     let error = Dataset::training_captions(&files).unwrap_err().to_string();
     assert!(error.contains("cannot read the captions"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn images_outside_of_their_folder_are_refused_whichever_way_they_are_reached() {
+    let folder = Folder::new();
+    folder.images(&["a.png", "b.png"]);
+    let link = |from: &str, to: &str| std::os::unix::fs::symlink(to, folder.path(from)).unwrap();
+    fs::copy(folder.path("images/a.png"), folder.path("secret.png")).unwrap();
+    link("images/out.png", "../secret.png");
+    link("images/up", "..");
+    link("images/in.png", "a.png");
+    let load = |image: &str| {
+        let train = folder.captions("train.json", json!({image: "x", "b.png": "y"}));
+        folder.load(&only_train(train, fraction(0.5)))
+    };
+    for image in ["../secret.png", "images/../../secret.png", "/etc/hosts", "out.png", "up/secret.png", ""] {
+        let message = load(image).unwrap_err();
+        assert!(message.contains("image outside of the images folder (1)"), "{image}: {message}");
+        assert!(message.contains(&format!("{image:?} is")), "{image}: {message}");
+    }
+    for image in ["a.png", "./a.png", "in.png", "up/images/a.png"] {
+        assert!(load(image).is_ok(), "{image}: {:?}", load(image));
+    }
+}

@@ -35,9 +35,8 @@ fn add_text(hash: &mut Sha256, text: &str) {
 }
 
 fn image_digest(example: &Example) -> Result<[u8; 32], ImageFileError> {
-    let bytes = image_file::read_bytes(&example.path)
-        .map_err(|problem| ImageFileError { path: example.path.clone(), problem })?;
-    Ok(Sha256::digest(&bytes).into())
+    image_file::file_digest(&example.path)
+        .map_err(|problem| ImageFileError { path: example.path.clone(), problem })
 }
 
 #[cfg(test)]

@@ -9,28 +9,33 @@
 //! All formats decode as in Pillow 13 to the last bit, JPEG included (`decoders`). What our own decoders do
 //! not cover, damaged and arithmetically coded files and such, is left to the `image` crate.
 
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use sha2::{Digest, Sha256};
 
 use super::completeness::is_complete;
+use super::contain;
 use super::decoders;
+use super::problems::shown_path;
+use super::share::{SMALL, Share};
+use crate::record::bounded;
 
 /// Longest side that is read, in pixels.
 pub const MAX_SIDE: u32 = 20_000;
-/// Most pixels that are read; Pillow's bound against decompression bombs.
-pub const MAX_PIXELS: u64 = 178_956_970;
+/// Most pixels that are read: where Pillow begins to warn of decompression bombs. All that decoding takes, the file
+/// included, then fits into a gigabyte.
+pub const MAX_PIXELS: u64 = 89_478_485;
 /// Largest file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 512 << 20;
+const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Most bytes that a decoder may allocate.
-const MAX_DECODED_BYTES: u64 = 1 << 30;
+const MAX_DECODED_BYTES: u64 = 512 << 20;
 
 /// Why an image file is of no use.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
+#[error("{}: {problem}", shown_path(path))]
 pub struct ImageFileError {
     pub path: PathBuf,
     pub problem: ImageProblem,
@@ -53,6 +58,8 @@ pub enum ImageProblem {
     UnknownFormat,
     #[error("{0} x {1} pixels are too many; at most {MAX_SIDE} a side and {MAX_PIXELS} in all are read")]
     TooManyPixels(u32, u32),
+    #[error("it is too large; at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are read")]
+    BeyondLimits,
     #[error("the file is cut off")]
     Truncated,
     #[error("cannot be decoded: {0}")]
@@ -61,16 +68,46 @@ pub enum ImageProblem {
 
 /// Reads the whole image.
 pub fn read_rgb(path: &Path) -> Result<RgbImage, ImageFileError> {
+    with_rgb(path, |picture| picture)
+}
+
+/// What `look` makes of the whole image. Large pictures wait for room in memory, which `look` may use as well: on many
+/// threads at once this is the way to read them.
+pub fn with_rgb<T>(path: &Path, look: impl FnOnce(RgbImage) -> T) -> Result<T, ImageFileError> {
     let read = || {
-        let bytes = read_bytes(path)?;
-        contained(|| decode(&bytes))
+        let share = Share::take(length(path)?);
+        let mut bytes = read_bytes(path)?;
+        let needed = contained(|| needed(&bytes))?;
+        // Nobody waits who holds memory already: a large picture's file is read again once there is room.
+        let length = bytes.len() as u64;
+        if needed + length >= SMALL {
+            bytes = Vec::new();
+        }
+        drop(share);
+        let _share = Share::take(needed + length);
+        if bytes.is_empty() {
+            bytes = read_bytes(path)?;
+        }
+        let picture = contained(|| decode(&bytes))?;
+        drop(bytes);
+        Ok(look(picture))
     };
     read().map_err(|problem| named(path, problem))
+}
+
+/// Bytes beyond those of the file that decoding it takes at most, from its header.
+fn needed(bytes: &[u8]) -> Result<u64, ImageProblem> {
+    let decoder = open(bytes)?;
+    let (width, height) = decoder.dimensions();
+    // A JPEG's coefficients, or what another decoder makes; then the picture.
+    Ok(decoder.total_bytes().max(6 * u64::from(width) * u64::from(height)).min(MAX_DECODED_BYTES)
+        + 3 * u64::from(width) * u64::from(height))
 }
 
 /// Width and height in pixels, from the header; the file must also be there to its end. Decodes no pixel.
 pub fn inspect(path: &Path) -> Result<(u32, u32), ImageFileError> {
     let inspect = || {
+        let _share = Share::take(length(path)?);
         let bytes = read_bytes(path)?;
         contained(|| Ok(open(&bytes)?.dimensions()))
     };
@@ -84,20 +121,36 @@ pub fn decode_rgb(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
 
 /// The bytes of a regular file of bounded size.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, ImageProblem> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => ImageProblem::Missing,
-        _ => ImageProblem::Unreadable(error),
-    };
+    length(path)?;
+    bounded::read_bytes(path, MAX_FILE_BYTES).map_err(unreadable)
+}
+
+/// The length of a regular file of bounded size.
+fn length(path: &Path) -> Result<u64, ImageProblem> {
     // The kind of file is looked at first: opening a named pipe would wait for ever.
     let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(ImageProblem::NotAFile);
-    }
     match metadata.len() {
+        _ if !metadata.is_file() => Err(ImageProblem::NotAFile),
         0 => Err(ImageProblem::Empty),
         length if length > MAX_FILE_BYTES => Err(ImageProblem::FileTooLarge(length)),
-        _ => fs::read(path).map_err(unreadable),
+        length => Ok(length),
     }
+}
+
+fn unreadable(error: io::Error) -> ImageProblem {
+    match error.kind() {
+        io::ErrorKind::NotFound => ImageProblem::Missing,
+        _ => ImageProblem::Unreadable(error),
+    }
+}
+
+/// SHA-256 of a file, read piece by piece.
+pub fn file_digest(path: &Path) -> Result<[u8; 32], ImageProblem> {
+    length(path)?;
+    let mut hash = Sha256::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    io::copy(&mut file.take(MAX_FILE_BYTES), &mut hash).map_err(unreadable)?;
+    Ok(hash.finalize().into())
 }
 
 fn named(path: &Path, problem: ImageProblem) -> ImageFileError {
@@ -106,8 +159,8 @@ fn named(path: &Path, problem: ImageProblem) -> ImageFileError {
 
 /// Runs a decoder; a panic in it is an error of the file.
 fn contained<T>(decode: impl FnOnce() -> Result<T, ImageProblem>) -> Result<T, ImageProblem> {
-    catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(ImageProblem::Broken("the decoder gave up on its content".into())))
+    contain::contained(decode)
+        .unwrap_or_else(|| Err(ImageProblem::Broken("the decoder gave up on its content".into())))
 }
 
 /// A decoder that has read the header of a complete file within limits.
@@ -152,7 +205,10 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
 }
 
 fn broken(error: image::ImageError) -> ImageProblem {
-    ImageProblem::Broken(error.to_string())
+    match error {
+        image::ImageError::Limits(_) => ImageProblem::BeyondLimits,
+        error => ImageProblem::Broken(error.to_string()),
+    }
 }
 
 /// True for 16-bit PNGs without colour and without an alpha channel of their own, which Pillow clips instead

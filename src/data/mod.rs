@@ -4,12 +4,13 @@
 //! (captions in the forms of others), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
 //! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`]. Text: [`tokenizer`],
-//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`].
+//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`]. Panics of other crates: `contain`; memory: `share`.
 
 pub mod batch;
 pub mod caption_files;
 pub mod captions;
 pub mod completeness;
+mod contain;
 pub mod dataset;
 mod decoders;
 pub mod difference_hash;
@@ -21,6 +22,7 @@ pub mod problems;
 pub mod processor;
 pub mod processor_config;
 pub mod resample;
+mod share;
 pub mod tokenizer;
 pub mod tokenizer_build;
 pub mod tokenizer_config;
@@ -32,7 +34,7 @@ pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
 pub use difference_hash::DifferenceHash;
 pub use digest::digest;
-pub use image_file::{ImageFileError, read_rgb};
+pub use image_file::{ImageFileError, read_rgb, with_rgb};
 pub use pixels::{load_pixels, read_each, read_pixels};
 pub use processor::ImageProcessor;
 pub use tokenizer::CaptionTokenizer;

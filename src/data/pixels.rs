@@ -5,8 +5,8 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::dataset::{DataError, Example};
-use super::image_file::read_rgb;
-use super::problems::{ProblemKind, Problems};
+use super::image_file::with_rgb;
+use super::problems::{ProblemKind, Problems, shown_path};
 use super::processor::ImageProcessor;
 
 /// Each example's image as the model takes it: `3 x height x width` values, channels first. In the order of
@@ -47,16 +47,18 @@ pub fn read_each<'a, T: Send>(
 /// # Errors
 /// Says which file cannot be decoded, or has another size where the processor does not resize.
 pub fn read_pixels(path: &Path, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
-    let picture = read_rgb(path).map_err(|error| error.to_string())?;
-    let (width, height) = picture.dimensions();
-    if !processor.do_resize && (width, height) != (processor.width, processor.height) {
-        let wanted = format!("{} x {}", processor.width, processor.height);
-        let path = path.display();
-        return Err(format!(
-            "{path}: {width} x {height} pixels, but the processor does not resize (`do_resize: false`) and the model takes {wanted}"
-        ));
-    }
-    Ok(processor.process(&picture))
+    with_rgb(path, |picture| {
+        let (width, height) = picture.dimensions();
+        if !processor.do_resize && (width, height) != (processor.width, processor.height) {
+            let wanted = format!("{} x {}", processor.width, processor.height);
+            let path = shown_path(path);
+            return Err(format!(
+                "{path}: {width} x {height} pixels, but the processor does not resize (`do_resize: false`) and the model takes {wanted}"
+            ));
+        }
+        Ok(processor.process(&picture))
+    })
+    .map_err(|error| error.to_string())?
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 /// Entries shown of each kind; the rest is counted.
 const SHOWN: usize = 50;
+/// Characters shown of each line of an entry: a name in a file may have a million.
+const LONGEST: usize = 500;
 
 /// What kind of fault an entry has. The order is the order of display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +24,8 @@ pub enum ProblemKind {
     DuplicateEntry,
     /// An entry has no caption, or one without any text.
     EmptyCaption,
+    /// The name of an image leads out of the folder of images.
+    StrayImage,
     /// The image of an entry is not there.
     MissingImage,
     /// The image of an entry cannot be used.
@@ -35,6 +40,7 @@ impl ProblemKind {
             Self::EmptySplit => "empty split",
             Self::DuplicateEntry => "file name that occurs twice",
             Self::EmptyCaption => "empty caption",
+            Self::StrayImage => "image outside of the images folder",
             Self::MissingImage => "missing image",
             Self::BrokenImage => "broken image",
         }
@@ -73,7 +79,9 @@ impl fmt::Display for Problems {
         for (kind, entries) in &self.0 {
             write!(f, "\n  {} ({}):", kind.heading(), entries.len())?;
             for entry in entries.iter().take(SHOWN) {
-                write!(f, "\n    {}", entry.replace('\n', "\n    "))?;
+                for line in entry.lines() {
+                    write!(f, "\n    {}", shortened(line))?;
+                }
             }
             if entries.len() > SHOWN {
                 write!(f, "\n    and {} more", entries.len() - SHOWN)?;
@@ -83,9 +91,32 @@ impl fmt::Display for Problems {
     }
 }
 
+/// The line, or its beginning where it is longer than anyone reads.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}... ({} characters)", &line[..end], line.chars().count()),
+        None => line.to_owned(),
+    }
+}
+
+/// A path in a message: line breaks and what would steer a terminal are written as escapes.
+pub fn shown_path(path: &Path) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    path.to_string_lossy().chars().map(escaped).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_would_break_the_list_are_escaped_and_cut() {
+        assert_eq!(shown_path(Path::new("é/a\n\u{1b}[2J.png")), "é/a\\n\\u{1b}[2J.png");
+        let mut problems = Problems::default();
+        problems.add(ProblemKind::Captions, "x".repeat(LONGEST + 1));
+        let text = problems.to_string();
+        assert!(text.ends_with(&format!("\n    {}... (501 characters)", "x".repeat(LONGEST))), "{text}");
+    }
 
     #[test]
     fn problems_are_grouped_by_kind_and_long_lists_are_counted() {

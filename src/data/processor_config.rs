@@ -4,12 +4,12 @@
 //! off there, so it is here; a size, mean or deviation that is null takes its default (transformers 4 says so,
 //! 5 refuses it). A known key that would change the result in a way this program cannot follow is an error.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::processor::{CHANNELS, ImageProcessor};
+use crate::record::bounded;
 
 /// `PIL.Image.Resampling.BICUBIC`.
 pub const BICUBIC: u64 = 3;
@@ -53,12 +53,8 @@ pub fn load(folder: &Path) -> Result<ImageProcessor, ProcessorError> {
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, ProcessorError> {
     let unreadable = |reason: String| ProcessorError::Unreadable { path: path.to_owned(), reason };
-    let length = fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
-    if length > MAX_FILE_BYTES {
-        let reason = format!("the file has {length} bytes; at most {MAX_FILE_BYTES} are read");
-        return Err(unreadable(reason));
-    }
-    let text = fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let text =
+        bounded::read_bytes(path, MAX_FILE_BYTES).map_err(|e| unreadable(format!("cannot be read: {e}")))?;
     serde_json::from_slice(&text).map_err(|e| unreadable(format!("not a JSON object: {e}")))
 }
 
@@ -214,6 +210,8 @@ impl<'a> Settings<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn loaded(file: &str, text: &str) -> Result<ImageProcessor, String> {

@@ -6,12 +6,12 @@
 //! saved file may carry have no say. The crate can panic on crafted files; every call into it is
 //! contained.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use super::contain;
 use super::tokenizer_build::{self, Built};
 use super::tokenizer_config::{Side, TokenizerConfig};
 
@@ -109,7 +109,9 @@ impl CaptionTokenizer {
             Ok(ids) => {
                 format!("`post_processor` makes {ids:?} of an empty caption; BLIP needs [CLS] and [SEP]")
             }
-            Err(reason) => reason,
+            Err(_) => {
+                "`post_processor` fails; BLIP needs one that puts [CLS] and [SEP] around a caption".to_owned()
+            }
         };
         Err(TokenizerError::Unusable { path: self.path.clone(), reason })
     }
@@ -174,8 +176,7 @@ pub(super) fn in_words(error: tokenizers::Error) -> String {
 
 /// Runs code of the tokenizer; a panic in it is an error of its file.
 pub(super) fn contained<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err("not a tokenizer that this program can run".to_owned()))
+    contain::contained(run).unwrap_or_else(|| Err("not a tokenizer that this program can run".to_owned()))
 }
 
 #[cfg(test)]

@@ -53,8 +53,39 @@ fn from_vocabulary(folder: &Path, config: &TokenizerConfig) -> Result<Built, Tok
     Ok(Built { tokenizer, path, truncation_side: None, padding_side: None })
 }
 
+/// What the parts of BERT's tokenizer are called. Other parts are those of other models, and some can be made to fill
+/// the memory or to go on for ever.
+const PARTS: [(&str, &[&str]); 5] = [
+    ("normalizer", &["BertNormalizer"]),
+    ("pre_tokenizer", &["BertPreTokenizer"]),
+    ("model", &["WordPiece"]),
+    ("post_processor", &["TemplateProcessing", "BertProcessing"]),
+    ("decoder", &["WordPiece"]),
+];
+
+/// Looking for pieces in a word takes time with the cube of its length; BERT gives up at 100.
+const LONGEST_WORD: u64 = 1000;
+
 /// `tokenizer.json` as it is, but for truncation and padding.
 fn general(mut file: Map<String, Value>) -> Result<Tokenizer, String> {
+    // Older files leave the model's type out.
+    if let Some(Value::Object(model)) = file.get_mut("model") {
+        model.entry("type").or_insert(json!("WordPiece"));
+    }
+    for (part, types) in PARTS {
+        let Some(given) = file.get(part).filter(|given| !given.is_null()) else { continue };
+        let kind = given.get("type").unwrap_or(&Value::Null);
+        if !types.iter().any(|known| kind == *known) {
+            return Err(format!("`{part}.type` is {kind}; BLIP's is {}", types.join(" or ")));
+        }
+    }
+    let longest = file.get("model").and_then(|model| model.get("max_input_chars_per_word"));
+    if let Some(longest) = longest
+        && longest.as_u64().is_none_or(|longest| longest > LONGEST_WORD)
+    {
+        let key = "model.max_input_chars_per_word";
+        return Err(format!("`{key}` is {longest}; it must be a whole number up to {LONGEST_WORD}"));
+    }
     file.insert("truncation".to_owned(), Value::Null);
     file.insert("padding".to_owned(), Value::Null);
     serde_json::from_value(Value::Object(file)).map_err(|error| error.to_string())
@@ -67,6 +98,12 @@ fn bert(mut file: Map<String, Value>, config: &TokenizerConfig) -> Result<Tokeni
     else {
         return Err("`model.vocab` is not a mapping from pieces to ids, as BERT's word pieces have it".into());
     };
+    let is_id = |id: &Value| id.as_u64().is_some_and(|id| u32::try_from(id).is_ok());
+    if let Some((piece, id)) = vocabulary.iter().find(|(_, id)| !is_id(id)) {
+        return Err(format!(
+            "`model.vocab` gives {piece:?} the id {id}; it must be a whole number of at least 0"
+        ));
+    }
     let mut listed: Vec<(u64, AddedToken)> = Vec::new();
     let entries = file.get("added_tokens").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for entry in entries {

@@ -6,16 +6,17 @@
 //! otherwise they have the last word. A known key that would change token ids in a way this program cannot
 //! follow is an error.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::tokenizer::TokenizerError;
+use crate::record::bounded;
 
-/// Largest file of a tokenizer that is read, in bytes. BERT's `tokenizer.json` has 0.7 MB.
-const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Largest file of a tokenizer that is read, in bytes. BERT's `tokenizer.json` has 0.7 MB; in memory a file of short
+/// values takes sixteen times its length.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Classes whose tokenizer is set up from its configuration; of its files only the vocabulary counts.
 const BERT_CLASSES: [&str; 2] = ["BertTokenizer", "BertTokenizerFast"];
 /// Classes that take `tokenizer.json` as it is.
@@ -305,13 +306,9 @@ pub fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerE
 /// The bytes of a regular file of bounded size; `None` where there is none.
 pub fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, TokenizerError> {
     let unusable = |reason: String| TokenizerError::Unusable { path: PathBuf::from(path), reason };
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(error.to_string())),
-    };
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(unusable(format!("not a regular file of at most {MAX_FILE_BYTES} bytes")));
+    match bounded::read_bytes(path, MAX_FILE_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(format!("cannot be read: {error}"))),
     }
-    fs::read(path).map(Some).map_err(|error| unusable(error.to_string()))
 }

@@ -7,6 +7,17 @@ use candle_transformers::models::{blip, blip_text};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::record::bounded;
+
+/// Largest file that is read, in bytes; BLIP's has 4.6 kB.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Sizes beyond these are those of no model, and their products would fill the memory. BLIP-large has widths of 1024 and
+/// 4096, 24 layers and 30,524 words; vocabularies of many languages have 300,000.
+const MAX_WIDTH: usize = 65_536;
+const MAX_LAYERS: usize = 1000;
+const MAX_SIDE: usize = 4096;
+const MAX_VOCABULARY: usize = 300_000;
+
 /// Sizes of both halves, and the tokens that captioning needs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -46,7 +57,7 @@ impl Config {
     pub fn load(folder: &Path) -> Result<Self, ConfigError> {
         let path = folder.join("config.json");
         let name = path.display().to_string();
-        match std::fs::read_to_string(&path) {
+        match bounded::read_text(&path, MAX_FILE_BYTES) {
             Ok(text) => Self::parse(&text)
                 .and_then(|config| config.check().map(|()| config))
                 .map_err(|reason| ConfigError::Invalid { path: name, reason }),
@@ -58,6 +69,10 @@ impl Config {
     /// (`BlipTextConfig` and `BlipVisionConfig`; `encoder_hidden_size` is the vision model's width).
     pub fn parse(text: &str) -> Result<Self, String> {
         let root: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        // What another kind of model says would be read as BLIP's defaults.
+        if let Some(kind) = root.get("model_type").filter(|kind| **kind != json!("blip")) {
+            return Err(format!("`model_type` is {kind}; it must be \"blip\""));
+        }
         let part = |name: &str, defaults: Value| -> Result<Value, String> {
             let given = match root.get(name) {
                 None | Some(Value::Null) => Map::new(),
@@ -110,6 +125,21 @@ impl Config {
     /// Refuses sizes that no model can have.
     pub fn check(&self) -> Result<(), String> {
         let (vision, text, tokens) = (&self.vision, &self.text, &self.tokens);
+        for (key, size, most) in [
+            ("vision_config.hidden_size", vision.hidden_size, MAX_WIDTH),
+            ("vision_config.intermediate_size", vision.intermediate_size, MAX_WIDTH),
+            ("vision_config.num_hidden_layers", vision.num_hidden_layers, MAX_LAYERS),
+            ("vision_config.image_size", vision.image_size, MAX_SIDE),
+            ("text_config.hidden_size", text.hidden_size, MAX_WIDTH),
+            ("text_config.intermediate_size", text.intermediate_size, MAX_WIDTH),
+            ("text_config.num_hidden_layers", text.num_hidden_layers, MAX_LAYERS),
+            ("text_config.max_position_embeddings", text.max_position_embeddings, MAX_WIDTH),
+            ("text_config.vocab_size", text.vocab_size, MAX_VOCABULARY),
+        ] {
+            if !(1..=most).contains(&size) {
+                return Err(format!("`{key}` is {size}; it must be a whole number from 1 to {most}"));
+            }
+        }
         let divides = |part: &str, whole: usize, n: usize, what: &str| match n {
             0 => Err(format!("`{part}` has no {what}")),
             n if !whole.is_multiple_of(n) || whole == 0 => {
@@ -117,6 +147,15 @@ impl Config {
             }
             _ => Ok(()),
         };
+        for (key, epsilon) in [("vision_config", vision.layer_norm_eps), ("text_config", text.layer_norm_eps)]
+        {
+            // Below zero, roots of variances are no numbers.
+            if !(0.0..1.0).contains(&epsilon) {
+                return Err(format!(
+                    "`{key}.layer_norm_eps` is {epsilon}; it must be a number from 0 to below 1"
+                ));
+            }
+        }
         divides("vision_config", vision.hidden_size, vision.num_attention_heads, "attention heads")?;
         divides("text_config", text.hidden_size, text.num_attention_heads, "attention heads")?;
         // Patches need not cover the image: as in a convolution, pixels that fill no patch are left out.
@@ -125,15 +164,6 @@ impl Config {
                 "`vision_config.patch_size` is {}; it must be a whole number from 1 to `image_size`, {}",
                 vision.patch_size, vision.image_size
             ));
-        }
-        for (key, size) in [
-            ("vision_config.intermediate_size", vision.intermediate_size),
-            ("text_config.intermediate_size", text.intermediate_size),
-            ("text_config.max_position_embeddings", text.max_position_embeddings),
-        ] {
-            if size == 0 {
-                return Err(format!("`{key}` is 0; it must be a whole number from 1"));
-            }
         }
         if tokens.start == tokens.pad {
             // transformers takes such a start for padding and hides it from the words after it.
@@ -312,6 +342,12 @@ mod tests {
         assert!(refused(r#"{"text_config": {"bos_token_id": 0}}"#).contains("no padding"));
         let error = refused(r#"{"vision_config": {"image_size": 8, "patch_size": 9}}"#);
         assert!(error.starts_with("`vision_config.patch_size` is 9; "), "{error}");
+        let error = refused(r#"{"text_config": {"num_hidden_layers": 1001}}"#);
+        assert_eq!(
+            error,
+            "`text_config.num_hidden_layers` is 1001; it must be a whole number from 1 to 1000"
+        );
+        assert_eq!(refused(r#"{"model_type": "bert"}"#), "`model_type` is \"bert\"; it must be \"blip\"");
     }
 
     #[test]

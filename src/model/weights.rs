@@ -65,12 +65,15 @@ impl Weights {
     pub fn load(folder: &Path, device: &Device) -> Result<Self, WeightsError> {
         let config = Config::load(folder)?;
         let shapes: BTreeMap<String, Vec<usize>> = config.tensor_shapes().into_iter().collect();
-        let is_known = |name: &str| shapes.contains_key(name) || HEAD.iter().any(|(own, _)| *own == name);
         let mut tensors = BTreeMap::new();
-        weight_files::find(folder)?.read(&mut |name, tensor| {
-            if is_known(&name) {
-                tensors.insert(name, tensor);
-            }
+        // A head of its own has the shape of what it would be tied to.
+        let tied_to = |name: &str| HEAD.iter().find(|(own, _)| *own == name).map_or("", |(_, shared)| shared);
+        let wanted = |name: &str, shape: &[usize]| match shapes.get(name).or(shapes.get(tied_to(name))) {
+            Some(expected) if expected != shape => Err(other_shape(shape, expected)),
+            expected => Ok(expected.is_some()),
+        };
+        weight_files::find(folder)?.read(&wanted, &mut |name, tensor| {
+            tensors.insert(name, tensor);
         })?;
         settle_head(&mut tensors, config.tied_head, folder)?;
         check(&shapes, &tensors, folder)?;
@@ -198,12 +201,16 @@ fn check(
     for (name, shape) in shapes {
         let reason = match tensors.get(name) {
             Some(tensor) if tensor.dims() == shape => continue,
-            Some(tensor) => format!("has shape {:?}, but config.json asks for {shape:?}", tensor.dims()),
+            Some(tensor) => other_shape(tensor.dims(), shape),
             None => format!("is missing; config.json asks for one of shape {shape:?}"),
         };
         return Err(wrong(folder, name, reason));
     }
     Ok(())
+}
+
+fn other_shape(shape: &[usize], expected: &[usize]) -> String {
+    format!("has shape {shape:?}, but config.json asks for {expected:?}")
 }
 
 fn wrong(folder: &Path, name: &str, reason: String) -> WeightsError {

@@ -192,6 +192,18 @@ pub(super) fn cut_torn_row(file: &mut File) -> io::Result<()> {
     if end < length { file.set_len(end) } else { Ok(()) }
 }
 
+/// Whether a file of rows ends with a complete one, as all do that are written whole.
+pub(super) fn ends_complete(path: &Path) -> Result<bool, StoreError> {
+    let read = || -> io::Result<u8> {
+        let mut file = File::open(path)?;
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok(last[0])
+    };
+    read().map(|last| last == b'\n').map_err(|source| StoreError::io(path, "read", source))
+}
+
 /// The last complete row of a file, from its end alone. `None` where there is no such file, no complete row or
 /// none within the end that is read: the last line of a run is far shorter.
 pub(super) fn read_last_row(path: &Path) -> Result<Option<String>, StoreError> {

@@ -7,6 +7,9 @@
 use super::event::{Ended, Evaluated, Event, Line, Started, Step};
 use super::run::{RunRecord, RunSpec};
 
+/// A record lists at most so many problems.
+const MAX_NOTES: usize = 100;
+
 impl RunRecord {
     /// The record of `spec` after `lines`, in the order of the log. `problems` is what reading the log
     /// already met; what the fold finds is added to it.
@@ -110,10 +113,13 @@ impl RunRecord {
         self.summary = None;
     }
 
-    /// Adds a problem once, however many lines have it.
+    /// Adds a problem once, however many lines have it. A log that is wrong everywhere does not fill the memory with
+    /// what is wrong, nor take time with the square of it.
     fn note(&mut self, problem: String) {
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
+        const MORE: &str = "there is more that does not fit together";
+        if self.problems.len() < MAX_NOTES && !self.problems.contains(&problem) {
+            let is_last = self.problems.len() + 1 == MAX_NOTES;
+            self.problems.push(if is_last { MORE.to_owned() } else { problem });
         }
     }
 }
@@ -264,6 +270,18 @@ mod tests {
         let record = fold(vec![lines(2, [started(0), evaluated(0)]), late]);
         assert_eq!(epochs_of(&record), [0]);
         assert_eq!(record.problems, ["lines of attempt 1 follow a later attempt's and are left out"]);
+    }
+
+    #[test]
+    fn a_log_that_is_wrong_in_every_line_is_told_of_in_few() {
+        let wrong = (1..200_000).map(|attempt| Line { at: String::new(), attempt, event: evaluated(0) });
+        let start = std::time::Instant::now();
+        let record = RunRecord::fold(any_run("r1"), wrong.collect(), vec![]);
+        assert_eq!(record.problems.len(), MAX_NOTES);
+        assert_eq!(record.problems[0], "attempt 1 has no `started` line");
+        assert_eq!(record.problems[MAX_NOTES - 1], "there is more that does not fit together");
+        assert_eq!(record.attempts, 199_999);
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 
     #[test]

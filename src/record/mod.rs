@@ -4,6 +4,7 @@
 
 pub mod audit;
 mod beam_stopping;
+pub mod bounded;
 pub mod config;
 pub mod diagnostics;
 pub mod event;

@@ -14,7 +14,7 @@
 //! are written whole appear whole or not at all ([`write_atomic`]); reading takes what it can from files of
 //! rows and says what it left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use walkdir::WalkDir;
 use super::audit::{self, Audit};
 use super::event::Ended;
 pub use super::files::{StoreError, write_atomic};
-use super::files::{append_rows, read_rows, read_value, write_rows, write_value};
+use super::files::{append_rows, ends_complete, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};
 
@@ -119,10 +119,22 @@ impl SweepDir {
         if !problems.is_empty() {
             return Err(StoreError::broken(&path, problems.join("; ")));
         }
-        match runs.iter().find(|run| !is_run_id(&run.id)) {
-            Some(run) => Err(StoreError::broken(&path, format!("`{}` is not a run's id", run.id))),
-            None => Ok(runs),
+        if runs.is_empty() || !ends_complete(&path)? {
+            return Err(StoreError::broken(&path, "it is cut off; `sweep run` writes it anew"));
         }
+        let ids: HashSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
+        if let Some(id) = ids.iter().find(|id| !is_run_id(id)) {
+            return Err(StoreError::broken(&path, format!("`{id}` is not a run's id")));
+        }
+        if ids.len() < runs.len() {
+            let (named, all) = (ids.len(), runs.len());
+            return Err(StoreError::broken(
+                &path,
+                format!("it names {named} runs in {all} lines; each is one line"),
+            ));
+        }
+        drop(ids);
+        Ok(runs)
     }
 
     pub fn audit_path(&self) -> PathBuf {

@@ -9,6 +9,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageReader, Limits, Rgb, RgbImage};
 use thiserror::Error;
 
+use crate::record::bounded;
+
 /// Longest side in pixels: twice what the page shows, for sharp screens.
 const LONGEST_SIDE: u32 = 320;
 const JPEG_QUALITY: u8 = 82;
@@ -46,6 +48,7 @@ pub fn thumbnail_of(path: &Path, longest_side: u32) -> Result<String, ThumbnailE
 
 fn decode(path: &Path) -> Result<DynamicImage, ThumbnailError> {
     let unreadable = |source| ThumbnailError::Read { path: path.to_owned(), source };
+    bounded::check_regular(path).map_err(unreadable)?;
     let mut reader =
         ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)?;
     let mut limits = Limits::default();

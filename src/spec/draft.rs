@@ -90,7 +90,15 @@ impl Draft {
         let meant: Vec<&str> =
             SETTINGS.iter().filter(|setting| setting.key() == key).map(|setting| setting.path).collect();
         if meant.is_empty() {
-            let guess = did_you_mean(key, TOP_LEVEL.into_iter().chain(GROUPS));
+            let guess = match did_you_mean(key, TOP_LEVEL.into_iter().chain(GROUPS)) {
+                guess if guess.is_empty() => {
+                    format!(
+                        "; there are {}",
+                        one_of(TOP_LEVEL.into_iter().chain(GROUPS)).replace(" or ", " and ")
+                    )
+                }
+                guess => guess,
+            };
             return self.refuse(place, format!("unknown key {}{guess}", quoted(key)));
         }
         let problem = Problem::new(place, format!("`{key}` does not belong at the top level"));

@@ -81,7 +81,9 @@ impl Scanner<'_> {
                     let length = self.name_length();
                     self.push(Form::Alias, length, String::new());
                 }
-                '&' | '!' => self.advance(self.name_length()),
+                // The parser passes over some of them, as if they were not there.
+                '!' => return Err(Problem::new(&place, "tags such as `!name` mean nothing here")),
+                '&' => self.advance(self.name_length()),
                 _ if first.is_whitespace() => self.advance(first.len_utf8()),
                 _ => self.plain(),
             }

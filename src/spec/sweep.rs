@@ -12,8 +12,8 @@ use super::preset::Preset;
 use super::problem::{Place, Problem, SpecError, quoted};
 use super::setting::Setting;
 use super::{limits, overrides, yaml};
-use crate::record::Recipe;
 use crate::record::recipe::{DataSource, Kind, MetricName};
+use crate::record::{Recipe, bounded};
 
 /// What to run: a base recipe, and what varies around it.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +113,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<SweepSpec, SpecError> {
 /// The bytes of a sweep file, and no more than one byte beyond the longest there is.
 pub fn read(path: &Path) -> Result<Vec<u8>, SpecError> {
     let failure = |source| SpecError::Read { path: path.to_owned(), source };
+    bounded::check_regular(path).map_err(failure)?;
     let mut bytes = Vec::new();
     // One byte more than is allowed shows that there are more.
     let limit = yaml::MAX_BYTES as u64 + 1;
@@ -254,7 +255,10 @@ fn set_data(draft: &mut Draft, base: &mut Recipe, points: &[Vec<Choice>]) {
         Some(None) => {}
         None if all_built_in => base.data = DataSource::BuiltIn("lab".to_owned()),
         None => {
-            let problem = Problem::new(&Place::FILE, "`data` is missing");
+            let problem = Problem::new(
+                &Place::FILE,
+                "`data` is missing; only the built-in model, `lab`, has data of its own",
+            );
             draft
                 .problems
                 .push(problem.hint("`data: {train: {captions: FILE, images: FOLDER}}`, or `data: lab`"));

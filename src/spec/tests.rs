@@ -341,7 +341,7 @@ data:
     study.yaml:6:3: unknown key `vaildation` in `data`; did you mean `validation`?
     ");
     insta::assert_snapshot!(refused("model: models/mine", &[]), @"
-    study.yaml: `data` is missing
+    study.yaml: `data` is missing; only the built-in model, `lab`, has data of its own
     hint: `data: {train: {captions: FILE, images: FOLDER}}`, or `data: lab`
     ");
     insta::assert_snapshot!(refused("model: lab\ndata: {train: {captions: a, images: b}, validation: {fraction: 0.1, captions: c}}", &[]), @"study.yaml:2:64: `data.validation` has both `captions` and `fraction`; one of them says where it comes from");

@@ -99,9 +99,28 @@ fn parse_unplaced(text: &str) -> Result<Node, Problem> {
             };
             // The location is said once, in front.
             let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            Err(Problem::new(&place, message.trim_end_matches('.')))
+            let message = message.split(" at line ").next().unwrap_or_default().trim_end_matches('.');
+            Err(Problem::new(&place, in_plain_words(message, text, &place)))
         }
+    }
+}
+
+/// What the parser says, in words that tell what would be right.
+fn in_plain_words(message: &str, text: &str, place: &Place) -> String {
+    let line = match place {
+        Place::File { line, .. } => text.lines().nth(line.saturating_sub(1)).unwrap_or_default(),
+        _ => "",
+    };
+    let indentation = &line[..line.len() - line.trim_start().len()];
+    match message {
+        _ if indentation.contains('\t') => "the line is indented by a tab; YAML takes spaces".to_owned(),
+        "repetition limit exceeded" => "aliases (`*name`) stand for more values than are read".to_owned(),
+        "recursion limit exceeded" => "an alias (`*name`) stands for a value that it is part of".to_owned(),
+        _ if message.contains("more than one document") => {
+            "the file holds more than one document; a sweep is one, without lines of `---` in between"
+                .to_owned()
+        }
+        _ => message.to_owned(),
     }
 }
 

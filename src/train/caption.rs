@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -12,8 +12,9 @@ use super::provenance::Saved;
 use crate::data::read_pixels;
 use crate::model::{Blip, Config, generate};
 use crate::plan::consistency::mismatches;
+use crate::record::bounded;
 use crate::record::recipe::{BeamStopping, Generation};
-use crate::spec::setting::shown;
+use crate::spec::setting::{self, shown};
 
 /// Images captioned at once.
 const BATCH: usize = 16;
@@ -103,16 +104,19 @@ impl CaptionSettings {
 }
 
 const GENERATION_FILE: &str = "generation_config.json";
+/// Largest such file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The settings of a folder's `generation_config.json` laid over `fallback`, and whether it has that file.
 fn saved_generation(folder: &Path, fallback: &Generation) -> Result<(Generation, bool)> {
     let path = folder.join(GENERATION_FILE);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match bounded::read_text(&path, MAX_FILE_BYTES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((fallback.clone(), false)),
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
     let saved =
         serde_json::from_str(&text).with_context(|| format!("{} is not a mapping", path.display()))?;
+    check_saved(fallback, &saved, &path)?;
     let generation = over(fallback, &saved).with_context(|| format!("a setting in {}", path.display()))?;
     Ok((generation, true))
 }
@@ -134,6 +138,18 @@ fn over(generation: &Generation, saved: &Map<String, Value>) -> serde_json::Resu
         }
     }
     serde_json::from_value(generation)
+}
+
+/// Refuses what a sweep file may not say either: a search of a billion beams would fill the memory.
+fn check_saved(known: &Generation, saved: &Map<String, Value>, path: &Path) -> Result<()> {
+    for key in json!(known).as_object().into_iter().flat_map(Map::keys) {
+        let Some(value) = saved.get(key).filter(|value| !value.is_null()) else { continue };
+        let setting = setting::named(&format!("generation.{key}")).map_err(anyhow::Error::msg)?;
+        if let Err(valid) = setting.check_text(&value.to_string()) {
+            bail!("{}: `{key}` is {value}; {valid}", path.display());
+        }
+    }
+    Ok(())
 }
 
 fn check(generation: &Generation, positions: usize) -> Result<()> {

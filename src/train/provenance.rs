@@ -3,7 +3,6 @@
 //! transformers passes over files that it does not know. `generation_config.json` would be the other place, but what
 //! stands in there is taken for settings of generation.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::plan::consistency::Trained;
-use crate::record::RunSpec;
 use crate::record::recipe::StartToken;
+use crate::record::{RunSpec, bounded};
 
 /// Its name in a model folder.
 pub const FILE: &str = "sweep.json";
 /// The version of the file's form.
 const FORMAT: u64 = 1;
+/// Largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The run that a checkpoint is of.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +62,7 @@ impl Saved {
     /// Reads a model folder's file; `None` where it has none, as folders that no run has saved.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
-        let bytes = match fs::read(&path) {
+        let bytes = match bounded::read_bytes(&path, MAX_FILE_BYTES) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.with_context(|| format!("cannot read {}", path.display()))?,
         };
@@ -81,6 +82,8 @@ impl Saved {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::record::run::tests::any_run;
 

@@ -322,7 +322,8 @@ fn captions_that_do_not_belong_together_are_not_scored() {
     assert_snapshot!(workdir.sweep("score --references references.json --predictions strangers.json"), @r"
     exit 2
     --- stderr
-    error: no references for 1 of 1 predictions: c
+    error: cannot score strangers.json against references.json
+      because: no references for 1 of 1 predictions: c
     ");
     let some = workdir.sweep("score --references references.json --predictions some.json");
     assert!(some.contains("scored 1 of 2 images") && some.starts_with("exit 0\n"), "{some}");

@@ -71,6 +71,28 @@ fn what_a_pickle_wants_called_is_named_and_not_called() {
 }
 
 #[test]
+fn storages_that_lie_on_each_other_are_not_read_again_and_again() {
+    let mut bytes = fs::read(fixtures().join("bin/pytorch_model.bin")).unwrap();
+    // The entries of the zip's directory that are storages; each gets the place and sizes of the largest.
+    let is_storage = |at: usize| {
+        let length = usize::from(u16::from_le_bytes([bytes[at + 28], bytes[at + 29]]));
+        bytes[at + 46..][..length].windows(6).any(|part| part == b"/data/")
+    };
+    let starts = (0..bytes.len() - 46).filter(|&at| bytes[at..].starts_with(b"PK\x01\x02") && is_storage(at));
+    let entries: Vec<usize> = starts.collect();
+    let size = |at: &usize| u32::from_le_bytes(bytes[at + 24..at + 28].try_into().unwrap());
+    let largest = entries.iter().copied().max_by_key(size).unwrap();
+    let (sizes, place) =
+        (bytes[largest + 16..largest + 28].to_vec(), bytes[largest + 42..largest + 46].to_vec());
+    for at in entries {
+        bytes[at + 16..at + 28].copy_from_slice(&sizes);
+        bytes[at + 42..at + 46].copy_from_slice(&place);
+    }
+    let message = refused(&bytes, "pytorch_model.bin");
+    assert!(message.contains(" bytes; at most ") && message.ends_with(" are expected"), "{message}");
+}
+
+#[test]
 fn the_format_before_pytorch_1_6_is_refused_with_what_to_do() {
     let legacy = fs::read(fixtures().join("refused/legacy.bin")).unwrap();
     let message = refused(&legacy, "pytorch_model.bin");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A temporary working directory.
 pub struct Workdir(tempfile::TempDir);
@@ -36,7 +36,11 @@ impl Workdir {
 
     /// What the user sees: the command, its exit code and its output. The folder's path is left out.
     pub fn sweep(&self, arguments: &str) -> String {
-        let output = self.command(arguments).output().expect("the program starts");
+        self.shown(&self.command(arguments).output().expect("the program starts"))
+    }
+
+    /// What the user sees of a command that has ended.
+    pub fn shown(&self, output: &Output) -> String {
         let code = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

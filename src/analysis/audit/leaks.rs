@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::corpus::{Captioned, Corpus};
 use super::words::{one_of, share_of};
 use super::{Found, severity};
-use crate::data::image_file::read_bytes;
+use crate::data::image_file::file_digest;
 use crate::record::audit::{FindingKind, Severity, Unit};
 
 /// Images named in a finding.
@@ -76,8 +76,7 @@ fn contents<'a>(corpus: &'a Corpus) -> HashMap<&'a Path, Content> {
         .flat_map_iter(|paths| {
             let is_alone = paths.len() == 1;
             paths.into_iter().filter_map(move |path| {
-                let content =
-                    if is_alone { named(&path) } else { Sha256::digest(read_bytes(path).ok()?).into() };
+                let content = if is_alone { named(&path) } else { file_digest(path).ok()? };
                 Some((path, content))
             })
         })

@@ -81,6 +81,7 @@ pub fn find(folder: &Path) -> Result<WeightFiles, WeightsError> {
 /// The names of the files that an index speaks of, sorted. They lie beside it.
 pub fn parts(index: &Path) -> Result<BTreeSet<String>, WeightsError> {
     #[derive(Deserialize)]
+    #[serde(expecting = "a mapping with `weight_map`")]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
@@ -103,12 +104,13 @@ pub fn parts(index: &Path) -> Result<BTreeSet<String>, WeightsError> {
 }
 
 impl WeightFiles {
-    /// Gives every floating-point tensor to `take`, as `f32` on the CPU. Others, such as position numbers, are
-    /// no weights and are left out. Besides what `take` keeps, one tensor at a time is in memory.
+    /// Gives every floating-point tensor that is wanted by its name and shape to `take`, as `f32` on the CPU. Others,
+    /// such as position numbers, are no weights and are left out. Besides what `take` keeps, one tensor at a time is in
+    /// memory; what is not wanted is not read.
     ///
     /// # Errors
     /// A file that cannot be read or is not of its form, and a tensor with a value that is not a finite number.
-    pub fn read(&self, take: &mut dyn FnMut(String, Tensor)) -> Result<(), WeightsError> {
+    pub fn read(&self, wanted: &Wanted, take: &mut dyn FnMut(String, Tensor)) -> Result<(), WeightsError> {
         for path in &self.paths {
             let mut checked = |name: String, tensor: Tensor| {
                 let wrong = |error: candle_core::Error| unreadable(path, &name, &error.to_string());
@@ -121,9 +123,17 @@ impl WeightFiles {
                 take(name, tensor);
                 Ok(())
             };
+            let wanted = |name: &str, shape: &[usize]| {
+                let wrong = |reason: String| WeightsError::Tensor {
+                    path: path.clone(),
+                    name: name.to_owned(),
+                    reason,
+                };
+                wanted(name, shape).map_err(wrong)
+            };
             match self.form {
-                Form::Safetensors => safetensors::read(path, &mut checked)?,
-                Form::Torch => torch::read(path, &mut checked)?,
+                Form::Safetensors => safetensors::read(path, &wanted, &mut checked)?,
+                Form::Torch => torch::read(path, &wanted, &mut checked)?,
             }
         }
         Ok(())
@@ -134,6 +144,12 @@ fn unreadable(path: &Path, name: &str, reason: &str) -> WeightsError {
     let reason = format!("cannot be read: {reason}");
     WeightsError::Tensor { path: path.to_owned(), name: name.to_owned(), reason }
 }
+
+/// Says whether a tensor of this name and shape is wanted, or what is wrong with its shape.
+pub type Wanted<'a> = dyn Fn(&str, &[usize]) -> Result<bool, String> + 'a;
+
+/// The same, with the error that names the file.
+type WantedOf<'a> = dyn Fn(&str, &[usize]) -> Result<bool, WeightsError> + 'a;
 
 /// Receives the tensors of one file.
 type Take<'a> = dyn FnMut(String, Tensor) -> Result<(), WeightsError> + 'a;

@@ -8,20 +8,25 @@ use candle_core::DType;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::{Take, WeightsError, tensor, unreadable};
+use super::{Take, WantedOf, WeightsError, tensor, unreadable};
 
-/// Longest header that is read, in bytes; the limit of the safetensors crate.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// Longest header that is read, in bytes; that of BLIP-large has 0.1 MB. In memory it takes ten times its length.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// Reads the floating-point tensors of a file.
-pub fn read(path: &Path, take: &mut Take) -> Result<(), WeightsError> {
+pub fn read(path: &Path, wanted: &WantedOf, take: &mut Take) -> Result<(), WeightsError> {
     let wrong = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
     let mut file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     let (start, metadata) = header(&mut file).map_err(wrong)?;
     for name in metadata.offset_keys() {
         let Some(info) = metadata.info(&name) else { continue };
-        let Some(dtype) = floating_point(info.dtype) else { continue };
+        if !wanted(&name, &info.shape)? {
+            continue;
+        }
         let wrong = |reason: String| unreadable(path, &name, &reason);
+        let dtype = floating_point(info.dtype).ok_or_else(|| {
+            wrong(format!("its type is {:?}; weights are F32, F64, F16 or BF16", info.dtype))
+        })?;
         let (begin, end) = info.data_offsets;
         // The header's offsets lie within the file, so this is no more than the file has.
         let mut bytes = vec![0; end - begin];

@@ -13,21 +13,34 @@ use candle_core::DType;
 use zip::ZipArchive;
 
 use super::pickle::{self, Id, Pickle, Value};
-use super::{Take, WeightsError, tensor, unreadable};
+use super::{Take, WantedOf, WeightsError, tensor, unreadable};
 
-/// Longest pickle that is read, in bytes; that of BLIP-large has 0.2 MB.
-const MAX_PICKLE_BYTES: u64 = 64 << 20;
+/// Longest pickle that is read, in bytes; that of BLIP-large has 0.2 MB. In memory each byte may become a value.
+const MAX_PICKLE_BYTES: u64 = 4 << 20;
 /// How many times a file's own length its tensors may take: tied ones share a storage.
 const MAX_SHARING: u64 = 4;
 
 /// Reads the floating-point tensors of a file.
-pub fn read(path: &Path, take: &mut Take) -> Result<(), WeightsError> {
+pub fn read(path: &Path, wanted: &WantedOf, take: &mut Take) -> Result<(), WeightsError> {
     let wrong = |reason: String| WeightsError::Read { path: path.to_owned(), reason };
     let mut archive = open(path).map_err(wrong)?;
     let dictionary = archive.pickle().map_err(wrong)?;
     let mut budget = archive.length.saturating_mul(MAX_SHARING);
-    for (storage, tensors) in by_storage(places(&dictionary).map_err(wrong)?) {
-        let storage = archive.entry(&format!("data/{storage}"), archive.length).map_err(wrong)?;
+    // Entries of a zip may lie on each other: then few bytes are read as many storages.
+    let mut unread = archive.length;
+    let mut places = places(&dictionary).map_err(wrong)?;
+    let mut unwanted = Ok(());
+    places.retain(|(name, place)| match wanted(name, &place.size) {
+        Ok(is_wanted) => is_wanted,
+        Err(error) => {
+            unwanted = Err(error);
+            false
+        }
+    });
+    unwanted?;
+    for (storage, tensors) in by_storage(places) {
+        let storage = archive.entry(&format!("data/{storage}"), unread).map_err(wrong)?;
+        unread = unread.saturating_sub(storage.len() as u64);
         for (name, dtype, place) in tensors {
             let wrong = |reason: String| unreadable(path, &name, &reason);
             let bytes = place.cut(&storage, dtype.size_in_bytes(), &mut budget).map_err(wrong)?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::sheet::VERSION;
+use crate::record::bounded;
 
 /// Larger files are no ratings: a page of a thousand pictures gives less than one megabyte.
 const MAX_BYTES: u64 = 16 << 20;
@@ -102,6 +103,7 @@ impl RatingFile {
     /// Reads and checks a file; whether its images and systems are known shows later.
     pub fn read(path: &Path) -> Result<Self, RatingFileError> {
         let unreadable = |source| RatingFileError::Read { path: path.to_owned(), source };
+        bounded::check_regular(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -95,3 +95,23 @@ pub fn decode(bytes: &[u8], most_bytes: u64) -> Option<RgbImage> {
 fn is_incomplete(component: &Component) -> bool {
     component.missing_bits[..10].iter().any(|&bits| bits != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_that_comes_again_and_again_is_not_followed_for_ever() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/processor");
+        let whole = std::fs::read(folder.join("lossy_progressive.jpg")).unwrap();
+        // The first scan brings the same however often it comes; it ends before the next marker.
+        let first = whole.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        let length =
+            whole[first + 2..].windows(2).position(|pair| pair[0] == 0xff && pair[1] != 0).unwrap() + 2;
+        let (before, rest) = whole.split_at(first);
+        let (scan, after) = rest.split_at(length);
+        let file = |times| [before, &scan.repeat(times), after].concat();
+        assert_eq!(decode(&file(50), u64::MAX), decode(&whole, u64::MAX));
+        assert_eq!(decode(&file(100), u64::MAX), None);
+    }
+}

@@ -15,6 +15,9 @@ const EXTENDED: u8 = 0xc1;
 const PROGRESSIVE: u8 = 0xc2;
 const APP0: u8 = 0xe0;
 const APP14: u8 = 0xee;
+/// Files have ten scans or so, and each may go through all blocks in a few bytes: with more than this, a small file
+/// could take hours. Another decoder then judges, which has a limit of its own.
+const MAX_SCANS: usize = 100;
 /// Longest side that the header can hold and libjpeg takes.
 const MAX_SIDE: usize = 65_500;
 
@@ -49,6 +52,7 @@ pub fn read(bytes: &[u8], most_bytes: u64) -> Option<(Frame, ColourSpace)> {
     let mut tables = Tables::default();
     let mut hints = Hints::default();
     let mut frame: Option<Frame> = None;
+    let mut scans = 0;
     loop {
         let (marker, after) = next_marker(rest)?;
         if marker == END_OF_IMAGE {
@@ -69,7 +73,8 @@ pub fn read(bytes: &[u8], most_bytes: u64) -> Option<(Frame, ColourSpace)> {
                 frame = Some(read_frame(content, marker == PROGRESSIVE, most_bytes)?);
             }
             START_OF_SCAN => {
-                let frame = frame.as_mut()?;
+                scans += 1;
+                let frame = frame.as_mut().filter(|_| scans <= MAX_SCANS)?;
                 let scan = read_scan(content, frame, &tables)?;
                 rest = &rest[scan::read(&scan, frame, &tables, rest)?..];
             }
