@@ -54,4 +54,4 @@ Examples:
   sweep caption --model runs/unfreeze/r.../best x.jpg  use what was trained
 
 Exit codes: 0 all is well, 1 unexpected error, 2 wrong usage or a bad file, 3 some runs failed,
-130 interrupted.";
+130 interrupted or out of its time budget.";
