@@ -18,6 +18,7 @@ mod optimizer_steps;
 mod original;
 mod plan;
 mod planted;
+mod pruning;
 mod resume;
 mod second_opinion;
 #[cfg(target_os = "linux")]
