@@ -62,3 +62,30 @@ impl Default for Inbox {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_wish_to_stop_and_the_end_of_the_time_are_told_apart() {
+        let inbox = Inbox::new();
+        assert!(!inbox.was_interrupted());
+        inbox.sender.send(Message::Interrupted).unwrap();
+        assert!(inbox.was_interrupted() && inbox.halt() == Halt::Interrupted);
+        let later = Instant::now() + Duration::from_secs(3600);
+        assert!(!Inbox::new().until(Some(later)).was_interrupted());
+        let spent = Inbox::new().until(Some(Instant::now()));
+        assert!(spent.was_interrupted() && spent.halt() == Halt::BudgetSpent);
+    }
+
+    #[test]
+    fn there_is_nothing_to_lose_during_such_work_alone() {
+        let inbox = Inbox::new();
+        let seen = inbox.nothing_to_lose();
+        let is_so = || seen.load(Ordering::SeqCst);
+        assert!(!is_so() && inbox.with_nothing_to_lose(is_so) && !is_so());
+    }
+}
