@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::data::{find, only, unique};
+use super::failures::OnFailure;
 use super::preset::Preset;
 use super::problem::{Place, Problem, did_you_mean, one_of, quoted};
 use super::setting::{GROUPS, METRICS, SETTINGS, Setting, named};
@@ -16,8 +17,20 @@ use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 10] =
-    ["name", "model", "data", "recipe", "method", "seeds", "metric", "parameters", "points", "references"];
+pub(super) const TOP_LEVEL: [&str; 12] = [
+    "name",
+    "model",
+    "data",
+    "recipe",
+    "method",
+    "seeds",
+    "metric",
+    "parameters",
+    "points",
+    "references",
+    "on_failure",
+    "max_consecutive_failures",
+];
 
 /// A setting and the values it takes in the sweep, each where it was written.
 #[derive(Debug, Clone)]
@@ -39,6 +52,8 @@ pub(super) struct Draft {
     /// Whether there is a `data` key, and what it says if it could be read.
     pub data: Option<Option<DataSource>>,
     pub references: References,
+    pub on_failure: Option<OnFailure>,
+    pub max_consecutive_failures: Option<usize>,
     /// In the order written.
     pub settings: Vec<Choice>,
     pub points: Option<(Vec<Vec<Choice>>, Place)>,
@@ -81,6 +96,8 @@ impl Draft {
             "references" => self.read_references(value),
             "parameters" => self.read_parameters(value),
             "points" => self.read_points(value),
+            "on_failure" => self.read_on_failure(value),
+            "max_consecutive_failures" => self.read_max_consecutive_failures(value),
             group if GROUPS.contains(&group) => self.read_group(group, value),
             _ => self.refuse_key(key, key_place),
         }
@@ -143,7 +160,7 @@ impl Draft {
         self.method = Some((method, node.place.clone()));
     }
 
-    fn refuse_word(&mut self, key: &str, node: &Node, words: &[&str]) {
+    pub fn refuse_word(&mut self, key: &str, node: &Node, words: &[&str]) {
         let guess = match &node.content {
             Content::Text(text) => did_you_mean(text, words.iter().copied()),
             _ => String::new(),

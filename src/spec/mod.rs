@@ -7,6 +7,7 @@
 pub mod architecture;
 mod data;
 mod draft;
+pub mod failures;
 mod limits;
 mod overrides;
 mod position;
@@ -20,6 +21,7 @@ mod yaml;
 mod tests;
 
 pub use architecture::Architecture;
+pub use failures::OnFailure;
 pub use preset::Preset;
 pub use problem::SpecError;
 pub use setting::Setting;

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::draft::{Choice, Draft};
+use super::failures::OnFailure;
 use super::preset::Preset;
 use super::problem::{Place, Problem, SpecError, quoted};
 use super::setting::Setting;
@@ -36,6 +37,10 @@ pub struct SweepSpec {
     /// The points of `method: list`, each crossed with the axes; empty for a grid.
     pub points: Vec<Vec<(&'static Setting, Value)>>,
     pub references: References,
+    /// What becomes of the other runs when one fails, where the file says so.
+    pub on_failure: Option<OnFailure>,
+    /// After how many failures in a row no other run starts, where the file says so; 0 is never.
+    pub max_consecutive_failures: Option<usize>,
 }
 
 /// A setting and the values it takes, at least two, as written.
@@ -192,6 +197,8 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         axes: axes.collect(),
         points: points.iter().map(|point| point.iter().filter_map(value).collect()).collect(),
         references: draft.references,
+        on_failure: draft.on_failure,
+        max_consecutive_failures: draft.max_consecutive_failures,
         preset,
         base,
         written,

@@ -30,7 +30,7 @@ fn shipped(name: &str) -> String {
 #[test]
 fn help_names_every_subcommand() {
     let help = Workdir::new().sweep("--help");
-    for subcommand in ["plan", "run", "report", "status", "caption", "score", "lab"] {
+    for subcommand in ["plan", "run", "report", "status", "prune", "caption", "score", "lab"] {
         assert!(help.contains(&format!("\n  {subcommand} ")), "{subcommand} is not in\n{help}");
     }
     assert!(
@@ -43,7 +43,7 @@ fn help_names_every_subcommand() {
 #[test]
 fn every_subcommand_has_help_with_examples() {
     let workdir = Workdir::new();
-    for subcommand in ["plan", "run", "status", "caption", "score", "lab"] {
+    for subcommand in ["plan", "run", "status", "prune", "caption", "score", "lab"] {
         let help = workdir.sweep(&format!("{subcommand} --help"));
         assert!(help.contains("Examples:"), "{help}");
         assert_snapshot!(format!("help_of_{subcommand}"), help);
@@ -96,6 +96,26 @@ fn values_of_flags_are_checked_before_anything_is_read() {
     exit 2
     --- stderr
     error: invalid value '0' for '--jobs <N>': it must be a whole number from 1
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn times_and_policies_are_checked_before_anything_is_read() {
+    let workdir = Workdir::new();
+    assert_snapshot!(workdir.sweep("run x.yaml --time-budget 90"), @r"
+    exit 2
+    --- stderr
+    error: invalid value '90' for '--time-budget <TIME>': it must be a time with its unit, such as 45s, 90m, 2h, 1h30m or 2days
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(workdir.sweep("run x.yaml --retry diverged"), @r"
+    exit 2
+    --- stderr
+    error: invalid value 'diverged' for '--retry <WHICH>'
+      [possible values: failed, interrupted, all]
 
     For more information, try '--help'.
     ");

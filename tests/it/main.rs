@@ -20,8 +20,11 @@ mod optimizer_steps;
 mod original;
 mod plan;
 mod planted;
+mod pruning;
 mod resume;
 mod second_opinion;
+#[cfg(target_os = "linux")]
+mod stopping;
 mod threads;
 mod training;
 mod untied_head;
