@@ -2,7 +2,9 @@
 
 mod architecture;
 mod captioning;
+mod changed_inputs;
 mod cli;
+mod cuts;
 mod diagnostics;
 mod end_to_end;
 mod full_size;
@@ -21,6 +23,7 @@ mod planted;
 mod resume;
 mod second_opinion;
 mod threads;
+mod toy;
 mod training;
 mod untied_head;
 mod weight_files;
