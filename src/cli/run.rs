@@ -42,7 +42,7 @@ pub struct Args {
     /// Where to compute: auto, cpu, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     device: String,
-    /// How much of a run's work may be lost if it is cut off, such as 30s or 5m; changes no result
+    /// How much of a run's work may be lost if it is cut off, such as 30s; changes no result
     #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
     checkpoint_every: Duration,
     /// Start without trying one step of the heaviest run and without estimating memory and disk

@@ -151,11 +151,12 @@ mod tests {
         new.recipe.evaluation.batch_size = 99;
         new.recipe.model = "/elsewhere/lab".to_owned();
         assert_eq!(difference(&settings(&old).unwrap(), &settings(&new).unwrap()), None);
+        let seed = new.seed;
         new.seed = 4;
         let words = |old: &str, new: &str| [old.to_owned(), new.to_owned()];
         let found = difference(&settings(&old).unwrap(), &settings(&new).unwrap());
         assert_eq!(found, Some(("seed".to_owned(), words("0", "4"))));
-        new.recipe.training.learning_rate = 1e-3;
+        (new.seed, new.recipe.training.learning_rate) = (seed, 1e-3);
         let found = difference(&settings(&old).unwrap(), &settings(&new).unwrap());
         assert_eq!(found, Some(("training.learning_rate".to_owned(), words("0.0005", "0.001"))));
     }
