@@ -7,8 +7,10 @@ mod beam_stopping;
 pub mod bounded;
 pub mod config;
 pub mod diagnostics;
+pub mod disk;
 pub mod event;
 mod files;
+pub mod folder;
 mod fold;
 pub mod image_use;
 pub mod invocation;
@@ -16,6 +18,7 @@ pub mod journal;
 pub mod recipe;
 pub mod run;
 pub mod store;
+mod upkeep;
 
 pub use event::{Event, Line, Status};
 pub use journal::Journal;

@@ -8,6 +8,7 @@
 
 pub mod dispatch;
 pub mod download;
+mod earlier;
 mod ending;
 pub mod execute;
 mod inbox;

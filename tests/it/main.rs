@@ -2,7 +2,9 @@
 
 mod architecture;
 mod captioning;
+mod changed_inputs;
 mod cli;
+mod cuts;
 mod diagnostics;
 mod end_to_end;
 mod full_size;
@@ -26,6 +28,7 @@ mod second_opinion;
 #[cfg(target_os = "linux")]
 mod stopping;
 mod threads;
+mod toy;
 mod training;
 mod untied_head;
 mod weight_files;
