@@ -23,7 +23,7 @@ use walkdir::WalkDir;
 use super::audit::{self, Audit};
 use super::event::Ended;
 pub use super::files::{StoreError, write_atomic};
-use super::files::{append_rows, read_rows, read_value, write_rows, write_value};
+use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};
 
@@ -115,7 +115,10 @@ impl SweepDir {
         if !path.is_file() {
             return Err(StoreError::broken(&path, "no such file; a sweep's folder has one once it was run"));
         }
-        let (runs, problems) = read_rows::<RunSpec>(&path);
+        let (runs, mut problems) = read_rows::<RunSpec>(&path);
+        if !is_whole(&path)? {
+            problems.push("its last line is cut off".to_owned());
+        }
         if !problems.is_empty() {
             return Err(StoreError::broken(&path, problems.join("; ")));
         }
@@ -211,6 +214,13 @@ impl RunDir {
         let (lines, problems) =
             journal::read(&self.events()).unwrap_or_else(|error| (Vec::new(), vec![error.to_string()]));
         RunRecord::fold(spec, lines, problems)
+    }
+
+    /// How the run stands, for whoever decides by it what to do: a run whose log cannot be read is not one that has
+    /// not started. Damaged lines are problems of the record here too.
+    pub fn try_read_record(&self, spec: RunSpec) -> Result<RunRecord, StoreError> {
+        let (lines, problems) = journal::read(&self.events())?;
+        Ok(RunRecord::fold(spec, lines, problems))
     }
 
     /// Replaces the captions of the best epoch.
@@ -360,6 +370,11 @@ mod tests {
         fs::write(sweep.plan_path(), "{\"id\":\"r1\"}\n").unwrap();
         let error = sweep.read_plan().unwrap_err().to_string();
         assert!(error.contains("plan.jsonl: line at byte 0: missing field `sweep`"), "{error}");
+        plan(&Store::new(folder.path()), "x");
+        let text = fs::read(sweep.plan_path()).unwrap();
+        fs::write(sweep.plan_path(), &text[..text.len() / 2]).unwrap();
+        let error = sweep.read_plan().unwrap_err().to_string();
+        assert!(error.ends_with("plan.jsonl: its last line is cut off"), "{error}");
         fs::remove_file(sweep.plan_path()).unwrap();
         assert!(sweep.read_plan().unwrap_err().to_string().contains("plan.jsonl: no such file"));
     }
