@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::{D, Tensor};
 
 use super::Session;
@@ -202,8 +202,12 @@ fn prediction(split: &Split, index: usize, caption: String) -> Prediction {
 }
 
 /// Puts the captions of a split in the place of what the run's file has of it. Other splits keep theirs.
+///
+/// # Errors
+/// A file that cannot be read, or not all of it: writing what is left of it would lose the rest.
 pub fn replace_predictions(directory: &RunDir, split: &str, said: Vec<Prediction>) -> Result<()> {
-    let (mut predictions, _) = directory.read_predictions();
+    let (mut predictions, problems) = directory.read_predictions();
+    ensure!(problems.is_empty(), "{}: {}", directory.predictions().display(), problems.join("; "));
     predictions.retain(|prediction| prediction.split != split);
     predictions.extend(said);
     Ok(directory.write_predictions(&predictions)?)
