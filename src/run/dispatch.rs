@@ -11,7 +11,8 @@ use super::launcher::{Exit, Launcher, Message, Running, Task};
 use super::progress::Progress;
 use super::resources;
 use crate::record::Status;
-use crate::record::event::Ended;
+use crate::record::event::{Ended, Summary};
+use crate::record::store::StoreError;
 
 /// Where the dispatcher hears from runs and from the user.
 pub struct Inbox {
@@ -42,8 +43,17 @@ impl Default for Inbox {
 pub struct Dispatched {
     /// The tasks that ended, by index, in the order in which they did.
     pub ends: Vec<(usize, Ended)>,
+    /// Ends that could not be recorded, by the run's id: its log does not have them.
+    pub unrecorded: BTreeMap<String, Ended>,
     /// The user stopped it before all tasks had been done.
     pub interrupted: bool,
+}
+
+impl Dispatched {
+    /// The user stopped it before anything was started.
+    pub fn stopped() -> Self {
+        Self { interrupted: true, ..Self::default() }
+    }
 }
 
 /// How far stopping has gone.
@@ -129,16 +139,19 @@ impl Dispatcher<'_> {
 
     fn start(&mut self, index: usize) {
         let task = &self.tasks[index];
-        let record = task.directory.read_record(task.spec.clone());
         self.progress.started(index, task);
+        let record = match task.directory.try_read_record(task.spec.clone()) {
+            Ok(record) => record,
+            Err(error) => return self.end_unread(index, &error),
+        };
         match self.launcher.launch(index, task, self.sender) {
             Ok(running) => {
                 let slot = Slot { running, attempts_before: record.attempts };
                 self.running.insert(index, slot);
             }
             Err(error) => {
-                let ended = ending::never_started(&record, &task.directory, &error);
-                self.end(index, ended);
+                let settled = ending::never_started(&record, &task.directory, &error);
+                self.settle(index, settled);
             }
         }
     }
@@ -148,7 +161,10 @@ impl Dispatcher<'_> {
         // A process whose end cannot be learned has at least stopped talking.
         let exit = slot.running.wait().unwrap_or(Exit::Code(1));
         let task = &self.tasks[index];
-        let record = task.directory.read_record(task.spec.clone());
+        let record = match task.directory.try_read_record(task.spec.clone()) {
+            Ok(record) => record,
+            Err(error) => return self.end_unread(index, &error),
+        };
         if self.stopping == Stopping::Killed
             && (record.status.is_none() || record.attempts <= slot.attempts_before)
         {
@@ -159,11 +175,24 @@ impl Dispatcher<'_> {
         let oom_kills = resources::oom_kills();
         let ran_out_of_memory = oom_kills > self.oom_kills;
         self.oom_kills = oom_kills;
-        let (ended, appended) =
-            ending::settle(&record, &task.directory, slot.attempts_before, exit, ran_out_of_memory);
+        let settled = ending::settle(&record, &task.directory, slot.attempts_before, exit, ran_out_of_memory);
+        self.settle(index, settled);
+    }
+
+    fn settle(&mut self, index: usize, (ended, appended): (Ended, anyhow::Result<()>)) {
         if let Err(error) = appended {
-            self.progress.note(&format!("run {}: its end could not be recorded: {error:#}", task.spec.id));
+            let id = &self.tasks[index].spec.id;
+            self.progress.note(&format!("run {id}: its end could not be recorded: {error:#}"));
+            self.done.unrecorded.insert(id.clone(), ended.clone());
         }
+        self.end(index, ended);
+    }
+
+    /// Ends a task whose log cannot be read. Nothing is added to the log: for all that is known the run is finished.
+    fn end_unread(&mut self, index: usize, error: &StoreError) {
+        let ended =
+            Ended { status: Status::Failed, reason: Some(error.to_string()), summary: Summary::default() };
+        self.done.unrecorded.insert(self.tasks[index].spec.id.clone(), ended.clone());
         self.end(index, ended);
     }
 

@@ -225,7 +225,7 @@ impl Stage {
     fn run(&self, jobs: usize, interrupt_at: Option<usize>, twice: bool) -> (Dispatched, Vec<String>) {
         let sweep = Store::new(self.folder.path()).sweep("x");
         sweep.write_plan(&self.plan).unwrap();
-        let tasks = survey(&sweep, &self.plan).missing;
+        let tasks = survey(&sweep, &self.plan).unwrap().missing;
         let inbox = Inbox::new();
         let mut watch = Watch { inbox: inbox.sender.clone(), interrupt_at, twice, begun: 0 };
         let dispatched = dispatch(&tasks, jobs, &self.scripts, &inbox, &mut watch);
@@ -328,7 +328,7 @@ fn an_interrupted_sweep_goes_on_with_what_had_begun() {
 fn an_interruption_before_the_first_run_starts_nothing() {
     let stage = Stage::new(&[("a", Finishes)]);
     let sweep = Store::new(stage.folder.path()).sweep("x");
-    let tasks = survey(&sweep, &stage.plan).missing;
+    let tasks = survey(&sweep, &stage.plan).unwrap().missing;
     let inbox = Inbox::new();
     inbox.sender.send(Message::Interrupted).unwrap();
     let mut watch = Watch { inbox: inbox.sender.clone(), interrupt_at: None, twice: false, begun: 0 };

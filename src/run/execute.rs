@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use thiserror::Error;
 
-use super::dispatch::{Inbox, dispatch};
+use super::dispatch::{Dispatched, Inbox, dispatch};
 use super::download::fetch_models;
 use super::inputs::{self, Checked};
 use super::label::{has_several_seeds, label};
@@ -67,7 +67,7 @@ pub fn execute(
 ) -> anyhow::Result<Outcome> {
     let sweep = Store::new(&options.runs).sweep(name);
     let _lease = take(&sweep)?;
-    let survey = survey(&sweep, plan);
+    let survey = survey(&sweep, plan)?;
     tell_what_stays(&survey, progress);
     if survey.missing.is_empty() {
         freeze(&sweep, plan, &survey)?;
@@ -76,7 +76,7 @@ pub fn execute(
         if !sweep.audit_path().exists() {
             ready(&sweep, progress);
         }
-        return Ok(outcome(&sweep, plan, false));
+        return Ok(outcome(&sweep, plan, &Dispatched::default()));
     }
 
     let inbox = signals::inbox()?;
@@ -85,12 +85,12 @@ pub fn execute(
         progress.note(&format!("warning: {warning}"));
     }
     match fetch_models(&checked.to_fetch, progress, &|| inbox.was_interrupted()) {
-        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, true)),
+        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, &Dispatched::stopped())),
         fetched => fetched?,
     }
     let processes = processes(options)?;
     let measured = match trial(&survey.missing, &processes, options, &inbox)? {
-        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, true)),
+        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, &Dispatched::stopped())),
         Some(Trial::Measured(measured)) => Some(measured),
         None => None,
     };
@@ -106,7 +106,7 @@ pub fn execute(
     progress.planned(&frame(name, plan, &survey));
     let processes = Processes { threads: slots.threads, ..processes };
     let dispatched = dispatch(&survey.missing, slots.jobs, &processes, &inbox, progress);
-    Ok(outcome(&sweep, plan, dispatched.interrupted))
+    Ok(outcome(&sweep, plan, &dispatched))
 }
 
 /// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::dispatch::Dispatched;
 use super::label::{has_several_seeds, label, short_id};
 use super::log::telling_lines;
 use crate::record::{RunRecord, RunSpec, Status, SweepDir};
@@ -28,11 +29,19 @@ pub struct Failure {
     pub last_lines: Vec<String>,
 }
 
-/// What the journals say now.
-pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], interrupted: bool) -> Outcome {
+/// What the journals say now, and of runs whose end could not be recorded what became of them.
+pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], dispatched: &Dispatched) -> Outcome {
     let with_seed = has_several_seeds(plan);
-    let records: Vec<RunRecord> =
-        plan.iter().map(|spec| sweep.run(&spec.id).read_record(spec.clone())).collect();
+    let read = |spec: &RunSpec| {
+        let mut record = sweep.run(&spec.id).read_record(spec.clone());
+        if let Some(ended) = dispatched.unrecorded.get(&spec.id) {
+            record.status = Some(ended.status);
+            record.reason = ended.reason.clone();
+            record.summary = Some(ended.summary.clone());
+        }
+        record
+    };
+    let records: Vec<RunRecord> = plan.iter().map(read).collect();
     let failure = |record: &RunRecord| {
         let status = record.status.filter(|s| !s.is_complete() && *s != Status::Interrupted)?;
         let log = sweep.run(&record.spec.id).log();
@@ -46,5 +55,5 @@ pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], interrupted: bool) -> Outcome
         })
     };
     let failures = records.iter().filter_map(failure).collect();
-    Outcome { records, failures, interrupted }
+    Outcome { records, failures, interrupted: dispatched.interrupted }
 }

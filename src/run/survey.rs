@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::launcher::Task;
+use crate::record::store::StoreError;
 use crate::record::{RunSpec, Status, SweepDir};
 
 /// A plan's runs by how they stand.
@@ -21,7 +22,10 @@ pub struct Survey {
 }
 
 /// Looks at the plan frozen before and at the journal of each run.
-pub fn survey(sweep: &SweepDir, runs: &[RunSpec]) -> Survey {
+///
+/// # Errors
+/// A journal that cannot be read: its run may be finished, and would be run again.
+pub fn survey(sweep: &SweepDir, runs: &[RunSpec]) -> Result<Survey, StoreError> {
     // An earlier plan that cannot be read says nothing worth keeping: the runs' folders carry their own settings.
     let before = if sweep.plan_path().is_file() { sweep.read_plan().unwrap_or_default() } else { Vec::new() };
     let planned: BTreeSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
@@ -36,7 +40,7 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec]) -> Survey {
     let mut begun = Vec::new();
     for (position, spec) in runs.iter().enumerate() {
         let directory = sweep.run(&spec.id);
-        let record = directory.read_record(spec.clone());
+        let record = directory.try_read_record(spec.clone())?;
         let task = Task { spec: spec.clone(), directory, position };
         match record.status {
             Some(status) if status.is_complete() => survey.complete += 1,
@@ -47,7 +51,7 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec]) -> Survey {
     }
     // What has begun is the nearest to its result.
     survey.missing.splice(0..0, begun);
-    survey
+    Ok(survey)
 }
 
 #[cfg(test)]
@@ -79,7 +83,7 @@ mod tests {
         record(&sweep, "failed", vec![started("failed"), ended(Status::Failed)]);
         record(&sweep, "interrupted", vec![started("interrupted"), ended(Status::Interrupted)]);
         record(&sweep, "nan", vec![started("nan"), ended(Status::Diverged)]);
-        let survey = survey(&sweep, &plan);
+        let survey = survey(&sweep, &plan).unwrap();
         assert_eq!(ids(&survey.missing), ["cut", "failed", "interrupted", "new"]);
         assert_eq!(survey.missing[0].position, 2);
         assert_eq!((survey.complete, survey.diverged), (1, vec!["nan".to_owned()]));
@@ -93,9 +97,18 @@ mod tests {
         sweep.write_plan(&["a", "b", "c"].map(planned)).unwrap();
         record(&sweep, "a", vec![started("a")]);
         record(&sweep, "b", vec![started("b")]);
-        let next = survey(&sweep, &["b", "d"].map(planned));
+        let next = survey(&sweep, &["b", "d"].map(planned)).unwrap();
         assert_eq!((next.left_behind, next.is_frozen), (vec!["a".to_owned()], false));
-        assert!(survey(&sweep, &["a", "b", "c"].map(planned)).is_frozen);
+        assert!(survey(&sweep, &["a", "b", "c"].map(planned)).unwrap().is_frozen);
         assert_eq!(ids(&next.missing), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_run_whose_log_cannot_be_read_is_an_error_and_not_a_run_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = Store::new(folder.path()).sweep("x");
+        std::fs::create_dir_all(sweep.run("a").events()).unwrap();
+        let error = survey(&sweep, &[planned("a")]).unwrap_err().to_string();
+        assert!(error.contains("events.jsonl: cannot read: "), "{error}");
     }
 }
