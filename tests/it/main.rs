@@ -5,12 +5,17 @@ mod captioning;
 mod cli;
 mod diagnostics;
 mod end_to_end;
+#[cfg(target_os = "linux")]
+mod faults;
 mod full_size;
 mod generation;
 mod generation_at_scale;
 mod gradients;
+mod half_done;
 mod hub;
 mod hub_server;
+#[cfg(target_os = "linux")]
+mod killing;
 mod lab;
 mod looking;
 mod model_folders;
@@ -21,6 +26,7 @@ mod planted;
 mod resume;
 mod second_opinion;
 mod threads;
+mod toy;
 mod training;
 mod untied_head;
 mod weight_files;
