@@ -1,6 +1,7 @@
 //! Arguments that several subcommands share.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -42,6 +43,15 @@ pub fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// How much work a run may lose by default if it is cut off.
+pub const CHECKPOINT_EVERY: &str = "60s";
+
+/// A time with its unit; nothing is a time too.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "it must be a time with its unit, such as `90s` or `5m`".to_owned())
+}
+
 /// A path as the user would type it behind a command, quoted where a shell would take it apart.
 pub fn typed(path: &Path) -> String {
     quoted(&path.to_string_lossy())
@@ -75,6 +85,14 @@ mod tests {
     fn numbers_of_things_begin_at_one() {
         assert_eq!(positive("3"), Ok(3));
         assert!(["0", "-1", "two", ""].iter().all(|text| positive(text).is_err()));
+    }
+
+    #[test]
+    fn intervals_have_a_unit() {
+        assert_eq!(interval("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(interval("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(interval(CHECKPOINT_EVERY), Ok(Duration::from_secs(60)));
+        assert!(["", "90", "s", "-1s", "soon"].iter().all(|text| interval(text).is_err()));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use super::arguments::{SweepFile, device, positive, quoted, typed};
+use super::arguments::{CHECKPOINT_EVERY, SweepFile, device, interval, positive, quoted, typed};
 use super::facts;
 use super::table::{Align, Table, number};
 use super::{auditing, conventions, exit, output};
@@ -41,6 +42,9 @@ pub struct Args {
     /// Where to compute: auto, cpu, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     device: String,
+    /// How much of a run's work may be lost if it is cut off, such as 30s or 5m; changes no result
+    #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
+    checkpoint_every: Duration,
     /// Start without trying one step of the heaviest run and without estimating memory and disk
     #[arg(long)]
     no_preflight: bool,
@@ -62,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         wish: Wish { jobs: args.jobs, threads: args.threads },
         device: args.device.clone(),
         preflight: !args.no_preflight,
+        checkpoint_every: args.checkpoint_every,
         invocation,
     };
     let warnings = consistency::warnings(&plan.runs, &facts::gather(&plan.runs));
@@ -208,6 +213,12 @@ fn same_command(args: &Args) -> String {
     }
     words.extend(args.jobs.map(|jobs| format!("--jobs {jobs}")));
     words.extend(args.threads.map(|threads| format!("--threads {threads}")));
+    if interval(CHECKPOINT_EVERY) != Ok(args.checkpoint_every) {
+        words.push(format!(
+            "--checkpoint-every {}",
+            quoted(&humantime::format_duration(args.checkpoint_every).to_string())
+        ));
+    }
     if args.device != "auto" {
         words.push(format!("--device {}", args.device));
     }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use super::arguments::device;
+use super::arguments::{CHECKPOINT_EVERY, device, interval};
 use crate::record::RunDir;
 use crate::run::worker::{Order, try_one_step, work};
 
@@ -25,6 +26,9 @@ pub struct Args {
     /// Threads, as they are recorded; RAYON_NUM_THREADS and CANDLE_NUM_THREADS limit them
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// How much work may be lost if the run is cut off, such as 30s or 5m; 0s saves every step
+    #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
+    checkpoint_every: Duration,
     /// Stop, with a checkpoint, when standard input ends
     #[arg(long)]
     supervised: bool,
@@ -39,6 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         runs: args.runs,
         device: args.device,
         threads: args.threads,
+        checkpoint_every: args.checkpoint_every,
         supervised: args.supervised,
     };
     let code = if args.preflight { try_one_step(&order)? } else { work(&order)? };

@@ -53,8 +53,12 @@ pub struct Started {
     pub trainable: Trainable,
     /// SHA-256 of the frozen weights before training.
     pub frozen_digest: String,
-    /// The epoch whose checkpoint this attempt continues from; 0 begins anew.
+    /// The last whole epoch of the checkpoint that this attempt continues from; 0 begins anew, or within the first.
     pub resumed_from_epoch: usize,
+    /// Optimizer steps of that checkpoint, which may lie within an epoch. Absent in logs of earlier versions, which
+    /// went on from whole epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_from_step: Option<usize>,
     /// What the user may not expect of this run, in words; also in the run's log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

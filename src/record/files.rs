@@ -70,6 +70,54 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     })
 }
 
+/// A new file with these bytes, on the disk when this returns. For folders that are not in their place yet; elsewhere
+/// [`write_atomic`] is what keeps readers from half a file.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| StoreError::io(path, "write", source))
+}
+
+/// Removes what killed writers left of files that [`write_atomic`] was to put into `folder`. Only for who has the folder
+/// to himself.
+pub(super) fn remove_temporary_files(folder: &Path) -> Result<(), StoreError> {
+    let failure = |source| StoreError::io(folder, "tidy", source);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failure)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failure)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") && path.is_file() {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file; one that is not there is no error.
+pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io(path, "remove", source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the rows that were added to a file last through a power cut, whoever wrote them.
+pub(super) fn sync_rows(path: &Path) -> Result<(), StoreError> {
+    let synced = match OpenOptions::new().append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        file => file.and_then(|file| file.sync_data()),
+    };
+    synced.map_err(|source| StoreError::io(path, "write", source))
+}
+
 /// A hidden name in the same folder (a rename is atomic only within a file system) that no other process
 /// and no other thread uses.
 fn temporary_beside(path: &Path) -> PathBuf {
@@ -99,7 +147,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in a folder last through a power cut. Elsewhere than on Unix folders cannot be opened, nor need be.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

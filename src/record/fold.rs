@@ -1,8 +1,8 @@
 //! What is known of a run: its log, folded into a [`RunRecord`].
 //!
-//! The log is the only truth; nothing else records how a run stands. An attempt that resumes from the
-//! checkpoint of epoch e does the later epochs again, so what the log says of them is dropped when that
-//! attempt starts: in the record steps and epochs only ever rise.
+//! The log is the only truth; nothing else records how a run stands. An attempt that resumes from a checkpoint does
+//! what came after it again, so what the log says of that is dropped when the attempt starts: in the record steps
+//! and epochs only ever rise.
 
 use super::event::{Ended, Evaluated, Event, Line, Started, Step};
 use super::run::{RunRecord, RunSpec};
@@ -61,17 +61,19 @@ impl RunRecord {
         self.reopen();
         let resumed_from = started.resumed_from_epoch;
         self.curve.retain(|evaluated| evaluated.epoch <= resumed_from);
-        self.steps.retain(|step| step.epoch <= resumed_from);
+        match started.resumed_from_step {
+            Some(resumed_from) => self.steps.retain(|step| step.step <= resumed_from),
+            None => self.steps.retain(|step| step.epoch <= resumed_from),
+        }
         if started.run != self.spec.id {
             self.note(format!("the log is that of run `{}`", started.run));
         }
-        if let Some(earlier) = &self.started {
-            let attempt = self.attempts;
-            if earlier.model_digest != started.model_digest {
-                self.note(format!("attempt {attempt} found other model weights than the attempt before it"));
-            } else if earlier.data_digest != started.data_digest {
-                self.note(format!("attempt {attempt} found other data than the attempt before it"));
-            }
+        // An attempt that begins anew leaves nothing of those before it to be mixed with.
+        let goes_on = resumed_from > 0 || started.resumed_from_step.is_some_and(|step| step > 0);
+        let earlier = self.started.as_ref().filter(|_| goes_on);
+        let changes = earlier.map_or_else(Vec::new, |earlier| changes(earlier, &started));
+        for change in changes {
+            self.note(format!("attempt {} {change} than the attempt before it", self.attempts));
         }
         self.started = Some(started);
     }
@@ -118,6 +120,21 @@ impl RunRecord {
     }
 }
 
+/// What an attempt went on with although the one before it had another.
+fn changes(earlier: &Started, started: &Started) -> Vec<String> {
+    let other_weights = earlier.model_digest != started.model_digest;
+    [
+        (earlier.program != started.program, "was made by another version of this program"),
+        (earlier.device != started.device, "was made on another device"),
+        (other_weights, "found other model weights"),
+        (!other_weights && earlier.data_digest != started.data_digest, "found other data"),
+    ]
+    .into_iter()
+    .filter(|(is_other, _)| *is_other)
+    .map(|(_, words)| words.to_owned())
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -128,7 +145,12 @@ mod tests {
 
     const STEPS_PER_EPOCH: usize = 2;
 
+    /// From a whole epoch.
     fn started(resumed_from_epoch: usize) -> Event {
+        started_from(resumed_from_epoch, resumed_from_epoch * STEPS_PER_EPOCH)
+    }
+
+    fn started_from(resumed_from_epoch: usize, step: usize) -> Event {
         Event::Started(Box::new(Started {
             run: "r1".into(),
             sweep: "unfreeze".into(),
@@ -145,6 +167,7 @@ mod tests {
             trainable: Trainable::default(),
             frozen_digest: "frozen".into(),
             resumed_from_epoch,
+            resumed_from_step: Some(step),
             notes: Vec::new(),
         }))
     }
@@ -267,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn another_runs_log_other_weights_and_other_data_are_said() {
+    fn another_runs_log_and_what_changed_between_its_attempts_are_said() {
         let change = |change: fn(&mut Started)| {
-            let Event::Started(mut started) = started(0) else { unreachable!() };
+            let Event::Started(mut started) = started(1) else { unreachable!() };
             change(&mut started);
             fold(vec![lines(1, [self::started(0)]), lines(2, [Event::Started(started)])]).problems
         };
@@ -278,6 +301,27 @@ mod tests {
         assert_eq!(change(|started| started.model_digest = "other".into()), [problem]);
         let problem = "attempt 2 found other data than the attempt before it";
         assert_eq!(change(|started| started.data_digest = "other".into()), [problem]);
+        let problem = "attempt 2 was made by another version of this program than the attempt before it";
+        assert_eq!(change(|started| started.program = "9.9.9".into()), [problem]);
+        let problem = "attempt 2 was made on another device than the attempt before it";
+        assert_eq!(change(|started| started.device = "cuda:0".into()), [problem]);
+        let anew = |started: &mut Started| {
+            started.data_digest = "other".into();
+            (started.resumed_from_epoch, started.resumed_from_step) = (0, Some(0));
+        };
+        assert_eq!(change(anew), [""; 0], "nothing of the attempt before is left");
+    }
+
+    #[test]
+    fn an_attempt_that_goes_on_within_an_epoch_keeps_the_steps_before_its_checkpoint() {
+        let first = [vec![started(0)], work(0, 2), vec![step(3, 5), step(3, 6)]].concat();
+        let record = fold(vec![lines(1, first.clone()), lines(2, [started_from(2, 5)])]);
+        assert_eq!((epochs_of(&record), steps_of(&record)), (vec![0, 1, 2], vec![1, 2, 3, 4, 5]));
+        // Logs of earlier versions went on from whole epochs.
+        let Event::Started(mut old) = started(2) else { unreachable!() };
+        old.resumed_from_step = None;
+        let record = fold(vec![lines(1, first), lines(2, [Event::Started(old)])]);
+        assert_eq!(steps_of(&record), [1, 2, 3, 4]);
     }
 
     #[test]

@@ -397,6 +397,7 @@ mod tests {
                 trainable: Trainable { text: number, ..Trainable::default() },
                 frozen_digest: text,
                 resumed_from_epoch: number,
+                resumed_from_step: Some(number),
                 notes: Vec::new(),
             }))
         });

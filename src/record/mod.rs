@@ -6,8 +6,10 @@ pub mod audit;
 mod beam_stopping;
 pub mod config;
 pub mod diagnostics;
+pub mod disk;
 pub mod event;
 mod files;
+pub mod folder;
 mod fold;
 pub mod image_use;
 pub mod invocation;
@@ -15,6 +17,7 @@ pub mod journal;
 pub mod recipe;
 pub mod run;
 pub mod store;
+mod upkeep;
 
 pub use event::{Event, Line, Status};
 pub use journal::Journal;

@@ -7,6 +7,7 @@
 //! runs/<sweep>/<run id>/config.yaml  the run's settings
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
+//!                       .captions.json, while an evaluation is under way
 //! reports/<sweep>/index.html, *.png, and as .csv and .parquet: runs, steps, captions, audit
 //! ```
 //!
@@ -22,7 +23,7 @@ use walkdir::WalkDir;
 
 use super::audit::{self, Audit};
 use super::event::Ended;
-pub use super::files::{StoreError, write_atomic};
+pub use super::files::{StoreError, write_atomic, write_new};
 use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};

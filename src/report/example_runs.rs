@@ -222,6 +222,7 @@ fn started(spec: &RunSpec) -> Started {
         },
         frozen_digest: format!("{:016x}", 0x77ab_3310_u64 + layers as u64).repeat(4),
         resumed_from_epoch: 0,
+        resumed_from_step: Some(0),
         notes: Vec::new(),
     }
 }

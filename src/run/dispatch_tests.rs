@@ -39,6 +39,7 @@ pub fn started(run: &str) -> Event {
         trainable: Trainable::default(),
         frozen_digest: "frozen".into(),
         resumed_from_epoch: 0,
+        resumed_from_step: Some(0),
         notes: Vec::new(),
     }))
 }

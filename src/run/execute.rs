@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::dispatch::{Dispatched, Inbox, dispatch};
 use super::download::fetch_models;
+use super::earlier;
 use super::inputs::{self, Checked};
 use super::label::{has_several_seeds, label};
 use super::launcher::Task;
@@ -39,6 +40,8 @@ pub struct Options {
     pub device: String,
     /// Tries one step and measures what it takes before the first run.
     pub preflight: bool,
+    /// How much of a run's work may be lost if it is cut off.
+    pub checkpoint_every: Duration,
     /// How this came to be run, for the sweep's record.
     pub invocation: Invocation,
 }
@@ -69,6 +72,9 @@ pub fn execute(
     let _lease = take(&sweep)?;
     let survey = survey(&sweep, plan)?;
     tell_what_stays(&survey, progress);
+    for warning in earlier::look_after(&sweep, plan, &options.runs) {
+        progress.note(&warning);
+    }
     if survey.missing.is_empty() {
         freeze(&sweep, plan, &survey)?;
         record_call(&sweep, options, None, progress);
@@ -155,6 +161,7 @@ fn processes(options: &Options) -> anyhow::Result<Processes> {
         working_directory,
         device: options.device.clone(),
         threads: options.wish.threads.unwrap_or_else(resources::cores),
+        checkpoint_every: options.checkpoint_every,
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod dispatch;
 pub mod download;
+mod earlier;
 mod ending;
 pub mod execute;
 pub mod inputs;

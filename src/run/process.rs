@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -30,6 +31,8 @@ pub struct Processes {
     pub device: String,
     /// Threads of each run.
     pub threads: usize,
+    /// How much of a run's work may be lost if it is cut off.
+    pub checkpoint_every: Duration,
 }
 
 impl Processes {
@@ -44,6 +47,8 @@ impl Processes {
         command.arg("--run").arg(self.working_directory.join(&task.directory.path));
         command.arg("--runs").arg(&self.runs);
         command.args(["--device", &self.device, "--threads", &threads]);
+        let every = humantime::format_duration(self.checkpoint_every).to_string();
+        command.args(["--checkpoint-every", &every]);
         command.env("RAYON_NUM_THREADS", &threads).env("CANDLE_NUM_THREADS", &threads);
         Ok(command)
     }
@@ -180,13 +185,15 @@ mod tests {
             working_directory: folder.path().to_owned(),
             device: "cpu".to_owned(),
             threads: 3,
+            checkpoint_every: Duration::from_secs(90),
         };
         let task = task(folder.path(), planned("r1"));
         let command = processes.command(&task).unwrap();
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         let run = task.directory.path.to_string_lossy().into_owned();
         let runs = folder.path().to_string_lossy().into_owned();
-        assert_eq!(words, ["worker", "--run", &run, "--runs", &runs, "--device", "cpu", "--threads", "3"]);
+        let wanted = ["worker", "--run", &run, "--runs", &runs, "--device", "cpu", "--threads", "3"];
+        assert_eq!(words, [&wanted[..], &["--checkpoint-every", "1m 30s"]].concat());
         let limits: Vec<_> =
             command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
         for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {

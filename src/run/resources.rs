@@ -1,8 +1,8 @@
 //! What the machine has: cores, memory, disk. Each is `None` where it cannot be learned, and then nothing is limited.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+
+pub use crate::record::disk::free_disk;
 
 /// Cores this process may use.
 pub fn cores() -> usize {
@@ -25,19 +25,8 @@ pub fn oom_kills() -> Option<u64> {
     counts.reduce(|first, second| first + second)
 }
 
-/// Bytes free on the disk that holds a folder. The standard library cannot tell; `df` can on every Unix.
-pub fn free_disk(folder: &Path) -> Option<u64> {
-    let output = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
-    free_kilobytes(&String::from_utf8_lossy(&output.stdout)).map(|kilobytes| kilobytes * 1024)
-}
-
 fn memory_available(meminfo: &str) -> Option<u64> {
     field(meminfo, "MemAvailable:").map(|kilobytes| kilobytes * 1024)
-}
-
-/// The fourth column of the second line: POSIX fixes the format of `df -P`.
-fn free_kilobytes(df: &str) -> Option<u64> {
-    df.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// The number behind a name at the beginning of a line.
@@ -63,8 +52,5 @@ mod tests {
         assert_eq!(memory_available("MemTotal: 9 kB\nMemAvailable:   2 kB\n"), Some(2048));
         assert_eq!(field("oom 3\noom_kill 2\n", "oom_kill"), Some(2));
         assert_eq!(field("oom_kill many", "oom_kill"), None);
-        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/x 100 60 40 60% /\n";
-        assert_eq!(free_kilobytes(df), Some(40));
-        assert_eq!(free_kilobytes("df: no such file"), None);
     }
 }

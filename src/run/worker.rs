@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
@@ -20,7 +20,8 @@ use super::lease::Lease;
 use super::resolve::resolve;
 use super::signals;
 use crate::record::event::Ended;
-use crate::record::{Event, Journal, RunDir, RunSpec, Status, config, journal};
+use crate::record::{Event, Journal, RunDir, RunSpec, Status, SweepDir, config, journal};
+use crate::train::origin::{difference, settings};
 use crate::train::{self, Session};
 
 /// What the worker is told to do.
@@ -31,6 +32,8 @@ pub struct Order {
     pub runs: PathBuf,
     pub device: String,
     pub threads: usize,
+    /// How much work may be lost if the run is cut off.
+    pub checkpoint_every: Duration,
     /// Stop when standard input ends: the parent asks for it, or is gone.
     pub supervised: bool,
 }
@@ -58,9 +61,38 @@ pub fn work(order: &Order) -> anyhow::Result<i32> {
         stop: Arc::clone(&stop),
     };
     let ended = reporter.record(&order.run, &spec, |emit| {
+        check_settings(order, &spec)?;
         with_session(order, &spec, &stop, |session| train::execute(session, emit))
     })?;
+    // Not before the end is recorded: a run that is killed between finds its way back to it.
+    if is_final(ended.status)
+        && let Err(error) = train::forget(&order.run)
+    {
+        log(&format!("warning: {error:#}"));
+    }
     Ok(exit_code_of(ended.status))
+}
+
+/// Whether nothing would come of going on: the run has its result, or would diverge again.
+pub fn is_final(status: Status) -> bool {
+    status.is_complete() || status == Status::Diverged
+}
+
+/// Refuses settings that are not those that the plan has under the run's id: what they come to would be taken for the
+/// result of others. Without a plan beside the run's folder there is nothing to compare with.
+fn check_settings(order: &Order, spec: &RunSpec) -> anyhow::Result<()> {
+    let Some(folder) = order.run.path.parent() else { return Ok(()) };
+    let plan = SweepDir { path: folder.to_owned() }.read_plan().unwrap_or_default();
+    let Some(planned) = plan.iter().find(|run| run.id == spec.id) else { return Ok(()) };
+    if let Some((path, [planned, now])) = difference(&settings(planned)?, &settings(spec)?) {
+        anyhow::bail!(
+            "{}: {path} is {now}, but the plan has {planned} for the run {}\nhint: other settings are another run: \
+             change the sweep's file and `sweep run` it, which also mends this file",
+            order.run.config().display(),
+            spec.id
+        );
+    }
+    Ok(())
 }
 
 /// Makes one step and prints what it took.
@@ -88,7 +120,8 @@ fn with_session<T>(
         device,
         device_name,
         threads: order.threads,
-        stop,
+        checkpoint_every: order.checkpoint_every,
+        stop: &|| stop.load(Ordering::Relaxed),
     })
 }
 

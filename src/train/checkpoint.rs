@@ -1,27 +1,38 @@
 //! Checkpoints: a model folder that transformers opens, and the state needed to go on from it.
 //!
-//! A folder is written beside its place and then swapped in, so that there is always a whole one.
+//! A folder is written beside its place and then swapped in ([`folder`]), so that there is always a whole one. What is
+//! read back is checked before any of it is used: a damaged checkpoint changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
+use thiserror::Error;
 
 use super::early_stopping::Progress;
 use super::optimizer::{AdamW, Moments};
+use super::origin::Origin;
 use super::provenance::{self, Provenance};
 use crate::model::{COMPANIONS, Weights};
+use crate::record::disk::free_disk;
 use crate::record::event::Evaluated;
+use crate::record::folder;
 use crate::record::recipe::Generation;
-use crate::record::store::write_atomic;
+use crate::record::store::{write_atomic, write_new};
 
 const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "training_state.json";
 const MOMENTS: &str = "moments.safetensors";
+/// The version of the state's form. Rises as well when the same settings come to train to other numbers: a run is not
+/// gone on with by a program that would have begun it otherwise.
+const FORMAT: u64 = 1;
+/// Bytes that a checkpoint leaves free for logs and results.
+const RESERVE: u64 = 16 << 20;
 
 /// Where training stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +69,54 @@ impl State {
             seconds: 0.0,
         }
     }
+
+    /// Whether a run with so many steps an epoch can stand there.
+    fn check(&self, steps_per_epoch: usize) -> Result<(), String> {
+        let Self { epoch, batch, step, loss_sum, .. } = *self;
+        let fits = epoch >= 1
+            && (step == 0 || self.initial.is_some())
+            && batch <= steps_per_epoch
+            && (epoch - 1).checked_mul(steps_per_epoch).and_then(|steps| steps.checked_add(batch))
+                == Some(step)
+            && loss_sum.is_finite();
+        if fits { Ok(()) } else { Err(format!("no run stands at epoch {epoch}, batch {batch}, step {step}")) }
+    }
+}
+
+/// What [`STATE`] holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    format: u64,
+    /// What the checkpoint was made of.
+    pub origin: Origin,
+    pub state: State,
+}
+
+impl Saved {
+    pub fn new(origin: &Origin, state: &State) -> Self {
+        Self { format: FORMAT, origin: origin.clone(), state: state.clone() }
+    }
+}
+
+/// What there is to go on from.
+#[derive(Debug, PartialEq)]
+pub enum Found {
+    Nothing,
+    /// A checkpoint of no use, and why.
+    Damaged(String),
+    Whole(Box<Saved>),
+}
+
+/// The disk is too full for a checkpoint.
+#[derive(Debug, Error)]
+#[error(
+    "{}: a checkpoint takes {} MB, and {} MB are free on the disk\nhint: make room and run it again; the last checkpoint is untouched",
+    folder.display(), needed.div_ceil(1 << 20), free >> 20
+)]
+struct NoRoom {
+    folder: PathBuf,
+    needed: u64,
+    free: u64,
 }
 
 /// Saves a model folder: what `pretrained` holds beside its weights, the given weights, how captions are generated
@@ -66,16 +125,16 @@ pub fn save_model(folder: &Path, pretrained: &Path, weights: &Weights, provenanc
     save(folder, pretrained, weights, provenance, None)
 }
 
-/// Saves a model folder together with the state that training goes on from.
+/// Saves a model folder together with what training goes on from.
 pub fn save_resumable(
     folder: &Path,
     pretrained: &Path,
     weights: &Weights,
     provenance: Provenance,
-    state: &State,
+    saved: &Saved,
     optimizer: &AdamW,
 ) -> Result<()> {
-    save(folder, pretrained, weights, provenance, Some((state, optimizer)))
+    save(folder, pretrained, weights, provenance, Some((saved, optimizer)))
 }
 
 fn save(
@@ -83,104 +142,166 @@ fn save(
     pretrained: &Path,
     weights: &Weights,
     provenance: Provenance,
-    resumable: Option<(&State, &AdamW)>,
+    resumable: Option<(&Saved, &AdamW)>,
 ) -> Result<()> {
-    let fresh = sibling(folder, "new");
-    remove(&fresh)?;
-    fs::create_dir_all(&fresh).with_context(|| format!("cannot create {}", fresh.display()))?;
+    let fresh = folder::fresh(folder)?;
+    let filled = check_room(&fresh, size(weights, resumable.is_some()), free_disk(&fresh))
+        .and_then(|()| fill(&fresh, pretrained, weights, provenance, resumable));
+    if let Err(error) = filled {
+        // Half a checkpoint is of no use, and may be what fills the disk.
+        let _ = folder::remove(&fresh);
+        return Err(error);
+    }
+    Ok(folder::replace(folder, &fresh)?)
+}
+
+fn fill(
+    fresh: &Path,
+    pretrained: &Path,
+    weights: &Weights,
+    provenance: Provenance,
+    resumable: Option<(&Saved, &AdamW)>,
+) -> Result<()> {
     for name in COMPANIONS {
         let source = pretrained.join(name);
         if source.is_file() {
             let bytes = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
-            write_atomic(&fresh.join(name), &bytes)?;
+            write_new(&fresh.join(name), &bytes)?;
         }
     }
-    write_atomic(&fresh.join(WEIGHTS), &weights.to_bytes(DType::F32)?)?;
+    write_new(&fresh.join(WEIGHTS), &weights.to_bytes(DType::F32)?)?;
     let generation = generation_config(&provenance.spec.recipe.generation);
-    write_atomic(&fresh.join("generation_config.json"), &serde_json::to_vec_pretty(&generation)?)?;
-    write_atomic(&fresh.join(provenance::FILE), &provenance.to_bytes()?)?;
-    if let Some((state, optimizer)) = resumable {
-        write_atomic(&fresh.join(MOMENTS), &moments_to_bytes(optimizer)?)?;
-        write_atomic(&fresh.join(STATE), &serde_json::to_vec_pretty(state)?)?;
+    write_new(&fresh.join("generation_config.json"), &serde_json::to_vec_pretty(&generation)?)?;
+    write_new(&fresh.join(provenance::FILE), &provenance.to_bytes()?)?;
+    if let Some((saved, optimizer)) = resumable {
+        write_new(&fresh.join(MOMENTS), &moments_to_bytes(optimizer)?)?;
+        write_new(&fresh.join(STATE), &serde_json::to_vec_pretty(saved)?)?;
     }
-    swap_in(&fresh, folder)
+    Ok(())
 }
 
-/// The settings under the names of `transformers.GenerationConfig`.
-fn generation_config(generation: &Generation) -> serde_json::Value {
-    let mut value = json!(generation);
-    value["do_sample"] = json!(false);
-    value
+/// Replaces the state of a checkpoint whose weights and moments are still those of the run.
+pub fn replace_state(folder: &Path, saved: &Saved) -> Result<()> {
+    Ok(write_atomic(&folder.join(STATE), &serde_json::to_vec_pretty(saved)?)?)
 }
 
-fn sibling(folder: &Path, suffix: &str) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}.{suffix}"))
+/// Bytes of a checkpoint, about: small files are left out.
+fn size(weights: &Weights, with_moments: bool) -> u64 {
+    let all: usize = weights.tensors().values().map(|tensor| tensor.elem_count()).sum();
+    let trained: usize = weights.trainable().values().map(|var| var.elem_count()).sum();
+    let values = if with_moments { all + 2 * trained } else { all };
+    (values * size_of::<f32>()) as u64
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+fn check_room(folder: &Path, needed: u64, free: Option<u64>) -> Result<()> {
+    match free {
+        Some(free) if free < needed + RESERVE => {
+            bail!(NoRoom { folder: folder.to_owned(), needed, free })
         }
         _ => Ok(()),
     }
 }
 
-/// Puts `fresh` in the place of `folder`. Between the two renames the old one lies beside it as `.NAME.old`,
-/// where [`settle`] finds it after a crash.
-fn swap_in(fresh: &Path, folder: &Path) -> Result<()> {
-    let old = sibling(folder, "old");
-    remove(&old)?;
-    let context = || format!("cannot put a checkpoint at {}", folder.display());
-    if folder.exists() {
-        fs::rename(folder, &old).with_context(context)?;
-    }
-    fs::rename(fresh, folder).with_context(context)?;
-    remove(&old)
+/// The settings under the names of `transformers.GenerationConfig`.
+fn generation_config(generation: &Generation) -> Value {
+    let mut value = json!(generation);
+    value["do_sample"] = json!(false);
+    value
 }
 
-/// Restores the old folder where a crash fell between the two renames of a swap.
-fn settle(folder: &Path) -> Result<()> {
-    let old = sibling(folder, "old");
-    if !folder.exists() && old.exists() {
-        fs::rename(&old, folder).with_context(|| format!("cannot restore {}", folder.display()))?;
-    }
-    Ok(())
-}
-
-/// The state in a checkpoint folder, if one is there to go on from.
-pub fn read_state(folder: &Path) -> Result<Option<State>> {
-    settle(folder)?;
+/// What a checkpoint folder holds to go on from, for a run with so many steps an epoch.
+///
+/// # Errors
+/// A file that cannot be read although it may be whole, and one of another version of the program.
+pub fn read_state(folder: &Path, steps_per_epoch: usize) -> Result<Found> {
     let path = folder.join(STATE);
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let state = serde_json::from_slice(&bytes);
-            Ok(Some(state.with_context(|| format!("{} is damaged", path.display()))?))
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Who drops the state of a run that ended drops both.
+            let is_damaged = folder.join(MOMENTS).exists();
+            let missing = || Found::Damaged(format!("{} is missing", path.display()));
+            return Ok(if is_damaged { missing() } else { Found::Nothing });
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        bytes => bytes.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let damaged = |why: String| Ok(Found::Damaged(format!("{}: {why}", path.display())));
+    let value: Value = match serde_json::from_slice(&bytes) {
+        Ok(value) => value,
+        Err(error) => return damaged(error.to_string()),
+    };
+    if let Some(format) = value["format"].as_u64().filter(|format| *format != FORMAT) {
+        bail!(
+            "{}: saved by another version of this program (form {format}; this one reads form {FORMAT})\n\
+             hint: go on with the version that began the run, or remove the run's folder to run it anew",
+            path.display()
+        );
+    }
+    let saved: Saved = match serde_json::from_value(value) {
+        Ok(saved) => saved,
+        Err(error) => return damaged(error.to_string()),
+    };
+    match saved.state.check(steps_per_epoch) {
+        Ok(()) => Ok(Found::Whole(Box::new(saved))),
+        Err(why) => damaged(why),
     }
 }
 
-/// Puts the weights of a checkpoint into the variables of `weights`.
+/// Puts the weights of a checkpoint into the variables of `weights`: all of them or none.
 pub fn restore_weights(folder: &Path, weights: &Weights, device: &Device) -> Result<()> {
+    let saved = load_weights(folder, weights, device)?;
+    put_weights(&saved, weights)
+}
+
+/// Puts weights and moments of a checkpoint into the variables and the optimizer: all of them or none.
+pub fn restore(
+    folder: &Path,
+    weights: &Weights,
+    optimizer: &mut AdamW,
+    step: usize,
+    device: &Device,
+) -> Result<()> {
+    let saved = load_weights(folder, weights, device)?;
+    let path = folder.join(MOMENTS);
+    let moments = load_moments(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(optimizer.restore(step, moments), "{} is of another set of trainable tensors", path.display());
+    put_weights(&saved, weights)
+}
+
+/// Whether an error in reading a checkpoint is one of its content. What the operating system says may pass, and then the
+/// checkpoint is whole; but a file that is not there will not come back.
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    let words = format!("{error:#}").replace("(os error 2)", "");
+    !words.contains("(os error ")
+}
+
+fn load_weights(folder: &Path, weights: &Weights, device: &Device) -> Result<Weights> {
     let saved = Weights::load(folder, device)?;
     for (name, var) in weights.trainable() {
-        let tensor = saved.tensors().get(name);
-        let tensor = tensor.with_context(|| format!("{} lacks `{name}`", folder.display()))?;
-        var.set(tensor).with_context(|| format!("`{name}` of {}", folder.display()))?;
+        let Some(found) = saved.tensors().get(name) else { bail!("{} lacks `{name}`", folder.display()) };
+        ensure!(
+            found.dims() == var.dims(),
+            "{}: `{name}` has the shape {:?}, not {:?}",
+            folder.display(),
+            found.dims(),
+            var.dims()
+        );
+    }
+    Ok(saved)
+}
+
+fn put_weights(saved: &Weights, weights: &Weights) -> Result<()> {
+    for (name, var) in weights.trainable() {
+        if let Some(tensor) = saved.tensors().get(name) {
+            var.set(tensor).with_context(|| format!("`{name}`"))?;
+        }
     }
     Ok(())
 }
 
-/// Takes the optimizer's moments over from a checkpoint.
-pub fn restore_moments(folder: &Path, optimizer: &mut AdamW, step: usize) -> Result<()> {
-    let path = folder.join(MOMENTS);
-    let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+fn load_moments(path: &Path) -> Result<BTreeMap<String, Moments>> {
+    let bytes = fs::read(path)?;
     let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
-    for (key, tensor) in tensors {
+    for (key, tensor) in candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)? {
         let values = tensor.flatten_all()?.to_vec1::<f32>()?;
         if let Some((order, name)) = key.split_once('.') {
             let moments = moments
@@ -189,8 +310,7 @@ pub fn restore_moments(folder: &Path, optimizer: &mut AdamW, step: usize) -> Res
             if order == "first" { moments.first = values } else { moments.second = values }
         }
     }
-    ensure!(optimizer.restore(step, moments), "{} is of another set of trainable tensors", path.display());
-    Ok(())
+    Ok(moments)
 }
 
 fn moments_to_bytes(optimizer: &AdamW) -> Result<Vec<u8>> {
@@ -214,4 +334,59 @@ pub fn drop_state(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_for_which_there_is_no_room_is_not_begun() {
+        let check = |free| check_room(Path::new("runs/x/r1/.last.new"), 300 << 20, free);
+        assert!(check(None).is_ok() && check(Some((300 << 20) + RESERVE)).is_ok());
+        insta::assert_snapshot!(check(Some(300 << 20)).unwrap_err(), @"
+        runs/x/r1/.last.new: a checkpoint takes 300 MB, and 300 MB are free on the disk
+        hint: make room and run it again; the last checkpoint is untouched
+        ");
+    }
+
+    #[test]
+    fn a_state_that_no_run_can_be_in_is_told_from_one_that_it_can() {
+        let state = |epoch, batch, step, is_evaluated: bool| State {
+            epoch,
+            batch,
+            step,
+            initial: is_evaluated.then(Evaluated::default),
+            ..State::beginning()
+        };
+        for sound in [
+            state(1, 0, 0, false),
+            state(1, 0, 0, true),
+            state(1, 4, 4, true),
+            state(2, 0, 4, true),
+            state(3, 1, 9, true),
+        ] {
+            assert_eq!(sound.check(4), Ok(()), "{sound:?}");
+        }
+        for broken in [
+            state(0, 0, 0, true),
+            state(1, 5, 5, true),
+            state(1, 1, 1, false),
+            state(2, 1, 4, true),
+            state(usize::MAX, 0, 4, true),
+            State { loss_sum: f64::NAN, ..state(1, 1, 1, true) },
+        ] {
+            assert!(broken.check(4).is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_says_of_a_file_may_pass_and_its_content_does_not() {
+        let of_system =
+            |code| anyhow::Error::from(io::Error::from_raw_os_error(code)).context("cannot read x");
+        assert!(!is_damage(&of_system(5)), "an error of the disk");
+        assert!(!is_damage(&of_system(13)), "no permission");
+        assert!(is_damage(&of_system(2)), "no such file");
+        assert!(is_damage(&anyhow::anyhow!("x: it is too short to be a safetensors file")));
+    }
 }

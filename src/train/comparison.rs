@@ -36,23 +36,23 @@ impl<'a> Comparison<'a> {
         let mut source = observer.source_split(material, features);
         let layers = observer.both_layers(&bench.observer)?;
         let scores = if observer.has_source() {
-            Some(source_scores(session, &bench.observer, &mut source, material, pretrained)?)
+            Some(source_scores(session, &mut bench.speaker(0), &mut source, material)?)
         } else {
             None
         };
         Ok(Self { observer, boundary, source, layers, scores })
     }
 
-    /// Looks at what is in the model now, and writes down what changed.
-    pub fn after(mut self, bench: &mut Bench<'a>) -> Result<()> {
-        let Bench { session, pretrained, material, .. } = *bench;
+    /// Looks at what is in the model now, which is that of `epoch`, and writes down what changed.
+    pub fn after(mut self, bench: &mut Bench<'a>, epoch: usize) -> Result<()> {
+        let Bench { session, material, .. } = *bench;
         let (known, source) = (&mut bench.validation.features, &mut self.source.features);
         let tuned =
             self.observer.tuned_layers(&bench.observer, self.boundary, &self.layers, known, source)?;
         session.directory.write_diagnostic(&alignment(&self.layers, &tuned))?;
         if let Some(before) = self.scores {
             let images = self.source.observed.len();
-            let after = source_scores(session, &bench.observer, &mut self.source, material, pretrained)?;
+            let after = source_scores(session, &mut bench.speaker(epoch), &mut self.source, material)?;
             session.directory.write_diagnostic(&Source { v: VERSION, images, before, after: Some(after) })?;
         }
         Ok(())

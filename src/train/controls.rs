@@ -48,6 +48,7 @@ pub fn matched_length(session: &Session, loaded: Loaded, emit: &mut Emit) -> Res
         device: session.device.clone(),
         device_name: session.device_name.clone(),
         threads: session.threads,
+        checkpoint_every: session.checkpoint_every,
         stop: session.stop,
     };
     references::zero_shot(&session, loaded, emit)

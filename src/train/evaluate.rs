@@ -10,10 +10,11 @@ use super::Session;
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Tokens, beam_settings};
+use super::partial::Partial;
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
 use crate::model::ops::{Targets, cross_entropy};
-use crate::model::{Blip, generate};
+use crate::model::{Blip, GeneratedCaption, generate};
 use crate::record::event::Evaluated;
 use crate::record::recipe::{MetricName, Recipe, ZeroCider};
 use crate::record::run::{PerImage, Prediction};
@@ -47,6 +48,15 @@ impl<'a> Split<'a> {
         let count = if count == 0 { self.observed.len() } else { count.min(self.observed.len()) };
         &self.observed[..count]
     }
+}
+
+/// A model that captions, with the epoch that it is of; 0 is the model before training.
+pub struct Speaker<'a> {
+    pub model: &'a Blip,
+    pub epoch: usize,
+    pub tokenizer: &'a CaptionTokenizer,
+    /// What it said before the run was cut off, and says now.
+    pub partial: &'a mut Partial,
 }
 
 /// Losses over a split, in nats.
@@ -115,26 +125,24 @@ pub fn of_images(rows: &[f32], targets: &Targets, captions: &TokenBatch) -> Vec<
         .collect()
 }
 
-/// Captions and scores the first `count` images of a split (0 means all) with the model of `epoch`, and adds its rows to
-/// the run's files. `None` where it has no images.
+/// Captions and scores the first `count` images of a split (0 means all), and adds its rows to the run's files. `None`
+/// where it has no images.
 pub fn record(
     session: &Session,
-    model: &Blip,
+    speaker: &mut Speaker,
     split: &mut Split,
     material: &Material,
-    tokenizer: &CaptionTokenizer,
     count: usize,
-    epoch: usize,
 ) -> Result<Option<BTreeMap<String, f64>>> {
     if split.observed.is_empty() {
         return Ok(None);
     }
     let recipe = &session.spec.recipe;
-    let losses = losses(session, model, split, material)?;
-    let said = captions(session, model, split, tokenizer, count)?;
+    let losses = losses(session, speaker.model, split, material)?;
+    let said = captions(session, speaker, split, count)?;
     let scores = scores(recipe, &said);
     let directory = session.directory;
-    directory.append_per_image(&per_image(epoch, split, Some(&losses), Some(&scores)))?;
+    directory.append_per_image(&per_image(speaker.epoch, split, Some(&losses), Some(&scores)))?;
     replace_predictions(directory, split.name, said)?;
     Ok(Some(summary_of(recipe, Some(&losses), &scores)))
 }
@@ -163,25 +171,39 @@ fn first_batches(recipe: &Recipe, examples: usize) -> usize {
 /// What the model says of the first `count` images of a split (0 means all).
 pub fn captions(
     session: &Session,
-    model: &Blip,
+    speaker: &mut Speaker,
     split: &mut Split,
-    tokenizer: &CaptionTokenizer,
     count: usize,
 ) -> Result<Vec<Prediction>> {
-    let recipe = &session.spec.recipe;
-    let settings = beam_settings(&recipe.generation, &model.config);
     let indices = split.first(count).to_vec();
     let mut predictions = Vec::with_capacity(indices.len());
-    for indices in indices.chunks(recipe.evaluation.batch_size.max(1)) {
+    for indices in indices.chunks(session.spec.recipe.evaluation.batch_size.max(1)) {
         session.go_on()?;
-        let image_embeds = split.features.embeddings(model, indices)?;
-        for (i, said) in indices.iter().zip(generate(&model.text_decoder, &image_embeds, &settings)?) {
-            let caption = tokenizer.decode(&said.ids)?;
+        for (i, said) in indices.iter().zip(say(session, speaker, split, indices)?) {
+            let caption = speaker.tokenizer.decode(&said.ids)?;
             let score = Some(said.score as f64);
             predictions.push(Prediction { token_ids: said.ids, score, ..prediction(split, *i, caption) });
         }
     }
     Ok(predictions)
+}
+
+/// What the model says of these images, or said of all of them before the run was cut off.
+fn say(
+    session: &Session,
+    speaker: &mut Speaker,
+    split: &mut Split,
+    indices: &[usize],
+) -> Result<Vec<GeneratedCaption>> {
+    let before = indices.iter().map(|i| speaker.partial.said(speaker.epoch, split.name, *i).cloned());
+    if let Some(before) = before.collect::<Option<Vec<_>>>() {
+        return Ok(before);
+    }
+    let model = speaker.model;
+    let settings = beam_settings(&session.spec.recipe.generation, &model.config);
+    let said = generate(&model.text_decoder, &split.features.embeddings(model, indices)?, &settings)?;
+    speaker.partial.add(speaker.epoch, split.name, indices.iter().copied().zip(said.iter().cloned()))?;
+    Ok(said)
 }
 
 /// The same caption, or one for each image, that no model generated.

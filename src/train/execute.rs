@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::evaluate::{self, Split};
+use super::evaluate::{self, Speaker, Split};
 use super::fine_tune::fine_tune;
 use super::material::{Material, Pretrained};
+use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
-use super::{Emit, Session, controls, references};
-use crate::data;
-use crate::model::{Blip, Config, Part, Weights};
+use super::{Emit, Session, checkpoint, controls, partial, references};
+use crate::model::{Config, Part, Weights};
+use crate::record::RunDir;
 use crate::record::event::{Ended, Started, Trainable};
 use crate::record::recipe::{Kind, Recipe};
 
@@ -37,6 +38,7 @@ impl Loaded {
 /// # Errors
 /// Whatever keeps the run from its result: unreadable input, a full disk, an error from `emit`.
 pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
+    session.directory.tidy()?;
     let loaded = Loaded::new(session)?;
     let mut ended = match session.spec.recipe.kind {
         Kind::FineTuned | Kind::ShuffledCaptions => fine_tune(session, loaded, emit),
@@ -49,39 +51,56 @@ pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
     Ok(ended)
 }
 
+/// Removes what only going on with a run needs, once how it ended is recorded.
+pub fn forget(directory: &RunDir) -> Result<()> {
+    checkpoint::drop_state(&directory.last())?;
+    partial::remove(&directory.partial_captions())
+}
+
+/// Where an attempt goes on from; the default begins anew.
+#[derive(Debug, Default)]
+pub struct Resumed {
+    /// Whole epochs that are done.
+    pub epochs: usize,
+    pub steps: usize,
+    /// What the user should know of it.
+    pub notes: Vec<String>,
+}
+
 /// What the run found when it began.
 pub fn started(
     session: &Session,
-    pretrained: &Pretrained,
-    material: &Material,
-    model_digest: &str,
+    loaded: (&Pretrained, &Material),
+    origin: &Origin,
     frozen_digest: &str,
     total_steps: usize,
-    resumed_from_epoch: usize,
-) -> Result<Started> {
-    let dataset = &material.dataset;
-    let batch_size = session.spec.recipe.training.batch_size.max(1);
-    Ok(Started {
+    resumed: Resumed,
+) -> Started {
+    let (pretrained, Material { dataset, .. }) = loaded;
+    let recipe = &session.spec.recipe;
+    Started {
         run: session.spec.id.clone(),
         sweep: session.spec.sweep.clone(),
-        program: env!("CARGO_PKG_VERSION").to_owned(),
+        program: origin.program.clone(),
         device: session.device_name.clone(),
         threads: session.threads,
-        model_digest: model_digest.to_owned(),
-        data_digest: data::digest(dataset)?,
+        model_digest: origin.model_digest.clone(),
+        data_digest: origin.data_digest.clone(),
         train_examples: dataset.train.len(),
         validation_examples: dataset.validation.len(),
         test_examples: dataset.test.len(),
-        steps_per_epoch: dataset.train.len().div_ceil(batch_size),
+        steps_per_epoch: dataset.train.len().div_ceil(recipe.training.batch_size.max(1)),
         total_steps,
         trainable: trainable(&pretrained.weights),
         frozen_digest: frozen_digest.to_owned(),
-        resumed_from_epoch,
-        notes: dropout_note(&session.spec.recipe, &pretrained.config)
+        resumed_from_epoch: resumed.epochs,
+        resumed_from_step: Some(resumed.steps),
+        notes: dropout_note(recipe, &pretrained.config)
             .into_iter()
-            .chain(controls::note(&session.spec.recipe))
+            .chain(controls::note(recipe))
+            .chain(resumed.notes)
             .collect(),
-    })
+    }
 }
 
 /// Whoever calls `train()` on this model in PyTorch gets the dropout of its configuration; here the recipe decides.
@@ -107,18 +126,14 @@ fn trainable(weights: &Weights) -> Trainable {
     trainable
 }
 
-/// Captions and scores the test split with the model of `epoch`, and adds its rows to the run's files.
-/// `None` where there is no test split.
+/// Captions and scores the test split, and adds its rows to the run's files. `None` where there is no test split.
 pub fn test(
     session: &Session,
-    model: &Blip,
+    speaker: &mut Speaker,
     split: &mut Split,
     material: &Material,
-    pretrained: &Pretrained,
-    epoch: usize,
 ) -> Result<Option<BTreeMap<String, f64>>> {
-    let count = session.spec.recipe.evaluation.test_samples;
-    evaluate::record(session, model, split, material, &pretrained.tokenizer, count, epoch)
+    evaluate::record(session, speaker, split, material, session.spec.recipe.evaluation.test_samples)
 }
 
 #[cfg(test)]

@@ -7,13 +7,16 @@ use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{self, State};
 use super::comparison::Comparison;
-use super::evaluate::{self, Split};
+use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
 use super::image_use::measure;
+use super::keeping::Keeping;
 use super::material::{Material, Pretrained, epoch_batches};
 use super::optimizer::{AdamW, Multipliers, clip_scale};
-use super::provenance::Provenance;
+use super::origin::Origin;
+use super::partial::Partial;
+use super::resume::resume;
 use super::schedule::linear_with_warmup;
 use super::{Emit, Session, Stopped, observed};
 use crate::data::Example;
@@ -32,23 +35,20 @@ const NONE_BEST: &str = "no epoch was good enough to be the best (in all of them
 const STEPS_RECORDED: usize = 10;
 
 /// Fine-tunes the pretrained model as the recipe says.
-pub fn fine_tune(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
-    let began = Instant::now();
-    let Loaded { mut pretrained, material } = loaded;
-    let model_digest = pretrained.weights.digest()?;
-    unfreeze(session, &mut pretrained)?;
+pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
+    let origin = Origin::of(session, &loaded)?;
+    unfreeze(session, &mut loaded.pretrained)?;
+    let Loaded { pretrained, material } = &loaded;
     let frozen_digest = pretrained.weights.frozen_digest()?;
-    let mut bench = Bench::new(session, &pretrained, &material)?;
-    let mut state = resume(&mut bench)?;
-    let (steps, epochs_done) = (bench.total_steps, state.epoch - 1);
-    let first = started(session, &pretrained, &material, &model_digest, &frozen_digest, steps, epochs_done)?;
+    let mut bench = Bench::new(session, pretrained, material, origin)?;
+    let (mut state, resumed) = resume(&mut bench)?;
+    let total = bench.total_steps;
+    let first = started(session, (pretrained, material), &bench.origin, &frozen_digest, total, resumed);
     emit(Event::Started(Box::new(first)))?;
 
-    let earlier = state.seconds;
     let (mut status, mut reason) = match train(&mut bench, &mut state, emit) {
         Err(error) if error.is::<Stopped>() => {
-            state.seconds = earlier + began.elapsed().as_secs_f64();
-            save_last(&bench, &state).context("cannot save a checkpoint before stopping")?;
+            bench.save_to_stop(&state).context("cannot save a checkpoint before stopping")?;
             let reason = format!("stopped at step {}; running it again continues from there", state.step);
             (Status::Interrupted, Some(reason))
         }
@@ -66,19 +66,17 @@ pub fn fine_tune(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
         }
         match test_best(&mut bench, best) {
             Err(error) if error.is::<Stopped>() => {
+                bench.partial.keep()?;
                 status = Status::Interrupted;
                 reason = Some("stopped before the test images were captioned".to_owned());
             }
             scores => tested = scores?,
         }
     }
-    if status.is_complete() {
-        checkpoint::drop_state(&session.directory.last())?;
-    }
     let summary = Summary {
         epochs: state.epoch - 1,
         steps: state.step,
-        seconds: earlier + began.elapsed().as_secs_f64(),
+        seconds: bench.seconds(),
         initial: state.initial,
         best: state.progress.best,
         last: state.last,
@@ -116,19 +114,28 @@ pub(super) struct Bench<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) pretrained: &'a Pretrained,
     pub(super) material: &'a Material,
+    /// What its checkpoints are made of.
+    pub(super) origin: Origin,
     model: Blip,
     /// Shares the model's values and records no graph.
     pub(super) observer: Blip,
-    optimizer: AdamW,
+    pub(super) optimizer: AdamW,
     train: Split<'a>,
     pub(super) validation: Split<'a>,
     test: Split<'a>,
-    steps_per_epoch: usize,
+    pub(super) steps_per_epoch: usize,
     total_steps: usize,
+    pub(super) keeping: Keeping,
+    pub(super) partial: Partial,
 }
 
 impl<'a> Bench<'a> {
-    fn new(session: &'a Session, pretrained: &'a Pretrained, material: &'a Material) -> Result<Self> {
+    fn new(
+        session: &'a Session,
+        pretrained: &'a Pretrained,
+        material: &'a Material,
+        origin: Origin,
+    ) -> Result<Self> {
         let training = &session.spec.recipe.training;
         let (config, weights, dataset) = (&pretrained.config, &pretrained.weights, &material.dataset);
         let boundary = config.vision.num_hidden_layers - training.unfrozen_vision_layers;
@@ -156,6 +163,9 @@ impl<'a> Bench<'a> {
             test: split("test", &dataset.test, &material.test),
             steps_per_epoch,
             total_steps: steps_per_epoch * training.epochs,
+            keeping: Keeping::new(session.checkpoint_every),
+            partial: Partial::new(session, &origin),
+            origin,
         })
     }
 
@@ -163,8 +173,10 @@ impl<'a> Bench<'a> {
         &self.pretrained.weights
     }
 
-    fn provenance(&self) -> Provenance<'a> {
-        Provenance { spec: self.session.spec, longest_caption: self.material.longest_caption }
+    /// The model, which is that of `epoch`, as it captions.
+    pub(super) fn speaker(&mut self, epoch: usize) -> Speaker<'_> {
+        let Self { observer, pretrained, partial, .. } = self;
+        Speaker { model: observer, epoch, tokenizer: &pretrained.tokenizer, partial }
     }
 }
 
@@ -181,6 +193,7 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         let evaluated = Evaluated { seconds: since.elapsed().as_secs_f64(), ..evaluated };
         state.initial = Some(evaluated.clone());
         emit(Event::Evaluated(Box::new(evaluated)))?;
+        bench.keep_evaluated(state, false, emit)?;
     }
     // A run that is out of patience and was interrupted later is not resumed to train on.
     while state.epoch <= recipe.training.epochs && !state.progress.is_out_of_patience(&recipe.early_stopping)
@@ -190,6 +203,7 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
             return Ok((Status::Diverged, Some(divergence)));
         }
         let epoch = state.epoch;
+        bench.save_before_evaluation(state, emit)?;
         let (evaluated, predictions) = validate(bench, epoch)?;
         let evaluated = Evaluated {
             step: state.step,
@@ -202,19 +216,20 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         state.epoch += 1;
         state.batch = 0;
         state.loss_sum = 0.0;
-        state.seconds += evaluated.seconds;
         state.last = Some(evaluated);
-        let mut checkpointed = |checkpoint: &str| {
-            let checkpoint = checkpoint.to_owned();
-            emit(Event::Checkpointed(Checkpointed { epoch, step: state.step, checkpoint }))
-        };
         if verdict.is_best {
-            save_best(bench, &predictions)?;
-            checkpointed("best")?;
+            bench.save_best(&predictions)?;
+            emit(Event::Checkpointed(Checkpointed {
+                epoch,
+                step: state.step,
+                checkpoint: "best".to_owned(),
+            }))?;
         }
-        save_last(bench, state)?;
-        checkpointed("last")?;
+        // A checkpoint that knows of an older best epoch than `best/` holds could be gone on from to another end, where
+        // a device does not repeat its sums to the bit.
+        bench.keep_evaluated(state, verdict.is_best, emit)?;
     }
+    bench.finish_last(state, emit)?;
     if state.progress.is_out_of_patience(&recipe.early_stopping) {
         let reason = format!("no new best in {} epochs", recipe.early_stopping.patience);
         return Ok((Status::EarlyStopped, Some(reason)));
@@ -255,6 +270,9 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
                 images_per_second: indices.len() as f64 / began.elapsed().as_secs_f64().max(1e-9),
             }))?;
         }
+        if state.batch < batches.len() {
+            bench.save_if_due(state, emit)?;
+        }
     }
     Ok(None)
 }
@@ -280,11 +298,11 @@ fn step(bench: &mut Bench, indices: &[usize], epoch: usize, rate: f64) -> Result
 
 /// Evaluates on the validation split and on the observed training images, and keeps a row an image.
 fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Prediction>)> {
-    let Bench { session, observer, train, validation, material, pretrained, .. } = bench;
+    let Bench { session, observer, train, validation, material, pretrained, partial, .. } = bench;
     let recipe = &session.spec.recipe;
     let losses = evaluate::losses(session, observer, validation, material)?;
-    let samples = recipe.evaluation.samples;
-    let predictions = evaluate::captions(session, observer, validation, &pretrained.tokenizer, samples)?;
+    let mut speaker = Speaker { model: observer, epoch, tokenizer: &pretrained.tokenizer, partial };
+    let predictions = evaluate::captions(session, &mut speaker, validation, recipe.evaluation.samples)?;
     let scores = evaluate::scores(recipe, &predictions);
     let directory = session.directory;
     directory.append_per_image(&evaluate::per_image(epoch, validation, Some(&losses), Some(&scores)))?;
@@ -301,20 +319,20 @@ type SplitScores = Option<BTreeMap<String, f64>>;
 /// best, the model before training is tested, as the original script did where it had saved none, and its captions are
 /// the run's.
 fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, SplitScores)> {
-    let session = bench.session;
+    let (session, epoch) = (bench.session, best.unwrap_or(0));
     let comparison = Comparison::before(bench)?;
     let folder = if best.is_some() { &session.directory.best() } else { &session.inputs.model };
     checkpoint::restore_weights(folder, bench.weights(), &session.device)?;
-    comparison.after(bench)?;
-    let Bench { observer, train, validation, test: test_split, material, pretrained, .. } = bench;
+    comparison.after(bench, epoch)?;
+    let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
+    let mut speaker = Speaker { model: observer, epoch, tokenizer: &pretrained.tokenizer, partial };
     if best.is_none() {
         let samples = session.spec.recipe.evaluation.samples;
-        let said = evaluate::captions(session, observer, validation, &pretrained.tokenizer, samples)?;
+        let said = evaluate::captions(session, &mut speaker, validation, samples)?;
         session.directory.write_predictions(&said)?;
     }
-    let epoch = best.unwrap_or(0);
-    let tested = test(session, observer, test_split, material, pretrained, epoch)?;
-    let seen = observed::caption_training(session, observer, train, material, pretrained, epoch)?;
+    let tested = test(session, &mut speaker, test_split, material)?;
+    let seen = observed::caption_training(session, &mut speaker, train, material)?;
     session.directory.write_diagnostic(&ImageUse {
         v: diagnostics::VERSION,
         epoch,
@@ -322,29 +340,4 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
         train: measure(session, observer, train, material)?,
     })?;
     Ok((tested, seen))
-}
-
-/// The state of the last checkpoint, put into weights and optimizer; the beginning where there is none.
-fn resume(bench: &mut Bench) -> Result<State> {
-    let folder = bench.session.directory.last();
-    let Some(state) = checkpoint::read_state(&folder)? else {
-        return Ok(State::beginning());
-    };
-    let context = || format!("cannot go on from {}", folder.display());
-    checkpoint::restore_weights(&folder, bench.weights(), &bench.session.device).with_context(context)?;
-    checkpoint::restore_moments(&folder, &mut bench.optimizer, state.step).with_context(context)?;
-    Ok(state)
-}
-
-fn save_best(bench: &Bench, predictions: &[Prediction]) -> Result<()> {
-    let session = bench.session;
-    let (folder, source) = (session.directory.best(), &session.inputs.model);
-    checkpoint::save_model(&folder, source, bench.weights(), bench.provenance())?;
-    Ok(session.directory.write_predictions(predictions)?)
-}
-
-fn save_last(bench: &Bench, state: &State) -> Result<()> {
-    let session = bench.session;
-    let (folder, source) = (session.directory.last(), &session.inputs.model);
-    checkpoint::save_resumable(&folder, source, bench.weights(), bench.provenance(), state, &bench.optimizer)
 }

@@ -16,24 +16,29 @@ pub mod execute;
 pub mod features;
 pub mod fine_tune;
 pub mod image_use;
+mod keeping;
 pub mod material;
 pub mod nearest;
 pub mod observed;
 pub mod optimizer;
+pub mod origin;
+pub mod pace;
+pub mod partial;
 pub mod preflight;
 pub mod provenance;
 pub mod references;
+mod resume;
 pub mod schedule;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::record::recipe::DataFiles;
 use crate::record::store::RunDir;
 use crate::record::{Event, RunSpec};
 
 pub use device::open_device;
-pub use execute::execute;
+pub use execute::{execute, forget};
 pub use preflight::{Preflight, preflight};
 
 /// Where a run's names lead: absolute paths.
@@ -52,8 +57,10 @@ pub struct Session<'a> {
     pub device: candle_core::Device,
     pub device_name: String,
     pub threads: usize,
-    /// Set from outside to make the run save a checkpoint and end as interrupted.
-    pub stop: &'a AtomicBool,
+    /// How much work may be lost if the run is cut off; see [`pace::Pace`].
+    pub checkpoint_every: Duration,
+    /// Asked again and again; true makes the run save a checkpoint and end as interrupted.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 /// Receives what a run tells; an error from it ends the run.
@@ -67,6 +74,6 @@ pub struct Stopped;
 impl Session<'_> {
     /// Fails with [`Stopped`] once the run was asked to stop.
     pub fn go_on(&self) -> Result<(), Stopped> {
-        if self.stop.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+        if (self.stop)() { Err(Stopped) } else { Ok(()) }
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Session;
-use super::evaluate::{self, Split};
+use super::evaluate::{self, Speaker, Split};
 use super::features::Features;
-use super::material::{Material, Pretrained};
-use crate::model::Blip;
+use super::material::Material;
 use crate::random::Random;
 use crate::record::recipe::DataFiles;
 
@@ -37,17 +36,14 @@ pub fn chosen(files: &DataFiles, purpose: &str, examples: usize, count: usize) -
     indices
 }
 
-/// Captions and scores the first of the observed training images with the model of `epoch`, and adds its rows to the
-/// run's files.
+/// Captions and scores the first of the observed training images, and adds their rows to the run's files.
 pub fn caption_training(
     session: &Session,
-    model: &Blip,
+    speaker: &mut Speaker,
     split: &mut Split,
     material: &Material,
-    pretrained: &Pretrained,
-    epoch: usize,
 ) -> Result<Option<BTreeMap<String, f64>>> {
-    evaluate::record(session, model, split, material, &pretrained.tokenizer, MOST_CAPTIONED, epoch)
+    evaluate::record(session, speaker, split, material, MOST_CAPTIONED)
 }
 
 #[cfg(test)]

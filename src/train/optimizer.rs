@@ -126,18 +126,24 @@ impl AdamW {
         self.slots.iter().map(|slot| (slot.name.clone(), copy(slot))).collect()
     }
 
-    /// Takes saved moments over; false if they are not those of the same tensors.
+    /// Takes saved moments over; false, and nothing is taken, if they are not those of the same tensors.
     pub fn restore(&mut self, steps: usize, mut saved: BTreeMap<String, Moments>) -> bool {
+        let fits = |slot: &Slot| {
+            let length = slot.var.elem_count();
+            saved
+                .get(&slot.name)
+                .is_some_and(|moments| moments.first.len() == length && moments.second.len() == length)
+        };
+        if saved.len() != self.slots.len() || !self.slots.iter().all(fits) {
+            return false;
+        }
         for slot in &self.slots {
-            match saved.remove(&slot.name) {
-                Some(moments) if moments.first.len() == slot.var.elem_count() => {
-                    *slot.moments.lock().unwrap_or_else(PoisonError::into_inner) = moments;
-                }
-                _ => return false,
+            if let Some(moments) = saved.remove(&slot.name) {
+                *slot.moments.lock().unwrap_or_else(PoisonError::into_inner) = moments;
             }
         }
         self.steps = steps;
-        saved.is_empty()
+        true
     }
 }
 

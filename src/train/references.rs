@@ -6,12 +6,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::diagnostics::{self, Observer};
-use super::evaluate::{self, Split};
-use super::execute::{Loaded, started, test};
+use super::evaluate::{self, Speaker, Split};
+use super::execute::{Loaded, Resumed, started, test};
 use super::features::{BUDGET_BYTES, Features};
 use super::material::Pretrained;
 use super::nearest::{directions, nearest};
-use super::{Emit, Session, observed};
+use super::origin::Origin;
+use super::partial::Partial;
+use super::{Emit, Session, Stopped, observed};
 use crate::data::Example;
 use crate::model::Blip;
 use crate::record::diagnostics::{Source, VERSION};
@@ -23,31 +25,48 @@ use crate::score::medoid;
 /// Evaluates the pretrained model with the run's settings.
 pub fn zero_shot(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
     let began = Instant::now();
-    begin(session, &loaded, emit)?;
-    let Loaded { pretrained, material } = &loaded;
-    let model = Blip::new(&pretrained.config, &pretrained.weights)?;
-    let [mut validation, mut test_split] = splits(session, &loaded);
+    let mut partial = begin(session, &loaded, emit)?;
+    let model = Blip::new(&loaded.pretrained.config, &loaded.pretrained.weights)?;
+    let tokenizer = &loaded.pretrained.tokenizer;
+    let mut speaker = Speaker { model: &model, epoch: 0, tokenizer, partial: &mut partial };
+    let ended = evaluate_whole(session, &loaded, &mut speaker, began, emit);
+    if ended.as_ref().is_err_and(|error| error.is::<Stopped>()) {
+        partial.keep()?;
+    }
+    ended
+}
+
+/// Evaluates a model on all splits.
+fn evaluate_whole(
+    session: &Session,
+    loaded: &Loaded,
+    speaker: &mut Speaker,
+    began: Instant,
+    emit: &mut Emit,
+) -> Result<Ended> {
+    let Loaded { pretrained, material } = loaded;
+    let recipe = &session.spec.recipe;
+    let [mut validation, mut test_split] = splits(session, loaded);
     let mut train =
         observed::training_split(session, material, features(session, pretrained, &material.dataset.train));
-    let losses = evaluate::losses(session, &model, &mut validation, material)?;
-    let samples = session.spec.recipe.evaluation.samples;
-    let said = evaluate::captions(session, &model, &mut validation, &pretrained.tokenizer, samples)?;
-    let scores = evaluate::scores(&session.spec.recipe, &said);
+    let losses = evaluate::losses(session, speaker.model, &mut validation, material)?;
+    let said = evaluate::captions(session, speaker, &mut validation, recipe.evaluation.samples)?;
+    let scores = evaluate::scores(recipe, &said);
     let directory = session.directory;
     directory.append_per_image(&evaluate::per_image(0, &validation, Some(&losses), Some(&scores)))?;
     directory.write_predictions(&said)?;
-    let seen = evaluate::losses(session, &model, &mut train, material)?;
+    let seen = evaluate::losses(session, speaker.model, &mut train, material)?;
     let evaluated = Evaluated {
         train_nll: Some(seen.nll),
         seconds: began.elapsed().as_secs_f64(),
-        ..evaluate::evaluated(&session.spec.recipe, Some(&losses), &scores)
+        ..evaluate::evaluated(recipe, Some(&losses), &scores)
     };
     emit(Event::Evaluated(Box::new(evaluated.clone())))?;
-    let test = test(session, &model, &mut test_split, material, pretrained, 0)?;
-    let train_scores = observed::caption_training(session, &model, &mut train, material, pretrained, 0)?;
+    let test = test(session, speaker, &mut test_split, material)?;
+    let train_scores = observed::caption_training(session, speaker, &mut train, material)?;
     let images_encoded = [&validation, &test_split, &train].map(|split| split.features.encoded).iter().sum();
-    if session.spec.recipe.kind == Kind::ZeroShot {
-        diagnose(session, &loaded, &model, losses.nll)?;
+    if recipe.kind == Kind::ZeroShot {
+        diagnose(session, loaded, speaker, losses.nll)?;
     }
     let mut ended = finished(evaluated, test, images_encoded, began);
     ended.summary.train = train_scores;
@@ -55,16 +74,16 @@ pub fn zero_shot(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
 }
 
 /// Compares the domain with the one that the model came from, where its data are given.
-fn diagnose(session: &Session, loaded: &Loaded, model: &Blip, target_nll: f64) -> Result<()> {
+fn diagnose(session: &Session, loaded: &Loaded, speaker: &mut Speaker, target_nll: f64) -> Result<()> {
     let Loaded { pretrained, material } = loaded;
     let observer = Observer::new(session, pretrained, material);
     if !observer.has_source() {
         return Ok(());
     }
     let mut source = observer.source_split(material, features(session, pretrained, &material.dataset.source));
-    let before = diagnostics::source_scores(session, model, &mut source, material, pretrained)?;
+    let before = diagnostics::source_scores(session, speaker, &mut source, material)?;
     let source_nll = before.get("nll").copied().unwrap_or(f64::NAN);
-    session.directory.write_diagnostic(&observer.domain(model, target_nll, source_nll)?)?;
+    session.directory.write_diagnostic(&observer.domain(speaker.model, target_nll, source_nll)?)?;
     let images = source.observed.len();
     Ok(session.directory.write_diagnostic(&Source { v: VERSION, images, before, after: None })?)
 }
@@ -103,10 +122,17 @@ fn first_captions(examples: &[Example]) -> impl Iterator<Item = &str> {
     examples.iter().filter_map(|example| example.captions.first()).map(String::as_str)
 }
 
-fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<()> {
-    let digest = loaded.pretrained.weights.digest()?;
+/// Begins anew, but for captions that were said before.
+fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<Partial> {
+    let origin = Origin::of(session, loaded)?;
+    session.directory.remove_results()?;
     let Loaded { pretrained, material } = loaded;
-    emit(Event::Started(Box::new(started(session, pretrained, material, &digest, &digest, 0, 0)?)))
+    let digest = origin.model_digest.clone();
+    let started = started(session, (pretrained, material), &origin, &digest, 0, Resumed::default());
+    emit(Event::Started(Box::new(started)))?;
+    let mut partial = Partial::new(session, &origin);
+    partial.take_up(0)?;
+    Ok(partial)
 }
 
 fn splits<'a>(session: &Session, loaded: &'a Loaded) -> [Split<'a>; 2] {

@@ -2,7 +2,9 @@
 
 mod architecture;
 mod captioning;
+mod changed_inputs;
 mod cli;
+mod cuts;
 mod diagnostics;
 mod end_to_end;
 #[cfg(target_os = "linux")]

@@ -4,15 +4,27 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use sweep::record::RunSpec;
+use sweep::record::event::Evaluated;
 use sweep::spec::Preset;
-use sweep::train::checkpoint::{State, read_state, restore_moments, restore_weights, save_resumable};
+use sweep::train::checkpoint::{Found, Saved, State, read_state, restore, save_resumable};
 use sweep::train::optimizer::{AdamW, Moments, Multipliers};
+use sweep::train::origin::Origin;
 use sweep::train::provenance::Provenance;
 
 use crate::training::{Course, Trainer, courses};
 
 fn with_dropout() -> Course {
     courses().into_iter().rfind(Course::has_dropout).unwrap()
+}
+
+fn origin() -> Origin {
+    Origin {
+        program: "0.1.0".to_owned(),
+        device: "cpu".to_owned(),
+        model_digest: "model".to_owned(),
+        data_digest: "data".to_owned(),
+        settings: [("seed".to_owned(), 0.into())].into(),
+    }
 }
 
 fn bits(values: (f64, f64)) -> (u64, u64) {
@@ -35,7 +47,8 @@ fn a_hundred_steps_are_fifty_and_a_checkpoint_and_fifty_more_to_the_bit() {
         let first = course.trainer();
         let mut optimizer = course.optimizer(&first);
         assert_eq!(steps(&first, &mut optimizer, 0..50), wanted[..50]);
-        let state = State { step: optimizer.steps, ..State::beginning() };
+        let initial = Some(Evaluated::default());
+        let state = State { batch: 50, step: optimizer.steps, initial, ..State::beginning() };
         let spec = RunSpec {
             id: "r0123456789".to_owned(),
             sweep: "resume".to_owned(),
@@ -44,13 +57,15 @@ fn a_hundred_steps_are_fifty_and_a_checkpoint_and_fifty_more_to_the_bit() {
             recipe: Preset::Corrected.recipe(),
         };
         let provenance = Provenance { spec: &spec, longest_caption: 0 };
-        save_resumable(&last, &course.model(), &first.weights, provenance, &state, &optimizer).unwrap();
+        let saved = Saved::new(&origin(), &state);
+        save_resumable(&last, &course.model(), &first.weights, provenance, &saved, &optimizer).unwrap();
     }
     let second = course.trainer();
     let mut optimizer = course.optimizer(&second);
-    let state = read_state(&last).unwrap().unwrap();
-    restore_weights(&last, &second.weights, &Device::Cpu).unwrap();
-    restore_moments(&last, &mut optimizer, state.step).unwrap();
+    // Fifty steps are the whole of a first epoch.
+    let Found::Whole(saved) = read_state(&last, 50).unwrap() else { panic!("no state") };
+    assert_eq!(saved.origin, origin());
+    restore(&last, &second.weights, &mut optimizer, saved.state.step, &Device::Cpu).unwrap();
     assert_eq!(optimizer.steps, 50);
     assert_eq!(steps(&second, &mut optimizer, 50..100), wanted[50..]);
     assert_eq!(second.weights.digest().unwrap(), whole.weights.digest().unwrap());

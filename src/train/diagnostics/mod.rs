@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::Session;
-use super::evaluate::{self, Split};
+use super::evaluate::{self, Speaker, Split};
 use super::features::Features;
 use super::material::{Material, Pretrained};
 use super::observed::chosen;
@@ -181,13 +181,12 @@ pub fn alignment(before: &[Layers; 2], after: &[Layers; 2]) -> Cka {
 /// Loss and scores of what a model says of the source images.
 pub fn source_scores(
     session: &Session,
-    model: &Blip,
+    speaker: &mut Speaker,
     split: &mut Split,
     material: &Material,
-    pretrained: &Pretrained,
 ) -> Result<BTreeMap<String, f64>> {
-    let losses = evaluate::losses(session, model, split, material)?;
-    let said = evaluate::captions(session, model, split, &pretrained.tokenizer, 0)?;
+    let losses = evaluate::losses(session, speaker.model, split, material)?;
+    let said = evaluate::captions(session, speaker, split, 0)?;
     let recipe = &session.spec.recipe;
     Ok(evaluate::summary_of(recipe, Some(&losses), &evaluate::scores(recipe, &said)))
 }

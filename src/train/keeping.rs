@@ -1,0 +1,140 @@
+//! What a run puts on the disk while it trains: `best/`, and `last/` to go on from.
+//!
+//! Weights and moments are large and the rest of the state is small, so that an evaluation's outcome is added to a
+//! checkpoint that was saved before it. While an evaluation is under way its captions are kept beside ([`Partial`]).
+//!
+//! [`Partial`]: super::partial::Partial
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::Emit;
+use super::checkpoint::{self, Saved, State};
+use super::fine_tune::Bench;
+use super::pace::Pace;
+use super::provenance::Provenance;
+use crate::record::event::{Checkpointed, Event};
+use crate::record::run::Prediction;
+
+/// How the disk stands to the run.
+pub(super) struct Keeping {
+    pace: Pace,
+    /// Optimizer steps of the weights in `last/`, once this attempt knows.
+    step: Option<usize>,
+    /// When this attempt began, and the seconds of those before it.
+    began: Instant,
+    earlier: f64,
+}
+
+impl Keeping {
+    pub(super) fn new(every: Duration) -> Self {
+        Self { pace: Pace::new(every), step: None, began: Instant::now(), earlier: 0.0 }
+    }
+}
+
+impl Bench<'_> {
+    /// Wall-clock seconds of all attempts so far.
+    pub(super) fn seconds(&self) -> f64 {
+        self.keeping.earlier + self.keeping.began.elapsed().as_secs_f64()
+    }
+
+    /// Takes over what a checkpoint holds: all of it or nothing.
+    pub(super) fn restore(&mut self, folder: &Path, state: &State) -> Result<()> {
+        let weights = &self.pretrained.weights;
+        checkpoint::restore(folder, weights, &mut self.optimizer, state.step, &self.session.device)?;
+        self.keeping.step = Some(state.step);
+        self.keeping.earlier = state.seconds;
+        Ok(())
+    }
+
+    /// Saves the model as the best one, with what it said.
+    pub(super) fn save_best(&self, predictions: &[Prediction]) -> Result<()> {
+        let session = self.session;
+        let (folder, source) = (session.directory.best(), &session.inputs.model);
+        checkpoint::save_model(&folder, source, self.weights(), self.provenance())?;
+        Ok(session.directory.write_predictions(predictions)?)
+    }
+
+    /// Saves a checkpoint within an epoch if it is time to.
+    pub(super) fn save_if_due(&mut self, state: &State, emit: &mut Emit) -> Result<()> {
+        if !self.keeping.pace.is_due() {
+            return Ok(());
+        }
+        self.save(state)?;
+        emit(checkpointed(state.epoch, state))
+    }
+
+    /// Saves a checkpoint before an evaluation that is likely to last beyond the time for one, and tells the captions
+    /// whether they have a checkpoint to belong to.
+    pub(super) fn save_before_evaluation(&mut self, state: &State, emit: &mut Emit) -> Result<()> {
+        // All evaluations caption the same images; that of the model before training is measured alone.
+        let seconds = state.initial.as_ref().map_or(0.0, |initial| initial.seconds);
+        let likely = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        if self.keeping.step != Some(state.step) && self.keeping.pace.will_be_due_in(likely) {
+            self.save(state)?;
+            emit(checkpointed(state.epoch, state))?;
+        }
+        self.partial.begin(self.keeping.step.filter(|step| *step == state.step));
+        Ok(())
+    }
+
+    /// Keeps what an evaluation came to: always where `must`, else if it costs little or it is time to.
+    pub(super) fn keep_evaluated(&mut self, state: &State, must: bool, emit: &mut Emit) -> Result<()> {
+        let is_kept = must || self.keeping.step == Some(state.step) || self.keeping.pace.is_due();
+        if is_kept {
+            self.save(state)?;
+            emit(checkpointed(state.epoch - 1, state))?;
+        }
+        self.partial.clear()
+    }
+
+    /// When training is over, `last/` is the last epoch's model. What is said from here on belongs to it.
+    pub(super) fn finish_last(&mut self, state: &State, emit: &mut Emit) -> Result<()> {
+        if self.keeping.step != Some(state.step) {
+            self.save(state)?;
+            emit(checkpointed(state.epoch - 1, state))?;
+        }
+        self.partial.begin(Some(state.step));
+        Ok(())
+    }
+
+    /// Saves all there is to go on from.
+    pub(super) fn save_to_stop(&mut self, state: &State) -> Result<()> {
+        // Before the first step there is nothing but captions.
+        if state.step > 0 || state.initial.is_some() {
+            self.save(state)?;
+        }
+        self.partial.begin(Some(state.step));
+        self.partial.keep()
+    }
+
+    /// Saves `last/`. Where it has the weights already, only what else there is to the state.
+    fn save(&mut self, state: &State) -> Result<()> {
+        let began = Instant::now();
+        let session = self.session;
+        session.directory.sync_rows()?;
+        let state = State { seconds: self.seconds(), ..state.clone() };
+        let saved = Saved::new(&self.origin, &state);
+        let folder = session.directory.last();
+        if self.keeping.step == Some(state.step) {
+            checkpoint::replace_state(&folder, &saved)?;
+            self.keeping.pace.restart();
+            return Ok(());
+        }
+        let (source, weights) = (&session.inputs.model, self.weights());
+        checkpoint::save_resumable(&folder, source, weights, self.provenance(), &saved, &self.optimizer)?;
+        self.keeping.step = Some(state.step);
+        self.keeping.pace.saved(began.elapsed());
+        Ok(())
+    }
+
+    fn provenance(&self) -> Provenance<'_> {
+        Provenance { spec: self.session.spec, longest_caption: self.material.longest_caption }
+    }
+}
+
+fn checkpointed(epoch: usize, state: &State) -> Event {
+    Event::Checkpointed(Checkpointed { epoch, step: state.step, checkpoint: "last".to_owned() })
+}
