@@ -1,6 +1,7 @@
 //! Arguments that several subcommands share.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -42,6 +43,14 @@ pub fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A time with its unit, above zero.
+pub fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time > Duration::ZERO => Ok(time),
+        _ => Err("it must be a time with its unit, such as 45s, 90m, 2h, 1h30m or 2days".to_owned()),
+    }
+}
+
 /// A path as the user would type it behind a command, quoted where a shell would take it apart.
 pub fn typed(path: &Path) -> String {
     quoted(&path.to_string_lossy())
@@ -75,6 +84,13 @@ mod tests {
     fn numbers_of_things_begin_at_one() {
         assert_eq!(positive("3"), Ok(3));
         assert!(["0", "-1", "two", ""].iter().all(|text| positive(text).is_err()));
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text| time(text).map(|time| time.as_secs());
+        assert_eq!(["45s", "90m", "2h", "1h 30m"].map(seconds), [Ok(45), Ok(5400), Ok(7200), Ok(5400)]);
+        assert!(["", "90", "0s", "-1h", "soon", "2 fortnights"].iter().all(|text| time(text).is_err()));
     }
 
     #[test]

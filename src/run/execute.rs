@@ -1,18 +1,20 @@
 //! `sweep run`, from a plan to its results.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use thiserror::Error;
 
-use super::dispatch::{Inbox, dispatch};
+use super::dispatch::{Rules, dispatch};
 use super::download::fetch_models;
+use super::inbox::Inbox;
 use super::inputs::{self, Checked};
 use super::label::{has_several_seeds, label};
 use super::launcher::Task;
-use super::lease::Lease;
+use super::lease::{self, Holder, Lease};
 use super::outcome::{Outcome, outcome};
+use super::policy::{Halt, Policy, Retry, Standing};
 use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
@@ -29,6 +31,7 @@ use crate::train::Preflight;
 
 /// A run that takes less memory than this is small: a second thread gains it nothing.
 const SMALL_MODEL_BYTES: u64 = 1 << 30;
+
 /// How to run a plan.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -39,6 +42,7 @@ pub struct Options {
     pub device: String,
     /// Tries one step and measures what it takes before the first run.
     pub preflight: bool,
+    pub policy: Policy,
     /// How this came to be run, for the sweep's record.
     pub invocation: Invocation,
 }
@@ -46,8 +50,11 @@ pub struct Options {
 /// Why a plan is not run.
 #[derive(Debug, Error)]
 pub enum ExecuteError {
-    #[error("{}: another `sweep run` is at work on this sweep\nhint: `sweep status {}` shows how far it is", folder.display(), folder.display())]
-    Occupied { folder: PathBuf },
+    #[error(
+        "{}: another `sweep run` is at work on this sweep{}\nhint: `sweep status {}` shows how far it is",
+        folder.display(), holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default(), folder.display()
+    )]
+    Occupied { folder: PathBuf, holder: Option<Holder> },
     #[error(
         "{}: {} free on the disk, and the sweep's checkpoints take about {}\nhint: name another folder with `--runs`, or `--no-preflight` to start all the same",
         folder.display(), size(*free), size(*needed)
@@ -65,10 +72,11 @@ pub fn execute(
     progress: &mut dyn Progress,
     ready: &mut dyn FnMut(&SweepDir, &mut dyn Progress),
 ) -> anyhow::Result<Outcome> {
+    let began = Instant::now();
     let sweep = Store::new(&options.runs).sweep(name);
     let _lease = take(&sweep)?;
-    let survey = survey(&sweep, plan);
-    tell_what_stays(&survey, progress);
+    let survey = survey(&sweep, plan, options.policy.retry);
+    tell_what_stays(&survey, options.policy.retry, progress);
     if survey.missing.is_empty() {
         freeze(&sweep, plan, &survey)?;
         record_call(&sweep, options, None, progress);
@@ -76,21 +84,21 @@ pub fn execute(
         if !sweep.audit_path().exists() {
             ready(&sweep, progress);
         }
-        return Ok(outcome(&sweep, plan, false));
+        return Ok(outcome(&sweep, plan, None));
     }
 
     let inbox = signals::inbox()?;
-    let checked = inputs::check(&survey.missing, &options.runs)?;
+    let checked = inbox.with_nothing_to_lose(|| inputs::check(&survey.missing, &options.runs))?;
     for warning in &checked.warnings {
         progress.note(&format!("warning: {warning}"));
     }
     match fetch_models(&checked.to_fetch, progress, &|| inbox.was_interrupted()) {
-        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, true)),
+        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, Some(Halt::Interrupted))),
         fetched => fetched?,
     }
     let processes = processes(options)?;
     let measured = match trial(&survey.missing, &processes, options, &inbox)? {
-        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, true)),
+        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, Some(Halt::Interrupted))),
         Some(Trial::Measured(measured)) => Some(measured),
         None => None,
     };
@@ -101,12 +109,14 @@ pub fn execute(
 
     freeze(&sweep, plan, &survey)?;
     record_call(&sweep, options, Some(slots), progress);
-    ready(&sweep, progress);
+    inbox.with_nothing_to_lose(|| ready(&sweep, progress));
     progress.note(&announcement(&survey, &checked, slots, measured));
     progress.planned(&frame(name, plan, &survey));
     let processes = Processes { threads: slots.threads, ..processes };
-    let dispatched = dispatch(&survey.missing, slots.jobs, &processes, &inbox, progress);
-    Ok(outcome(&sweep, plan, dispatched.interrupted))
+    let policy = &options.policy;
+    let rules = Rules { jobs: slots.jobs, policy, deadline: policy.deadline(began) };
+    let dispatched = dispatch(&survey.missing, &rules, &processes, &inbox, progress);
+    Ok(outcome(&sweep, plan, dispatched.halt))
 }
 
 /// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command
@@ -130,20 +140,32 @@ fn record_call(sweep: &SweepDir, options: &Options, slots: Option<Slots>, progre
 fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
     let lease = Lease::try_take(&sweep.path)
         .with_context(|| format!("{}: cannot be written", sweep.path.display()))?;
-    lease.ok_or_else(|| ExecuteError::Occupied { folder: sweep.path.clone() }.into())
+    lease.ok_or_else(|| {
+        let (folder, holder) = (sweep.path.clone(), lease::holder(&sweep.path));
+        ExecuteError::Occupied { folder, holder }.into()
+    })
 }
 
-fn tell_what_stays(survey: &Survey, progress: &mut dyn Progress) {
+fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Progress) {
     match survey.left_behind.len() {
         0 => {}
         1 => progress.note("1 run is no longer planned; its folder stays"),
         count => progress.note(&format!("{count} runs are no longer planned; their folders stay")),
     }
-    if !survey.diverged.is_empty() {
-        let ids = survey.diverged.join(", ");
+    let left_out = |standing| {
+        let ids = survey.left_out.iter().filter(|(_, stands)| *stands == standing).map(|(id, _)| id.as_str());
+        Some(ids.collect::<Vec<_>>().join(", ")).filter(|ids| !ids.is_empty())
+    };
+    if let Some(ids) = left_out(Standing::Diverged) {
         progress.note(&format!(
-            "diverged before, and would again: {ids}\nhint: remove a run's folder to run it anew"
+            "diverged before, and would again: {ids}\nhint: `--retry all` runs them all the same"
         ));
+    }
+    let asked = retry.map(Retry::name).unwrap_or_default();
+    for (standing, what) in [(Standing::Failed, "failed"), (Standing::Interrupted, "interrupted")] {
+        if let Some(ids) = left_out(standing) {
+            progress.note(&format!("{what} before, and left out by `--retry {asked}`: {ids}"));
+        }
     }
 }
 
