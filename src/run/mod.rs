@@ -22,6 +22,7 @@ pub mod policy;
 pub mod preflight;
 mod process;
 pub mod progress;
+pub mod prune;
 pub mod resolve;
 mod resources;
 pub mod share;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use anyhow::Result;
 use candle_core::{D, Tensor};
 
-use super::Session;
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Tokens, beam_settings};
+use super::{Session, Stopped};
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
 use crate::model::ops::{Targets, cross_entropy};
-use crate::model::{Blip, generate};
+use crate::model::{Blip, generate_while};
 use crate::record::event::Evaluated;
 use crate::record::recipe::{MetricName, Recipe, ZeroCider};
 use crate::record::run::{PerImage, Prediction};
@@ -175,7 +175,9 @@ pub fn captions(
     for indices in indices.chunks(recipe.evaluation.batch_size.max(1)) {
         session.go_on()?;
         let image_embeds = split.features.embeddings(model, indices)?;
-        for (i, said) in indices.iter().zip(generate(&model.text_decoder, &image_embeds, &settings)?) {
+        let go_on = || session.go_on().is_ok();
+        let said = generate_while(&model.text_decoder, &image_embeds, &settings, go_on)?;
+        for (i, said) in indices.iter().zip(said.ok_or(Stopped)?) {
             let caption = tokenizer.decode(&said.ids)?;
             let score = Some(said.score as f64);
             predictions.push(Prediction { token_ids: said.ids, score, ..prediction(split, *i, caption) });

@@ -20,6 +20,8 @@ mod plan;
 mod planted;
 mod resume;
 mod second_opinion;
+#[cfg(target_os = "linux")]
+mod stopping;
 mod threads;
 mod training;
 mod untied_head;
