@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cli::run::run(args),
         Command::Report(args) => cli::report::run(args),
         Command::Status(args) => cli::status::run(args),
+        Command::Prune(args) => cli::prune::run(args),
         Command::Caption(args) => cli::caption::run(args),
         Command::Score(args) => cli::score::run(args),
         Command::Lab(args) => cli::lab::run(args),

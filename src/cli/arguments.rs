@@ -52,6 +52,14 @@ pub fn interval(text: &str) -> Result<Duration, String> {
         .map_err(|_| "it must be a time with its unit, such as `90s` or `5m`".to_owned())
 }
 
+/// A time with its unit, above zero.
+pub fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time > Duration::ZERO => Ok(time),
+        _ => Err("it must be a time with its unit, such as 45s, 90m, 2h, 1h30m or 2days".to_owned()),
+    }
+}
+
 /// A path as the user would type it behind a command, quoted where a shell would take it apart.
 pub fn typed(path: &Path) -> String {
     quoted(&path.to_string_lossy())
@@ -93,6 +101,13 @@ mod tests {
         assert_eq!(interval("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(interval(CHECKPOINT_EVERY), Ok(Duration::from_secs(60)));
         assert!(["", "90", "s", "-1s", "soon"].iter().all(|text| interval(text).is_err()));
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text| time(text).map(|time| time.as_secs());
+        assert_eq!(["45s", "90m", "2h", "1h 30m"].map(seconds), [Ok(45), Ok(5400), Ok(7200), Ok(5400)]);
+        assert!(["", "90", "0s", "-1h", "soon", "2 fortnights"].iter().all(|text| time(text).is_err()));
     }
 
     #[test]

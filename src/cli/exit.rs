@@ -20,13 +20,15 @@ use crate::run::preflight::PreflightError;
 use crate::run::resolve::ResolveError;
 use crate::spec::SpecError;
 
+/// Everything was done.
+pub const ALL_IS_WELL: u8 = 0;
 /// An error that nobody foresaw.
 pub const UNEXPECTED: u8 = 1;
 /// The command line or a file that it names is wrong. clap exits with the same code.
 pub const BAD_INPUT: u8 = 2;
 /// The sweep is done, but some runs failed.
 pub const SOME_RUNS_FAILED: u8 = 3;
-/// Stopped by the user: 128 and the number of SIGINT, as shells have it.
+/// Stopped by the user or the clock, with work left: 128 and the number of SIGINT, as shells have it.
 pub const INTERRUPTED: u8 = 130;
 
 /// A wrong command line that clap cannot recognise, or a file that is wrong as a whole.

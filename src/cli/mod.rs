@@ -15,6 +15,7 @@ pub mod lab;
 mod looking;
 pub mod output;
 pub mod plan;
+pub mod prune;
 pub mod report;
 pub mod run;
 pub mod score;
@@ -38,6 +39,7 @@ pub enum Command {
     Run(run::Args),
     Report(report::Args),
     Status(status::Args),
+    Prune(prune::Args),
     Caption(caption::Args),
     Score(score::Args),
     Lab(lab::Args),
@@ -51,7 +53,8 @@ Examples:
   sweep run sweeps/unfreeze.yaml                       train every run of a sweep
   sweep run sweeps/unfreeze.yaml learning_rate=1e-4    the same with another setting
   sweep report runs/                                   see what came of it
+  sweep prune runs/                                    see what could be removed to free disk
   sweep caption --model runs/unfreeze/r.../best x.jpg  use what was trained
 
 Exit codes: 0 all is well, 1 unexpected error, 2 wrong usage or a bad file, 3 some runs failed,
-130 interrupted.";
+130 interrupted or out of its time budget.";

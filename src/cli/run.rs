@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::arguments::{CHECKPOINT_EVERY, SweepFile, device, interval, positive, quoted, typed};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::arguments::{CHECKPOINT_EVERY, SweepFile, device, interval, positive, quoted, time, typed};
 use super::facts;
 use super::table::{Align, Table, number};
 use super::{auditing, conventions, exit, output};
@@ -15,16 +17,18 @@ use crate::record::invocation::Invocation;
 use crate::record::recipe::MetricName;
 use crate::record::{RunRecord, RunSpec, Store, SweepDir};
 use crate::run::leaderboard::leaderboard;
+use crate::run::policy::{Halt, Policy, Retry, Standing};
 use crate::run::progress::Progress;
 use crate::run::share::Wish;
 use crate::run::{Options, Outcome, execute, progress};
-use crate::spec;
+use crate::spec::{self, OnFailure, SweepSpec};
 
 /// Run what is missing of a sweep; again to resume, Ctrl-C is safe.
 ///
 /// Every run is a process of its own and records what it does as it goes. Run the same command again and it
 /// does what is missing: complete runs are left alone, interrupted ones go on from their last checkpoint,
-/// failed ones are tried again. Ctrl-C lets the runs save a checkpoint; a second one ends them at once.
+/// failed ones are tried again after all others. Ctrl-C and SIGTERM let the runs save a checkpoint; a second
+/// one ends them at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -48,13 +52,61 @@ pub struct Args {
     /// Start without trying one step of the heaviest run and without estimating memory and disk
     #[arg(long)]
     no_preflight: bool,
+    /// After this time, such as 90m or 2h, let the runs save a checkpoint and stop, as Ctrl-C does
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    time_budget: Option<Duration>,
+    /// Stop an attempt at a run that takes longer than this; it ends as timed out, the others go on
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    run_timeout: Option<Duration>,
+    /// Of the runs that began before and have no result, do only those that `failed` (or ran out of memory or
+    /// time), only those that were `interrupted` (or cut off), or `all`, diverged ones too. Runs that never
+    /// began are always done [default: failed and interrupted ones]
+    #[arg(long, value_name = "WHICH", value_parser = retry(), hide_possible_values = true)]
+    retry: Option<Retry>,
+    /// When a run fails: `continue` with the others, or `stop`: start no other, let those at work end
+    /// [default: continue, or `on_failure` of the sweep file]
+    #[arg(long, value_name = "WHAT", value_parser = on_failure(), hide_possible_values = true)]
+    on_failure: Option<OnFailure>,
+    /// Start no other run once so many in a row have failed (diverged ones do not count); 0 is never
+    /// [default: 3, or `max_consecutive_failures` of the sweep file]
+    #[arg(long, value_name = "N")]
+    max_consecutive_failures: Option<usize>,
+}
+
+fn retry() -> impl TypedValueParser<Value = Retry> {
+    PossibleValuesParser::new(Retry::WORDS)
+        .try_map(|word| Retry::named(&word).ok_or("not one of the possible values"))
+}
+
+fn on_failure() -> impl TypedValueParser<Value = OnFailure> {
+    PossibleValuesParser::new(OnFailure::WORDS)
+        .try_map(|word| OnFailure::named(&word).ok_or("not one of the possible values"))
+}
+
+impl Args {
+    /// What the flags say counts before what the sweep file says.
+    fn policy(&self, spec: &SweepSpec) -> Policy {
+        let default = Policy::default();
+        let failures = self.max_consecutive_failures.or(spec.max_consecutive_failures);
+        Policy {
+            retry: self.retry,
+            on_failure: self.on_failure.or(spec.on_failure).unwrap_or(default.on_failure),
+            max_consecutive_failures: failures.unwrap_or(default.max_consecutive_failures),
+            time_budget: self.time_budget,
+            run_timeout: self.run_timeout,
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   sweep run sweeps/unfreeze.yaml
   sweep run sweeps/unfreeze.yaml learning_rate=1e-4,3e-4 epochs=5 --jobs 2
-  sweep run sweeps/unfreeze.yaml --runs /data/runs --device cuda:0";
+  sweep run sweeps/unfreeze.yaml --runs /data/runs --device cuda:0
+  sweep run sweeps/unfreeze.yaml --time-budget 8h --retry interrupted
+
+Exit codes: 0 every run has its result, 3 some failed or diverged (also when a row of failures stopped the
+sweep), 130 some are unfinished: interrupted, out of the time budget, or left out by --retry.";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = spec::read(&args.file.spec)?;
@@ -67,6 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         device: args.device.clone(),
         preflight: !args.no_preflight,
         checkpoint_every: args.checkpoint_every,
+        policy: args.policy(&spec),
         invocation,
     };
     let warnings = consistency::warnings(&plan.runs, &facts::gather(&plan.runs));
@@ -92,13 +145,41 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !outcome.failures.is_empty() {
         output::tell(&failures(&outcome));
     }
-    if outcome.interrupted {
-        output::tell(&format!("interrupted; go on with: {}", same_command(&args)));
-        return Ok(ExitCode::from(exit::INTERRUPTED));
+    let (code, words) = verdict(&outcome, &args);
+    output::tell(&words);
+    Ok(ExitCode::from(code))
+}
+
+/// The exit code, and what to do next.
+fn verdict(outcome: &Outcome, args: &Args) -> (u8, String) {
+    let report = format!("next: sweep report {}", typed(&args.runs));
+    let go_on =
+        |why: &str| format!("{why}: {}\ngo on with: {}", standing(outcome), same_command(outcome, args));
+    match outcome.halt {
+        Some(Halt::Interrupted) => (exit::INTERRUPTED, go_on("interrupted")),
+        Some(Halt::BudgetSpent) => {
+            let budget = args.time_budget.map(progress::duration).unwrap_or_default();
+            (exit::INTERRUPTED, go_on(&format!("the time budget of {budget} is spent")))
+        }
+        Some(Halt::Failures) => (exit::SOME_RUNS_FAILED, go_on("stopped after failures")),
+        None if !outcome.failures.is_empty() => (exit::SOME_RUNS_FAILED, report),
+        None if outcome.unfinished() > 0 => (exit::INTERRUPTED, go_on("some runs were left out")),
+        None => (exit::ALL_IS_WELL, report),
     }
-    output::tell(&format!("next: sweep report {}", typed(&args.runs)));
-    let all_well = outcome.failures.is_empty();
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::from(exit::SOME_RUNS_FAILED) })
+}
+
+/// `5 of 12 runs are done, 2 interrupted, 1 failed, 4 waiting`.
+fn standing(outcome: &Outcome) -> String {
+    let done = format!("{} of {} runs are done", outcome.count(Standing::Complete), outcome.records.len());
+    let others = [
+        (Standing::Interrupted, "interrupted"),
+        (Standing::Failed, "failed"),
+        (Standing::Diverged, "diverged"),
+        (Standing::New, "waiting"),
+    ];
+    let counts = others.map(|(standing, name)| (outcome.count(standing), name)).into_iter();
+    let counts = counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!(", {count} {name}"));
+    done + &counts.collect::<String>()
 }
 
 /// Says what the recipe makes unreachable, and keeps it for the report. A sweep that cannot be audited runs all the same.
@@ -205,7 +286,7 @@ fn typed_command() -> String {
 }
 
 /// What to type to go on.
-fn same_command(args: &Args) -> String {
+fn same_command(outcome: &Outcome, args: &Args) -> String {
     let mut words = vec!["sweep run".to_owned(), typed(&args.file.spec)];
     words.extend(args.file.overrides.iter().map(|text| quoted(text)));
     if args.runs.as_os_str() != "runs" {
@@ -222,5 +303,15 @@ fn same_command(args: &Args) -> String {
     if args.device != "auto" {
         words.push(format!("--device {}", args.device));
     }
+    words.extend(args.no_preflight.then(|| "--no-preflight".to_owned()));
+    let times = [("--time-budget", args.time_budget), ("--run-timeout", args.run_timeout)];
+    words.extend(times.into_iter().filter_map(|(flag, time)| {
+        Some(format!("{flag} {}", quoted(&humantime::format_duration(time?).to_string().replace(' ', ""))))
+    }));
+    words.extend(args.on_failure.map(|what| format!("--on-failure {}", what.name())));
+    words.extend(args.max_consecutive_failures.map(|count| format!("--max-consecutive-failures {count}")));
+    // A choice that left runs out has had its turn.
+    let left_out = outcome.halt.is_none();
+    words.extend(args.retry.filter(|_| !left_out).map(|retry| format!("--retry {}", retry.name())));
     words.join(" ")
 }

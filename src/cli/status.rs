@@ -60,6 +60,9 @@ struct RunStatus {
     /// Epochs done and planned.
     epochs: usize,
     planned_epochs: usize,
+    /// Steps of the epoch in progress, as far as recorded, and steps an epoch has; absent between epochs.
+    step: Option<usize>,
+    steps_per_epoch: Option<usize>,
     /// Of the last epoch.
     score: Option<f64>,
     /// Where that lies between captions that look at no picture (0) and the best within the limits on captions (1).
@@ -67,8 +70,11 @@ struct RunStatus {
     /// What the score was made by.
     convention: Convention,
     meteor_variant: &'static str,
-    /// Time of the last event.
+    /// Time of the last event, and how long ago that was.
     last_seen: Option<String>,
+    age_seconds: Option<u64>,
+    /// What its process printed, where it has begun.
+    log: Option<PathBuf>,
     /// For people.
     #[serde(skip)]
     label: String,
@@ -104,18 +110,20 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let folder = args.runs.display();
         return Err(BadInput(format!("{folder}: holds no sweep\nhint: `sweep run SPEC` makes one")).into());
     }
-    let sweeps: Vec<SweepStatus> = sweeps.iter().map(look_at).collect::<anyhow::Result<_>>()?;
+    let now = SystemTime::now();
+    let sweeps: Vec<SweepStatus> =
+        sweeps.iter().map(|sweep| look_at(sweep, now)).collect::<anyhow::Result<_>>()?;
     match args.format {
         Format::Json => output::print_json(&sweeps)?,
         Format::Text => {
-            let texts: Vec<String> = sweeps.iter().map(|sweep| in_text(sweep, SystemTime::now())).collect();
+            let texts: Vec<String> = sweeps.iter().map(in_text).collect();
             output::print(&texts.join("\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn look_at(sweep: &SweepDir) -> anyhow::Result<SweepStatus> {
+fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
     let records = sweep.read_records()?;
     let specs: Vec<RunSpec> = records.iter().map(|record| record.spec.clone()).collect();
     let with_seed = has_several_seeds(&specs);
@@ -124,14 +132,25 @@ fn look_at(sweep: &SweepDir) -> anyhow::Result<SweepStatus> {
         add_nearest(audit, records.iter());
     }
     let runs = records.into_iter().map(|record| {
-        let is_held = lease::is_held(&sweep.run(&record.spec.id).path);
+        let directory = sweep.run(&record.spec.id);
+        let is_held = lease::is_held(&directory.path);
         let label = label(&record.spec, with_seed);
-        status_of(record, is_held, label, audit.as_ref())
+        RunStatus {
+            log: Some(directory.log()).filter(|log| log.is_file()),
+            ..status_of(record, is_held, label, audit.as_ref(), now)
+        }
     });
     Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), runs: runs.collect() })
 }
 
-fn status_of(record: RunRecord, is_held: bool, label: String, audit: Option<&Audit>) -> RunStatus {
+fn status_of(
+    record: RunRecord,
+    is_held: bool,
+    label: String,
+    audit: Option<&Audit>,
+    now: SystemTime,
+) -> RunStatus {
+    let (step, steps_per_epoch) = step_within_epoch(&record).unzip();
     let state = State::of(&record, is_held);
     let last = record.curve.last();
     let score = last.and_then(|evaluated| evaluated.score);
@@ -150,7 +169,11 @@ fn status_of(record: RunRecord, is_held: bool, label: String, audit: Option<&Aud
             _ => 0,
         },
         reason: record.reason,
+        step,
+        steps_per_epoch,
+        age_seconds: record.last_seen.as_deref().and_then(|at| age(at, now)).map(|age| age.as_secs()),
         last_seen: record.last_seen,
+        log: None,
         kind: record.spec.recipe.kind,
         seed: record.spec.seed,
         id: record.spec.id,
@@ -159,32 +182,62 @@ fn status_of(record: RunRecord, is_held: bool, label: String, audit: Option<&Aud
     }
 }
 
-fn in_text(sweep: &SweepStatus, now: SystemTime) -> String {
-    let mut table = Table::new(&[
-        ("run", Align::Left),
-        ("what", Align::Left),
-        ("state", Align::Left),
-        ("epochs", Align::Right),
-        ("score", Align::Right),
-        ("place", Align::Right),
-        ("last event", Align::Right),
-        ("", Align::Left),
-    ]);
+/// Steps done of the epoch in progress, and steps it has.
+fn step_within_epoch(record: &RunRecord) -> Option<(usize, usize)> {
+    let steps_per_epoch = record.started.as_ref()?.steps_per_epoch;
+    let epochs_done = record.curve.last().map_or(0, |evaluated| evaluated.epoch);
+    let step = record.steps.last().filter(|step| step.epoch > epochs_done)?;
+    let steps_before = step.epoch.saturating_sub(1) * steps_per_epoch;
+    Some((step.step.saturating_sub(steps_before), steps_per_epoch))
+}
+
+/// What varies comes last: it may be long, and a narrow terminal then breaks nothing else. Columns that would be empty
+/// are left out.
+fn in_text(sweep: &SweepStatus) -> String {
+    let has_steps = sweep.runs.iter().any(|run| run.step.is_some());
+    let has_places = sweep.runs.iter().any(|run| run.place.is_some());
+    let columns = [
+        (true, "run", Align::Left),
+        (true, "state", Align::Left),
+        (true, "epoch", Align::Right),
+        (has_steps, "step", Align::Right),
+        (true, "score", Align::Right),
+        (has_places, "place", Align::Right),
+        (true, "age", Align::Right),
+        (true, "what", Align::Left),
+    ];
+    let shown: Vec<_> =
+        columns.iter().filter(|(shown, ..)| *shown).map(|(_, name, align)| (*name, *align)).collect();
+    let mut table = Table::new(&shown);
     for run in &sweep.runs {
-        table.row([
+        let cells = [
             short_id(&run.id).to_owned(),
-            run.label.clone(),
             state_in_words(run),
             epochs_in_words(run),
+            run.step.zip(run.steps_per_epoch).map(|(step, of)| format!("{step}/{of}")).unwrap_or_default(),
             number(run.score, 4),
             auditing::place_in_words(run.place),
-            run.last_seen.as_deref().and_then(|at| age(at, now)).unwrap_or_default(),
-            run.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default().to_owned(),
-        ]);
+            run.age_seconds.map(|age| progress::duration(Duration::from_secs(age))).unwrap_or_default(),
+            run.label.clone(),
+        ];
+        table.row(cells.into_iter().zip(columns).filter(|(_, (shown, ..))| *shown).map(|(cell, _)| cell));
     }
     let scores = conventions::in_words(sweep.runs.iter().map(|run| run.convention));
-    let place = if sweep.runs.iter().any(|run| run.place.is_some()) { auditing::PLACE } else { "" };
-    format!("{}: {}\n{table}{scores}\n{place}", sweep.folder.display(), counts(sweep))
+    let place = if has_places { auditing::PLACE } else { "" };
+    let (folder, counts, failures) = (sweep.folder.display(), counts(sweep), failures_in_words(sweep));
+    format!("{folder}: {counts}\n{table}{scores}\n{place}{failures}")
+}
+
+/// Why each failed run failed, and where to read more.
+fn failures_in_words(sweep: &SweepStatus) -> String {
+    let failed = sweep.runs.iter().filter(|run| run.state == State::Failed);
+    let words = failed.map(|run| {
+        let reason = run.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or("no word why");
+        let log = run.log.as_ref().map(|log| format!("\n  {}", log.display())).unwrap_or_default();
+        format!("{} {}: {reason}{log}\n", short_id(&run.id), state_in_words(run))
+    });
+    let words: String = words.collect();
+    if words.is_empty() { words } else { format!("\n{words}") }
 }
 
 /// `12 runs: 9 done, 1 running, 2 waiting`.
@@ -222,17 +275,17 @@ fn epochs_in_words(run: &RunStatus) -> String {
     if run.kind.trains() { format!("{}/{}", run.epochs, run.planned_epochs) } else { "-".to_owned() }
 }
 
-/// `3 min ago`. A clock that was set back gives nothing.
-fn age(at: &str, now: SystemTime) -> Option<String> {
-    let at = humantime::parse_rfc3339_weak(at).ok()?;
-    let age: Duration = now.duration_since(at).ok()?;
-    Some(format!("{} ago", progress::duration(age)))
+/// How long ago that was. A clock that was set back gives nothing.
+fn age(at: &str, now: SystemTime) -> Option<Duration> {
+    now.duration_since(humantime::parse_rfc3339_weak(at).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::dispatch::tests::{evaluated, planned};
+    use crate::record::Event;
+    use crate::record::event::Step;
+    use crate::run::dispatch::tests::{evaluated, planned, started, step};
 
     fn status(id: &str, status: Option<Status>, attempts: u64, is_held: bool) -> RunStatus {
         let mut record = RunRecord::planned(planned(id));
@@ -242,7 +295,30 @@ mod tests {
             record.curve = vec![evaluated(1, 0.25)];
             record.last_seen = Some("2026-01-09T12:00:00.000Z".to_owned());
         }
-        status_of(record, is_held, "lr=5e-4".to_owned(), None)
+        let now = humantime::parse_rfc3339("2026-01-09T12:03:20Z").unwrap();
+        RunStatus {
+            log: (attempts > 0).then(|| format!("runs/x/{id}/log.txt").into()),
+            ..status_of(record, is_held, "layers=2 lr=5e-4".to_owned(), None, now)
+        }
+    }
+
+    #[test]
+    fn progress_within_an_epoch_is_known_between_its_steps_and_not_between_epochs() {
+        let mut record = RunRecord::planned(planned("r1"));
+        assert_eq!(step_within_epoch(&record), None);
+        let Event::Started(began) = started("r1") else { unreachable!() };
+        record.started = Some(*began);
+        let taken = |epoch, number| match step(epoch, number) {
+            Event::Step(step) => step,
+            _ => unreachable!(),
+        };
+        record.steps = vec![taken(1, 1)];
+        assert_eq!(step_within_epoch(&record), Some((1, 2)));
+        record.steps = vec![taken(1, 2)];
+        record.curve = vec![evaluated(0, 0.1), evaluated(1, 0.2)];
+        assert_eq!(step_within_epoch(&record), None);
+        record.steps.push(Step { step: 3, epoch: 2, ..taken(1, 1) });
+        assert_eq!(step_within_epoch(&record), Some((1, 2)));
     }
 
     #[test]
@@ -251,7 +327,7 @@ mod tests {
         failed.reason = Some("cannot save: disk on fire\nhint: water".to_owned());
         let runs = vec![
             status("ra", Some(Status::EarlyStopped), 1, false),
-            status("rb", None, 1, true),
+            RunStatus { step: Some(7), steps_per_epoch: Some(20), ..status("rb", None, 1, true) },
             failed,
             status("rd", None, 1, false),
             status("re", Some(Status::Interrupted), 1, false),
@@ -260,8 +336,7 @@ mod tests {
             status("rh", None, 0, false),
         ];
         let sweep = SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), runs };
-        let now = humantime::parse_rfc3339("2026-01-09T12:03:20Z").unwrap();
-        insta::assert_snapshot!(in_text(&sweep, now), @r"
+        insta::assert_snapshot!(in_text(&sweep), @r"
         runs/x: 8 runs: 1 done, 2 running, 2 failed, 2 interrupted, 1 waiting
         run  what     state         epochs   score  place  last event
         ra   lr=5e-4  done (early)     1/2  0.2500      -   3 min ago

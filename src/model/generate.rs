@@ -20,6 +20,17 @@ pub fn generate(
     image_embeds: &Tensor,
     settings: &BeamSettings,
 ) -> Result<Vec<GeneratedCaption>> {
+    Ok(generate_while(decoder, image_embeds, settings, || true)?.unwrap_or_default())
+}
+
+/// As [`generate`], asking before every token whether to go on: a batch of long captions takes a large model minutes on a
+/// CPU. `None` where the answer was no.
+pub fn generate_while(
+    decoder: &TextDecoder,
+    image_embeds: &Tensor,
+    settings: &BeamSettings,
+    go_on: impl Fn() -> bool,
+) -> Result<Option<Vec<GeneratedCaption>>> {
     let mut searches: Vec<BeamSearch> =
         (0..image_embeds.dim(0)?).map(|_| BeamSearch::new(settings)).collect();
     let mut cache = decoder.begin(image_embeds)?;
@@ -27,6 +38,9 @@ pub fn generate(
     let mut active: Vec<usize> = (0..searches.len()).filter(|image| !searches[*image].is_over()).collect();
     let mut tokens = vec![settings.start; searches.len()];
     while !active.is_empty() {
+        if !go_on() {
+            return Ok(None);
+        }
         let logits = decoder.step(&tokens, &mut cache)?;
         let (rows, vocabulary) = logits.dims2()?;
         let rows_per_image = rows / active.len();
@@ -50,7 +64,7 @@ pub fn generate(
             cache.select(&parents, changed.then_some(&kept))?;
         }
     }
-    Ok(searches.iter().map(|search| caption(search.best(), settings)).collect())
+    Ok(Some(searches.iter().map(|search| caption(search.best(), settings)).collect()))
 }
 
 /// Repeats the last beam where fewer than `beams` go on (a vocabulary smaller than the beams), so that every

@@ -30,6 +30,6 @@ pub const COMPANIONS: [&str; 8] = [
 
 pub use blip::Blip;
 pub use config::Config;
-pub use generate::{GeneratedCaption, generate};
+pub use generate::{GeneratedCaption, generate, generate_while};
 pub use weight_files::WeightsError;
 pub use weights::{Part, Unfrozen, Weights};

@@ -306,6 +306,12 @@ impl MetricName {
     pub fn higher_is_better(self) -> bool {
         !matches!(self, Self::ValLoss | Self::ValNll)
     }
+
+    /// What ranks runs that chose their best epochs by these metrics: the one of all, or the score where they differ.
+    pub fn common(mut metrics: impl Iterator<Item = Self>) -> Self {
+        let first = metrics.next().unwrap_or(Self::Score);
+        if metrics.all(|metric| metric == first) { first } else { Self::Score }
+    }
 }
 
 /// How captions are generated. Names and meanings are those of `transformers.GenerationConfig`.

@@ -1,41 +1,36 @@
-//! Keeps the slots full until every task has ended or the user wants to stop.
+//! Keeps the slots full until every task has ended, or the user, the clock or the failures say stop.
 //!
 //! One thread owns all state and hears everything as a [`Message`]; there is nothing to lock. What a run came to is
-//! read from its journal once its process is gone.
+//! read from its journal once its process is gone. Time is looked at when something is heard, and nothing is waited
+//! for longer than until the next moment that matters.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 use super::ending;
+use super::inbox::Inbox;
 use super::launcher::{Exit, Launcher, Message, Running, Task};
-use super::progress::Progress;
+use super::lease;
+use super::policy::{Halt, OnFailure, Policy, Streak, timed_out};
+use super::progress::{Progress, duration};
 use super::resources;
 use crate::record::Status;
-use crate::record::event::{Ended, Summary};
+use crate::record::event::{Ended, Event, Summary};
 use crate::record::store::StoreError;
 
-/// Where the dispatcher hears from runs and from the user.
-pub struct Inbox {
-    pub sender: Sender<Message>,
-    pub receiver: Receiver<Message>,
-}
+/// Who was asked to stop and still works after this time is killed. A checkpoint of a large model on a slow disk takes a
+/// while, and so does a batch of captions on a CPU.
+const GRACE: Duration = Duration::from_secs(300);
 
-impl Inbox {
-    pub fn new() -> Self {
-        let (sender, receiver) = mpsc::channel();
-        Self { sender, receiver }
-    }
-
-    /// Whether the user has asked to stop, outside of the dispatcher. Forgets what else was there.
-    pub fn was_interrupted(&self) -> bool {
-        self.receiver.try_iter().any(|message| matches!(message, Message::Interrupted))
-    }
-}
-
-impl Default for Inbox {
-    fn default() -> Self {
-        Self::new()
-    }
+/// What the dispatcher is bound to.
+#[derive(Debug, Clone)]
+pub struct Rules<'a> {
+    /// Runs at a time.
+    pub jobs: usize,
+    pub policy: &'a Policy,
+    /// When the sweep's time is spent.
+    pub deadline: Option<Instant>,
 }
 
 /// What came of the tasks.
@@ -45,21 +40,23 @@ pub struct Dispatched {
     pub ends: Vec<(usize, Ended)>,
     /// Ends that could not be recorded, by the run's id: its log does not have them.
     pub unrecorded: BTreeMap<String, Ended>,
-    /// The user stopped it before all tasks had been done.
-    pub interrupted: bool,
+    /// Why it was over before all tasks had ended.
+    pub halt: Option<Halt>,
 }
 
 impl Dispatched {
     /// The user stopped it before anything was started.
     pub fn stopped() -> Self {
-        Self { interrupted: true, ..Self::default() }
+        Self { halt: Some(Halt::Interrupted), ..Self::default() }
     }
 }
 
 /// How far stopping has gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stopping {
     No,
+    /// Nothing new starts; what runs goes on to its end.
+    NothingNew,
     /// Nothing new starts; what runs saves a checkpoint and ends.
     Asked,
     /// What ran was killed.
@@ -70,38 +67,87 @@ struct Slot {
     running: Box<dyn Running>,
     /// Attempts in the journal before this one.
     attempts_before: u64,
+    /// It has said something: before, it has nothing to save.
+    has_begun: bool,
+    /// When it has taken too long.
+    deadline: Option<Instant>,
+    is_out_of_time: bool,
+    /// When it is killed, once it was asked to stop.
+    killed_at: Option<Instant>,
+    /// It was killed from here.
+    was_killed: bool,
+}
+
+impl Slot {
+    /// Asks the run to stop, once. What has not begun is killed: there is nothing it could save, and loading may take
+    /// long.
+    fn ask_to_stop(&mut self, now: Instant) {
+        if !self.has_begun {
+            self.kill();
+        } else if self.killed_at.is_none() {
+            self.running.ask_to_stop();
+            self.killed_at = now.checked_add(GRACE);
+        }
+    }
+
+    fn kill(&mut self) {
+        if !self.was_killed {
+            self.was_killed = true;
+            self.running.kill();
+        }
+    }
+
+    /// Stops or kills the run where its time has come.
+    fn look_at_clock(&mut self, now: Instant) {
+        if !self.is_out_of_time && self.deadline.is_some_and(|at| at <= now) {
+            self.is_out_of_time = true;
+            self.ask_to_stop(now);
+        }
+        if self.killed_at.is_some_and(|at| at <= now) {
+            self.kill();
+        }
+    }
+
+    /// The next moment at which [`Slot::look_at_clock`] would do something.
+    fn next_moment(&self) -> Option<Instant> {
+        let deadline = self.deadline.filter(|_| !self.is_out_of_time);
+        let killed_at = self.killed_at.filter(|_| !self.was_killed);
+        deadline.into_iter().chain(killed_at).min()
+    }
 }
 
 struct Dispatcher<'a> {
     tasks: &'a [Task],
+    rules: &'a Rules<'a>,
     launcher: &'a dyn Launcher,
     sender: &'a Sender<Message>,
     progress: &'a mut dyn Progress,
-    jobs: usize,
     waiting: VecDeque<usize>,
     running: BTreeMap<usize, Slot>,
     stopping: Stopping,
+    streak: Streak,
     oom_kills: Option<u64>,
     done: Dispatched,
 }
 
-/// Does the tasks, at most `jobs` at a time, in their order. A task that fails does not stop the others.
+/// Does the tasks within the rules, in their order.
 pub fn dispatch(
     tasks: &[Task],
-    jobs: usize,
+    rules: &Rules,
     launcher: &dyn Launcher,
     inbox: &Inbox,
     progress: &mut dyn Progress,
 ) -> Dispatched {
     let mut dispatcher = Dispatcher {
         tasks,
+        rules,
         launcher,
         sender: &inbox.sender,
         progress,
-        jobs: jobs.max(1),
         waiting: (0..tasks.len()).collect(),
         running: BTreeMap::new(),
         stopping: Stopping::No,
+        streak: Streak::default(),
         oom_kills: resources::oom_kills(),
         done: Dispatched::default(),
     };
@@ -110,28 +156,55 @@ pub fn dispatch(
         dispatcher.hear(message);
     }
     loop {
+        dispatcher.look_at_clock(Instant::now());
         dispatcher.fill_slots();
         if dispatcher.running.is_empty() {
             return dispatcher.finish();
         }
-        // The inbox holds a sender itself, so it never closes.
-        if let Ok(message) = inbox.receiver.recv() {
+        if let Some(message) = dispatcher.wait(&inbox.receiver) {
             dispatcher.hear(message);
         }
     }
 }
 
 impl Dispatcher<'_> {
-    fn hear(&mut self, message: Message) {
-        match message {
-            Message::Said { task, line } => self.progress.said(task, &self.tasks[task], &line.event),
-            Message::Closed { task } => self.close(task),
-            Message::Interrupted => self.stop(),
+    /// The next message; `None` where a moment that matters comes first.
+    fn wait(&self, receiver: &Receiver<Message>) -> Option<Message> {
+        let moments = self.running.values().filter_map(Slot::next_moment);
+        let deadline = self.rules.deadline.filter(|_| self.stopping < Stopping::Asked);
+        // The inbox holds a sender itself, so it never closes.
+        match moments.chain(deadline).min() {
+            None => receiver.recv().ok(),
+            Some(at) => match receiver.recv_timeout(at.saturating_duration_since(Instant::now())) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+            },
         }
     }
 
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Said { task, line } => {
+                if let (Some(slot), Event::Started(_)) = (self.running.get_mut(&task), &line.event) {
+                    slot.has_begun = true;
+                }
+                self.progress.said(task, &self.tasks[task], &line.event);
+            }
+            Message::Closed { task } => self.close(task),
+            Message::Interrupted => self.interrupt(),
+        }
+    }
+
+    fn look_at_clock(&mut self, now: Instant) {
+        if self.stopping < Stopping::Asked && self.rules.deadline.is_some_and(|at| at <= now) {
+            let budget = self.rules.policy.time_budget.map(duration).unwrap_or_default();
+            self.ask_all_to_stop(Halt::BudgetSpent, &format!("the time budget of {budget} is spent"), now);
+        }
+        self.running.values_mut().for_each(|slot| slot.look_at_clock(now));
+    }
+
     fn fill_slots(&mut self) {
-        while self.stopping == Stopping::No && self.running.len() < self.jobs {
+        while self.stopping == Stopping::No && self.running.len() < self.rules.jobs.max(1) {
             let Some(index) = self.waiting.pop_front() else { return };
             self.start(index);
         }
@@ -139,6 +212,11 @@ impl Dispatcher<'_> {
 
     fn start(&mut self, index: usize) {
         let task = &self.tasks[index];
+        if lease::is_held(&task.directory.path) {
+            let id = &task.spec.id;
+            self.progress
+                .note(&format!("run {id}: a process of before still works on it; waiting for its end"));
+        }
         self.progress.started(index, task);
         let record = match task.directory.try_read_record(task.spec.clone()) {
             Ok(record) => record,
@@ -146,7 +224,19 @@ impl Dispatcher<'_> {
         };
         match self.launcher.launch(index, task, self.sender) {
             Ok(running) => {
-                let slot = Slot { running, attempts_before: record.attempts };
+                let slot = Slot {
+                    running,
+                    attempts_before: record.attempts,
+                    has_begun: false,
+                    deadline: self
+                        .rules
+                        .policy
+                        .run_timeout
+                        .and_then(|limit| Instant::now().checked_add(limit)),
+                    is_out_of_time: false,
+                    killed_at: None,
+                    was_killed: false,
+                };
                 self.running.insert(index, slot);
             }
             Err(error) => {
@@ -165,17 +255,22 @@ impl Dispatcher<'_> {
             Ok(record) => record,
             Err(error) => return self.end_unread(index, &error),
         };
-        if self.stopping == Stopping::Killed
-            && (record.status.is_none() || record.attempts <= slot.attempts_before)
-        {
-            // Its log stays without an end, which is how a run looks that was cut off.
-            self.progress.cut_off(index, task);
-            return;
-        }
+        let said_itself = record.status.filter(|_| record.attempts > slot.attempts_before);
+        let is_complete = record.status.is_some_and(Status::is_complete);
         let oom_kills = resources::oom_kills();
         let ran_out_of_memory = oom_kills > self.oom_kills;
         self.oom_kills = oom_kills;
-        let settled = ending::settle(&record, &task.directory, slot.attempts_before, exit, ran_out_of_memory);
+        let settled = match said_itself {
+            Some(Status::Interrupted) | None if slot.is_out_of_time && !is_complete => {
+                let reason = timed_out(self.rules.policy.run_timeout.unwrap_or_default());
+                ending::name(&record, &task.directory, slot.attempts_before, Status::TimedOut, reason)
+            }
+            None if slot.was_killed && !is_complete => {
+                // Its log stays without an end, which is how a run looks that was cut off.
+                return self.progress.cut_off(index, task);
+            }
+            _ => ending::settle(&record, &task.directory, slot.attempts_before, exit, ran_out_of_memory),
+        };
         self.settle(index, settled);
     }
 
@@ -197,38 +292,66 @@ impl Dispatcher<'_> {
     }
 
     fn end(&mut self, index: usize, ended: Ended) {
-        // A run that stopped although nobody here asked it to (someone told its process) is missing all the same.
-        self.done.interrupted |= ended.status == Status::Interrupted;
-        self.progress.ended(index, &self.tasks[index], &ended);
+        let task = &self.tasks[index];
+        self.progress.ended(index, task, &ended);
+        if ended.status == Status::Interrupted {
+            // A run that stopped although nobody here asked it to (someone told its process) is missing all the same.
+            self.done.halt.get_or_insert(Halt::Interrupted);
+        } else if !ended.status.is_complete() && self.rules.policy.on_failure == OnFailure::Stop {
+            self.start_nothing_new("a run has failed (`on_failure: stop`)");
+        }
+        self.streak.hear(&task.spec.id, &ended);
+        if let Some(verdict) = self.streak.verdict(self.rules.policy.max_consecutive_failures) {
+            self.start_nothing_new(&verdict);
+        }
         self.done.ends.push((index, ended));
     }
 
-    fn stop(&mut self) {
-        self.done.interrupted = true;
-        match self.stopping {
-            Stopping::No => {
-                self.stopping = Stopping::Asked;
-                let count = self.running.len();
-                if count > 0 {
-                    let runs = if count == 1 { "run" } else { "runs" };
-                    self.progress.note(&format!(
-                        "stopping: {count} {runs} save a checkpoint and end; once more kills them"
-                    ));
-                }
-                self.running.values_mut().for_each(|slot| slot.running.ask_to_stop());
-            }
-            Stopping::Asked | Stopping::Killed => {
-                self.stopping = Stopping::Killed;
-                self.running.values_mut().for_each(|slot| slot.running.kill());
+    /// Leaves what waits waiting, after failures.
+    fn start_nothing_new(&mut self, why: &str) {
+        if self.stopping > Stopping::No || self.waiting.is_empty() {
+            return;
+        }
+        self.stopping = Stopping::NothingNew;
+        self.done.halt.get_or_insert(Halt::Failures);
+        let goes_on = match self.running.len() {
+            0 => String::new(),
+            1 => "; 1 run at work goes on to its end".to_owned(),
+            count => format!("; {count} runs at work go on to their ends"),
+        };
+        self.progress.note(&format!("no other run starts: {why}{goes_on}"));
+    }
+
+    fn interrupt(&mut self) {
+        if self.stopping < Stopping::Asked {
+            self.ask_all_to_stop(Halt::Interrupted, "stopping", Instant::now());
+        } else {
+            self.stopping = Stopping::Killed;
+            self.running.values_mut().for_each(Slot::kill);
+        }
+    }
+
+    fn ask_all_to_stop(&mut self, halt: Halt, why: &str, now: Instant) {
+        self.stopping = Stopping::Asked;
+        self.done.halt = Some(halt);
+        let saving = self.running.values().filter(|slot| slot.has_begun).count();
+        match saving {
+            0 => {}
+            1 => self.progress.note(&format!("{why}: 1 run saves a checkpoint and ends; Ctrl-C kills it")),
+            count => {
+                self.progress
+                    .note(&format!("{why}: {count} runs save a checkpoint and end; Ctrl-C kills them"));
             }
         }
+        self.running.values_mut().for_each(|slot| slot.ask_to_stop(now));
     }
 
     /// Stopped after the last task had ended is not stopped at all.
     fn finish(mut self) -> Dispatched {
-        let all_ended = self.done.ends.len() == self.tasks.len();
-        let some_interrupted = self.done.ends.iter().any(|(_, ended)| ended.status == Status::Interrupted);
-        self.done.interrupted &= !all_ended || some_interrupted;
+        let is_interrupted = |(_, ended): &(usize, Ended)| ended.status == Status::Interrupted;
+        if self.done.ends.len() == self.tasks.len() && !self.done.ends.iter().any(is_interrupted) {
+            self.done.halt = None;
+        }
         self.done
     }
 }

@@ -71,6 +71,8 @@ enum Script {
     EndsWhenAsked,
     /// Works until it is killed.
     Hangs,
+    /// Loads until it is killed.
+    Loads,
     CannotStart,
 }
 
@@ -108,6 +110,9 @@ impl ScriptedRun {
     }
 
     fn begin(&mut self) {
+        if self.script == Script::Loads {
+            return;
+        }
         self.say(started(&self.task.spec.id));
         match self.script {
             Script::Finishes => {
@@ -119,7 +124,7 @@ impl ScriptedRun {
                 self.close(Exit::Code(42));
             }
             Script::Dies(exit) => self.close(exit),
-            Script::Waits | Script::EndsWhenAsked | Script::Hangs | Script::CannotStart => {}
+            Script::Waits | Script::EndsWhenAsked | Script::Hangs | Script::Loads | Script::CannotStart => {}
         }
     }
 }
@@ -185,6 +190,7 @@ struct Watch {
     /// Interrupts once more when told that the runs are asked to stop.
     twice: bool,
     begun: usize,
+    notes: Vec<String>,
 }
 
 impl Progress for Watch {
@@ -200,6 +206,7 @@ impl Progress for Watch {
     fn cut_off(&mut self, _: usize, _: &Task) {}
     fn downloading(&mut self, _: &crate::hub::Download) {}
     fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
         if self.twice && text.starts_with("stopping") {
             self.inbox.send(Message::Interrupted).unwrap();
         }
@@ -211,6 +218,9 @@ struct Stage {
     folder: tempfile::TempDir,
     plan: Vec<RunSpec>,
     scripts: Scripts,
+    policy: Policy,
+    /// What the user was told.
+    notes: RefCell<Vec<String>>,
 }
 
 impl Stage {
@@ -219,6 +229,8 @@ impl Stage {
             folder: tempfile::tempdir().unwrap(),
             plan: scripts.iter().map(|(id, _)| planned(id)).collect(),
             scripts: Scripts { scripts: scripts.to_vec(), ..Scripts::default() },
+            policy: Policy::default(),
+            notes: RefCell::default(),
         }
     }
 
@@ -226,10 +238,13 @@ impl Stage {
     fn run(&self, jobs: usize, interrupt_at: Option<usize>, twice: bool) -> (Dispatched, Vec<String>) {
         let sweep = Store::new(self.folder.path()).sweep("x");
         sweep.write_plan(&self.plan).unwrap();
-        let tasks = survey(&sweep, &self.plan).unwrap().missing;
+        let tasks = survey(&sweep, &self.plan, None).unwrap().missing;
         let inbox = Inbox::new();
-        let mut watch = Watch { inbox: inbox.sender.clone(), interrupt_at, twice, begun: 0 };
-        let dispatched = dispatch(&tasks, jobs, &self.scripts, &inbox, &mut watch);
+        let mut watch =
+            Watch { inbox: inbox.sender.clone(), interrupt_at, twice, begun: 0, notes: Vec::new() };
+        let rules = Rules { jobs, policy: &self.policy, deadline: self.policy.deadline(Instant::now()) };
+        let dispatched = dispatch(&tasks, &rules, &self.scripts, &inbox, &mut watch);
+        self.notes.borrow_mut().extend(watch.notes);
         (dispatched, self.scripts.diary.take())
     }
 
@@ -252,7 +267,7 @@ fn no_more_runs_work_at_a_time_than_there_are_slots_and_all_are_done_in_order() 
     let (done, diary) = stage.run(2, None, false);
     assert_eq!(diary, ["launch a", "launch b", "wait a", "launch c", "wait b", "wait c"]);
     assert_eq!(done.ends.len(), 3);
-    assert!(!done.interrupted);
+    assert_eq!(done.halt, None);
 }
 
 #[test]
@@ -270,7 +285,7 @@ fn a_complete_sweep_starts_nothing() {
     let stage = Stage::new(&[("a", Finishes), ("b", Finishes)]);
     stage.run(2, None, false);
     let (done, diary) = stage.run(2, None, false);
-    assert!(diary.is_empty() && done.ends.is_empty() && !done.interrupted);
+    assert!(diary.is_empty() && done.ends.is_empty() && done.halt.is_none());
 }
 
 #[test]
@@ -300,7 +315,7 @@ fn the_first_interruption_lets_runs_save_and_starts_no_others() {
     let stage = Stage::new(&[("a", Waits), ("b", Waits), ("c", Finishes)]);
     let (done, diary) = stage.run(2, Some(2), false);
     assert_eq!(diary, ["launch a", "launch b", "ask a", "ask b", "wait a", "wait b"]);
-    assert!(done.interrupted);
+    assert_eq!(done.halt, Some(Halt::Interrupted));
     assert_eq!(stage.statuses(), [Some(Status::Interrupted), Some(Status::Interrupted), None]);
 }
 
@@ -309,7 +324,7 @@ fn the_second_interruption_kills_and_leaves_the_logs_without_an_end() {
     let stage = Stage::new(&[("a", Hangs), ("b", Finishes)]);
     let (done, diary) = stage.run(1, Some(1), true);
     assert_eq!(diary, ["launch a", "ask a", "kill a", "wait a"]);
-    assert!(done.interrupted);
+    assert_eq!(done.halt, Some(Halt::Interrupted));
     assert_eq!(stage.statuses(), [None, None]);
 }
 
@@ -321,7 +336,7 @@ fn an_interrupted_sweep_goes_on_with_what_had_begun() {
     stage.scripts.scripts[1].1 = Finishes;
     let (done, diary) = stage.run(1, None, false);
     assert_eq!(diary, ["launch b", "wait b", "launch c", "wait c"]);
-    assert!(!done.interrupted);
+    assert_eq!(done.halt, None);
     assert!(stage.statuses().iter().all(|status| *status == Some(Status::Finished)));
 }
 
@@ -329,12 +344,16 @@ fn an_interrupted_sweep_goes_on_with_what_had_begun() {
 fn an_interruption_before_the_first_run_starts_nothing() {
     let stage = Stage::new(&[("a", Finishes)]);
     let sweep = Store::new(stage.folder.path()).sweep("x");
-    let tasks = survey(&sweep, &stage.plan).unwrap().missing;
+    let tasks = survey(&sweep, &stage.plan, None).unwrap().missing;
     let inbox = Inbox::new();
     inbox.sender.send(Message::Interrupted).unwrap();
-    let mut watch = Watch { inbox: inbox.sender.clone(), interrupt_at: None, twice: false, begun: 0 };
-    let done = dispatch(&tasks, 1, &stage.scripts, &inbox, &mut watch);
-    assert!(done.interrupted && done.ends.is_empty() && stage.scripts.diary.take().is_empty());
+    let mut watch =
+        Watch { inbox: inbox.sender.clone(), interrupt_at: None, twice: false, begun: 0, notes: Vec::new() };
+    let rules = Rules { jobs: 1, policy: &stage.policy, deadline: None };
+    let done = dispatch(&tasks, &rules, &stage.scripts, &inbox, &mut watch);
+    assert!(
+        done.halt == Some(Halt::Interrupted) && done.ends.is_empty() && stage.scripts.diary.take().is_empty()
+    );
 }
 
 #[test]
@@ -342,5 +361,98 @@ fn an_interruption_that_comes_too_late_to_stop_anything_changes_nothing() {
     let stage = Stage::new(&[("a", EndsWhenAsked)]);
     let (done, diary) = stage.run(1, Some(1), false);
     assert_eq!(diary, ["launch a", "ask a", "wait a"]);
-    assert!(!done.interrupted);
+    assert_eq!(done.halt, None);
+}
+
+#[test]
+fn what_has_not_begun_is_killed_by_the_first_interruption_for_it_has_nothing_to_save() {
+    let stage = Stage::new(&[("a", Loads), ("b", Waits), ("c", Finishes)]);
+    let (done, diary) = stage.run(2, Some(1), false);
+    assert_eq!(diary, ["launch a", "launch b", "kill a", "ask b", "wait a", "wait b"]);
+    assert_eq!(done.halt, Some(Halt::Interrupted));
+    assert_eq!(stage.statuses(), [None, Some(Status::Interrupted), None]);
+}
+
+#[test]
+fn a_time_budget_that_is_spent_lets_runs_save_and_starts_no_others() {
+    let mut stage = Stage::new(&[("a", Waits), ("b", Finishes)]);
+    stage.policy.time_budget = Some(Duration::from_millis(200));
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!(diary, ["launch a", "ask a", "wait a"]);
+    assert_eq!(done.halt, Some(Halt::BudgetSpent));
+    assert_eq!(stage.statuses(), [Some(Status::Interrupted), None]);
+    // What is spent before anything starts starts nothing.
+    stage.policy.time_budget = Some(Duration::ZERO);
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!((done.halt, diary.len()), (Some(Halt::BudgetSpent), 0));
+    // And what is enough changes nothing.
+    stage.policy.time_budget = Some(Duration::MAX);
+    stage.scripts.scripts[0].1 = Finishes;
+    let (done, _) = stage.run(1, None, false);
+    assert_eq!((done.halt, done.ends.len()), (None, 2));
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_asked_to_stop_and_ends_as_timed_out_while_the_others_go_on() {
+    let mut stage = Stage::new(&[("a", Waits), ("b", Loads), ("c", Finishes)]);
+    stage.policy.run_timeout = Some(Duration::from_millis(200));
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!(diary, ["launch a", "ask a", "wait a", "launch b", "kill b", "wait b", "launch c", "wait c"]);
+    assert_eq!(done.halt, None);
+    assert_eq!(stage.statuses(), [Some(Status::TimedOut), Some(Status::TimedOut), Some(Status::Finished)]);
+    assert!(stage.reason("a").starts_with("it had no result after 0 s, its limit"), "{}", stage.reason("a"));
+}
+
+#[test]
+fn a_result_that_comes_just_when_the_time_is_up_is_a_result() {
+    let mut stage = Stage::new(&[("a", EndsWhenAsked)]);
+    stage.policy.run_timeout = Some(Duration::from_millis(200));
+    stage.run(1, None, false);
+    assert_eq!(stage.statuses(), [Some(Status::Finished)]);
+}
+
+#[test]
+fn failures_in_a_row_leave_the_rest_waiting_and_the_next_time_the_rest_comes_first() {
+    let mut stage =
+        Stage::new(&[("a", Fails), ("b", Dies(Exit::Signal(7))), ("c", Finishes), ("d", Finishes)]);
+    stage.policy.max_consecutive_failures = 2;
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!(diary, ["launch a", "wait a", "launch b", "wait b"]);
+    assert_eq!(done.halt, Some(Halt::Failures));
+    assert_eq!(
+        stage.notes.take(),
+        ["no other run starts: 2 runs in a row have failed, failed; killed by signal 7 (SIGBUS)"]
+    );
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!(
+        diary,
+        ["launch c", "wait c", "launch d", "wait d", "launch a", "wait a", "launch b", "wait b"]
+    );
+    assert_eq!(done.halt, None, "nothing was left to start");
+}
+
+#[test]
+fn a_result_between_failures_breaks_the_row_and_no_limit_stops_nothing() {
+    let runs = [("a", Fails), ("b", Finishes), ("c", Fails), ("d", Fails), ("e", Finishes)];
+    let mut stage = Stage::new(&runs);
+    stage.policy.max_consecutive_failures = 2;
+    let (done, _) = stage.run(1, None, false);
+    assert_eq!((done.halt, done.ends.len()), (Some(Halt::Failures), 4));
+    let mut stage = Stage::new(&runs);
+    stage.policy.max_consecutive_failures = 0;
+    assert_eq!(stage.run(1, None, false).0.ends.len(), 5);
+}
+
+#[test]
+fn a_sweep_may_stop_at_its_first_failure_and_what_runs_goes_on_to_its_end() {
+    let mut stage = Stage::new(&[("a", Fails), ("b", Finishes), ("c", Finishes)]);
+    stage.policy.on_failure = OnFailure::Stop;
+    let (done, diary) = stage.run(2, None, false);
+    assert_eq!(diary, ["launch a", "launch b", "wait a", "wait b"]);
+    assert_eq!(done.halt, Some(Halt::Failures));
+    assert_eq!(stage.statuses(), [Some(Status::Failed), Some(Status::Finished), None]);
+    assert_eq!(
+        stage.notes.take(),
+        ["no other run starts: a run has failed (`on_failure: stop`); 1 run at work goes on to its end"]
+    );
 }

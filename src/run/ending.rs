@@ -39,7 +39,21 @@ pub fn settle(
     }
     let log = last_lines(&directory.log(), 5).join("\n");
     let (status, reason) = name_exit(exit, &log, ran_out_of_memory);
-    let ended = Ended { status, reason: Some(reason), summary: summary_so_far(record) };
+    name(record, directory, attempts_before, status, reason)
+}
+
+/// Gives a run whose process is gone its end, in place of one that it may have recorded itself. The second value tells
+/// whether the end could be recorded.
+pub fn name(
+    record: &RunRecord,
+    directory: &RunDir,
+    attempts_before: u64,
+    status: Status,
+    reason: String,
+) -> (Ended, anyhow::Result<()>) {
+    let said_itself = record.summary.clone().filter(|_| record.attempts > attempts_before);
+    let summary = said_itself.unwrap_or_else(|| summary_so_far(record));
+    let ended = Ended { status, reason: Some(reason), summary };
     let attempt = record.attempts.max(attempts_before + 1);
     let appended = append(directory, attempt, ended.clone());
     (ended, appended)
@@ -92,10 +106,12 @@ fn name_exit(exit: Exit, log: &str, ran_out_of_memory: bool) -> (Status, String)
         Exit::Signal(signal) => {
             (Status::Failed, format!("killed by signal {signal}{}", signal_name(signal)))
         }
-        Exit::Code(code) => match last_error(log) {
-            Some(words) => (Status::Failed, words.to_owned()),
-            None => (Status::Failed, format!("its process exited with code {code} and no word why")),
-        },
+        // What keeps a worker from its journal it says in its log alone.
+        Exit::Code(code) => {
+            let words = last_error(log)
+                .map_or("and no word why".to_owned(), |error| format!("after an error: {error}"));
+            (Status::Failed, format!("its process exited with code {code} {words}"))
+        }
     }
 }
 
@@ -170,7 +186,13 @@ mod tests {
                 "memory could not be allocated",
             ),
             (Exit::Code(101), "", false, Status::Failed, "its process exited with code 101 and no word why"),
-            (Exit::Code(1), "attempt 1\nerror: no disk\nhint: none", false, Status::Failed, "no disk"),
+            (
+                Exit::Code(1),
+                "attempt 2\nerror: x: no such file",
+                false,
+                Status::Failed,
+                "its process exited with code 1 after an error: x: no such file",
+            ),
         ];
         for (exit, log, memory, status, reason) in table {
             assert_eq!(end_of(exit, log, memory), (status, reason.to_owned()));

@@ -1,19 +1,21 @@
 //! `sweep run`, from a plan to its results.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use thiserror::Error;
 
-use super::dispatch::{Dispatched, Inbox, dispatch};
+use super::dispatch::{Dispatched, Rules, dispatch};
 use super::download::fetch_models;
 use super::earlier;
+use super::inbox::Inbox;
 use super::inputs::{self, Checked};
 use super::label::{has_several_seeds, label};
 use super::launcher::Task;
-use super::lease::Lease;
+use super::lease::{self, Holder, Lease};
 use super::outcome::{Outcome, outcome};
+use super::policy::{Halt, Policy, Retry, Standing};
 use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
@@ -30,6 +32,7 @@ use crate::train::Preflight;
 
 /// A run that takes less memory than this is small: a second thread gains it nothing.
 const SMALL_MODEL_BYTES: u64 = 1 << 30;
+
 /// How to run a plan.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -42,6 +45,7 @@ pub struct Options {
     pub preflight: bool,
     /// How much of a run's work may be lost if it is cut off.
     pub checkpoint_every: Duration,
+    pub policy: Policy,
     /// How this came to be run, for the sweep's record.
     pub invocation: Invocation,
 }
@@ -49,8 +53,11 @@ pub struct Options {
 /// Why a plan is not run.
 #[derive(Debug, Error)]
 pub enum ExecuteError {
-    #[error("{}: another `sweep run` is at work on this sweep\nhint: `sweep status {}` shows how far it is", folder.display(), folder.display())]
-    Occupied { folder: PathBuf },
+    #[error(
+        "{}: another `sweep run` is at work on this sweep{}\nhint: `sweep status {}` shows how far it is",
+        folder.display(), holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default(), folder.display()
+    )]
+    Occupied { folder: PathBuf, holder: Option<Holder> },
     #[error(
         "{}: {} free on the disk, and the sweep's checkpoints take about {}\nhint: name another folder with `--runs`, or `--no-preflight` to start all the same",
         folder.display(), size(*free), size(*needed)
@@ -68,10 +75,11 @@ pub fn execute(
     progress: &mut dyn Progress,
     ready: &mut dyn FnMut(&SweepDir, &mut dyn Progress),
 ) -> anyhow::Result<Outcome> {
+    let began = Instant::now();
     let sweep = Store::new(&options.runs).sweep(name);
     let _lease = take(&sweep)?;
-    let survey = survey(&sweep, plan)?;
-    tell_what_stays(&survey, progress);
+    let survey = survey(&sweep, plan, options.policy.retry)?;
+    tell_what_stays(&survey, options.policy.retry, progress);
     for warning in earlier::look_after(&sweep, plan, &options.runs) {
         progress.note(&warning);
     }
@@ -86,7 +94,7 @@ pub fn execute(
     }
 
     let inbox = signals::inbox()?;
-    let checked = inputs::check(&survey.missing, &options.runs)?;
+    let checked = inbox.with_nothing_to_lose(|| inputs::check(&survey.missing, &options.runs))?;
     for warning in &checked.warnings {
         progress.note(&format!("warning: {warning}"));
     }
@@ -107,11 +115,13 @@ pub fn execute(
 
     freeze(&sweep, plan, &survey)?;
     record_call(&sweep, options, Some(slots), progress);
-    ready(&sweep, progress);
+    inbox.with_nothing_to_lose(|| ready(&sweep, progress));
     progress.note(&announcement(&survey, &checked, slots, measured));
     progress.planned(&frame(name, plan, &survey));
     let processes = Processes { threads: slots.threads, ..processes };
-    let dispatched = dispatch(&survey.missing, slots.jobs, &processes, &inbox, progress);
+    let policy = &options.policy;
+    let rules = Rules { jobs: slots.jobs, policy, deadline: policy.deadline(began) };
+    let dispatched = dispatch(&survey.missing, &rules, &processes, &inbox, progress);
     Ok(outcome(&sweep, plan, &dispatched))
 }
 
@@ -136,20 +146,32 @@ fn record_call(sweep: &SweepDir, options: &Options, slots: Option<Slots>, progre
 fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
     let lease = Lease::try_take(&sweep.path)
         .with_context(|| format!("{}: cannot be written", sweep.path.display()))?;
-    lease.ok_or_else(|| ExecuteError::Occupied { folder: sweep.path.clone() }.into())
+    lease.ok_or_else(|| {
+        let (folder, holder) = (sweep.path.clone(), lease::holder(&sweep.path));
+        ExecuteError::Occupied { folder, holder }.into()
+    })
 }
 
-fn tell_what_stays(survey: &Survey, progress: &mut dyn Progress) {
+fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Progress) {
     match survey.left_behind.len() {
         0 => {}
         1 => progress.note("1 run is no longer planned; its folder stays"),
         count => progress.note(&format!("{count} runs are no longer planned; their folders stay")),
     }
-    if !survey.diverged.is_empty() {
-        let ids = survey.diverged.join(", ");
+    let left_out = |standing| {
+        let ids = survey.left_out.iter().filter(|(_, stands)| *stands == standing).map(|(id, _)| id.as_str());
+        Some(ids.collect::<Vec<_>>().join(", ")).filter(|ids| !ids.is_empty())
+    };
+    if let Some(ids) = left_out(Standing::Diverged) {
         progress.note(&format!(
-            "diverged before, and would again: {ids}\nhint: remove a run's folder to run it anew"
+            "diverged before, and would again: {ids}\nhint: `--retry all` runs them all the same"
         ));
+    }
+    let asked = retry.map(Retry::name).unwrap_or_default();
+    for (standing, what) in [(Standing::Failed, "failed"), (Standing::Interrupted, "interrupted")] {
+        if let Some(ids) = left_out(standing) {
+            progress.note(&format!("{what} before, and left out by `--retry {asked}`: {ids}"));
+        }
     }
 }
 

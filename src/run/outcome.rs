@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::dispatch::Dispatched;
 use super::label::{has_several_seeds, label, short_id};
 use super::log::telling_lines;
+use super::policy::{Halt, Standing};
 use crate::record::{RunRecord, RunSpec, Status, SweepDir};
 
 /// How the plan stands afterwards.
@@ -13,8 +14,20 @@ pub struct Outcome {
     /// How each run of the plan stands, in the plan's order.
     pub records: Vec<RunRecord>,
     pub failures: Vec<Failure>,
-    /// The user stopped it: some runs are missing.
-    pub interrupted: bool,
+    /// Why it was over before all runs that were to be done had ended.
+    pub halt: Option<Halt>,
+}
+
+impl Outcome {
+    /// Runs that stand so.
+    pub fn count(&self, standing: Standing) -> usize {
+        self.records.iter().filter(|record| Standing::of(record) == standing).count()
+    }
+
+    /// Runs that would still come to a result without anything being mended.
+    pub fn unfinished(&self) -> usize {
+        self.count(Standing::Interrupted) + self.count(Standing::New)
+    }
 }
 
 /// A run without a result.
@@ -55,5 +68,5 @@ pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], dispatched: &Dispatched) -> O
         })
     };
     let failures = records.iter().filter_map(failure).collect();
-    Outcome { records, failures, interrupted: dispatched.interrupted }
+    Outcome { records, failures, halt: dispatched.halt }
 }

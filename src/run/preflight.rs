@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 use thiserror::Error;
 
-use super::dispatch::Inbox;
+use super::inbox::Inbox;
 use super::launcher::Task;
-use super::process::Processes;
+use super::process::{Processes, in_own_group};
 use crate::train::Preflight;
 
 /// How often a child at work is looked at.
@@ -49,7 +49,10 @@ pub fn heaviest(tasks: &[Task]) -> Option<&Task> {
 /// Makes a step of a run in a process of its own, so that its memory is measured alone and returned.
 pub fn try_one_step(task: &Task, processes: &Processes, inbox: &Inbox) -> anyhow::Result<Trial> {
     let mut command = processes.command(task)?;
-    command.arg("--preflight").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(["--preflight", "--supervised"]);
+    // Its input closes with the parent's end, however that comes: it is left behind by none.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    in_own_group(&mut command);
     let mut child = command.spawn().context("cannot start a worker process")?;
     let output = read_all(child.stdout.take());
     let errors = read_all(child.stderr.take());
@@ -62,7 +65,7 @@ pub fn try_one_step(task: &Task, processes: &Processes, inbox: &Inbox) -> anyhow
                     serde_json::from_str(line).context("a worker's answer cannot be understood")?,
                 ));
             }
-            // A Ctrl-C at the terminal reaches the child as well; its end is no failure then.
+            // Who tells the child to end may tell this process at the same time; that is no failure then.
             thread::sleep(POLL);
             if inbox.was_interrupted() {
                 return Ok(Trial::Interrupted);

@@ -145,13 +145,15 @@ pub fn exit_of(status: ExitStatus) -> Exit {
     Exit::Code(status.code().unwrap_or(1))
 }
 
+/// The terminal's Ctrl-C reaches the parent alone.
 #[cfg(unix)]
-fn in_own_group(command: &mut Command) {
+pub fn in_own_group(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
+/// The terminal's Ctrl-C reaches the parent alone.
 #[cfg(windows)]
-fn in_own_group(command: &mut Command) {
+pub fn in_own_group(command: &mut Command) {
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
     std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
 }

@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::launcher::Task;
+use super::policy::{Retry, Standing};
 use crate::record::store::StoreError;
-use crate::record::{RunSpec, Status, SweepDir};
+use crate::record::{RunSpec, SweepDir};
 
 /// A plan's runs by how they stand.
 #[derive(Debug)]
 pub struct Survey {
-    /// Runs without a result: those that have begun first, each group in the plan's order.
+    /// Runs to do: those that were interrupted first, which are nearest to their result, then those that never began,
+    /// and those that failed before last, so that they keep no other from its turn. Each group in the plan's order.
     pub missing: Vec<Task>,
-    /// Runs that have theirs.
+    /// Runs that have their result.
     pub complete: usize,
-    /// Runs that diverged before. The same settings diverge again, to the bit, so they are not repeated.
-    pub diverged: Vec<String>,
+    /// Runs without a result that are left out all the same, and how they stand.
+    pub left_out: Vec<(String, Standing)>,
     /// Runs of the plan frozen before that this one no longer has; their folders stay.
     pub left_behind: Vec<String>,
     /// The plan frozen before is this one.
@@ -25,39 +27,37 @@ pub struct Survey {
 ///
 /// # Errors
 /// A journal that cannot be read: its run may be finished, and would be run again.
-pub fn survey(sweep: &SweepDir, runs: &[RunSpec]) -> Result<Survey, StoreError> {
+pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Result<Survey, StoreError> {
     // An earlier plan that cannot be read says nothing worth keeping: the runs' folders carry their own settings.
     let before = if sweep.plan_path().is_file() { sweep.read_plan().unwrap_or_default() } else { Vec::new() };
     let planned: BTreeSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
     let is_left = |run: &&RunSpec| !planned.contains(run.id.as_str()) && sweep.run(&run.id).path.is_dir();
-    let mut survey = Survey {
-        missing: Vec::new(),
-        complete: 0,
-        diverged: Vec::new(),
-        left_behind: before.iter().filter(is_left).map(|run| run.id.clone()).collect(),
-        is_frozen: before == runs,
-    };
-    let mut begun = Vec::new();
+    let (mut missing, mut left_out, mut complete) = (Vec::new(), Vec::new(), 0);
     for (position, spec) in runs.iter().enumerate() {
         let directory = sweep.run(&spec.id);
-        let record = directory.try_read_record(spec.clone())?;
-        let task = Task { spec: spec.clone(), directory, position };
-        match record.status {
-            Some(status) if status.is_complete() => survey.complete += 1,
-            Some(Status::Diverged) => survey.diverged.push(spec.id.clone()),
-            _ if record.attempts > 0 => begun.push(task),
-            _ => survey.missing.push(task),
+        let standing = Standing::of(&directory.try_read_record(spec.clone())?);
+        if standing.is_to_do(retry) {
+            missing.push((standing, Task { spec: spec.clone(), directory, position }));
+        } else if standing == Standing::Complete {
+            complete += 1;
+        } else {
+            left_out.push((spec.id.clone(), standing));
         }
     }
-    // What has begun is the nearest to its result.
-    survey.missing.splice(0..0, begun);
-    Ok(survey)
+    missing.sort_by_key(|(standing, _)| *standing);
+    Ok(Survey {
+        missing: missing.into_iter().map(|(_, task)| task).collect(),
+        complete,
+        left_out,
+        left_behind: before.iter().filter(is_left).map(|run| run.id.clone()).collect(),
+        is_frozen: before == runs,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Event, Journal, Store};
+    use crate::record::{Event, Journal, Status, Store};
     use crate::run::dispatch::tests::{ended, planned, started};
 
     fn record(sweep: &SweepDir, id: &str, events: Vec<Event>) {
@@ -69,12 +69,12 @@ mod tests {
         }
     }
 
-    fn ids(tasks: &[Task]) -> Vec<&str> {
-        tasks.iter().map(|task| task.spec.id.as_str()).collect()
+    fn ids(tasks: &[Task]) -> Vec<String> {
+        tasks.iter().map(|task| task.spec.id.clone()).collect()
     }
 
     #[test]
-    fn only_runs_without_a_result_are_missing_and_those_that_have_begun_come_first() {
+    fn only_runs_without_a_result_are_missing_interrupted_ones_first_and_failed_ones_last() {
         let folder = tempfile::tempdir().unwrap();
         let sweep = Store::new(folder.path()).sweep("x");
         let plan: Vec<RunSpec> = ["new", "done", "cut", "failed", "interrupted", "nan"].map(planned).into();
@@ -83,11 +83,15 @@ mod tests {
         record(&sweep, "failed", vec![started("failed"), ended(Status::Failed)]);
         record(&sweep, "interrupted", vec![started("interrupted"), ended(Status::Interrupted)]);
         record(&sweep, "nan", vec![started("nan"), ended(Status::Diverged)]);
-        let survey = survey(&sweep, &plan).unwrap();
-        assert_eq!(ids(&survey.missing), ["cut", "failed", "interrupted", "new"]);
-        assert_eq!(survey.missing[0].position, 2);
-        assert_eq!((survey.complete, survey.diverged), (1, vec!["nan".to_owned()]));
-        assert!(!survey.is_frozen);
+        let found = survey(&sweep, &plan, None).unwrap();
+        assert_eq!(ids(&found.missing), ["cut", "interrupted", "new", "failed"]);
+        assert_eq!(found.missing[0].position, 2);
+        assert_eq!((found.complete, found.left_out), (1, vec![("nan".to_owned(), Standing::Diverged)]));
+        assert!(!found.is_frozen);
+        let only = |retry| ids(&survey(&sweep, &plan, Some(retry)).unwrap().missing).join(" ");
+        assert_eq!(only(Retry::Failed), "new failed");
+        assert_eq!(only(Retry::Interrupted), "cut interrupted new");
+        assert_eq!(only(Retry::All), "cut interrupted new failed nan");
     }
 
     #[test]
@@ -97,9 +101,9 @@ mod tests {
         sweep.write_plan(&["a", "b", "c"].map(planned)).unwrap();
         record(&sweep, "a", vec![started("a")]);
         record(&sweep, "b", vec![started("b")]);
-        let next = survey(&sweep, &["b", "d"].map(planned)).unwrap();
+        let next = survey(&sweep, &["b", "d"].map(planned), None).unwrap();
         assert_eq!((next.left_behind, next.is_frozen), (vec!["a".to_owned()], false));
-        assert!(survey(&sweep, &["a", "b", "c"].map(planned)).unwrap().is_frozen);
+        assert!(survey(&sweep, &["a", "b", "c"].map(planned), None).unwrap().is_frozen);
         assert_eq!(ids(&next.missing), ["b", "d"]);
     }
 
@@ -108,7 +112,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let sweep = Store::new(folder.path()).sweep("x");
         std::fs::create_dir_all(sweep.run("a").events()).unwrap();
-        let error = survey(&sweep, &[planned("a")]).unwrap_err().to_string();
+        let error = survey(&sweep, &[planned("a")], None).unwrap_err().to_string();
         assert!(error.contains("events.jsonl: cannot read: "), "{error}");
     }
 }

@@ -97,6 +97,10 @@ fn check_settings(order: &Order, spec: &RunSpec) -> anyhow::Result<()> {
 
 /// Makes one step and prints what it took.
 pub fn try_one_step(order: &Order) -> anyhow::Result<i32> {
+    if order.supervised {
+        // One step leaves nothing half done.
+        at_end_of_input(|| std::process::exit(exit_code::INTERRUPTED));
+    }
     let spec = config::read_config(&order.run)?;
     let stop = AtomicBool::new(false);
     let measured = with_session(order, &spec, &stop, train::preflight)?;
@@ -148,10 +152,14 @@ fn exit_code_of(status: Status) -> i32 {
 
 fn stop_at_end_of_input(stop: &Arc<AtomicBool>) {
     let stop = Arc::clone(stop);
+    at_end_of_input(move || stop.store(true, Ordering::SeqCst));
+}
+
+fn at_end_of_input(act: impl FnOnce() + Send + 'static) {
     thread::spawn(move || {
         // The parent writes nothing: this returns when the pipe closes, and an error means no less.
         let _ = io::stdin().read_to_end(&mut Vec::new());
-        stop.store(true, Ordering::SeqCst);
+        act();
     });
 }
 

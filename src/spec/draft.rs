@@ -11,13 +11,25 @@ use super::data::{find, only, unique};
 use super::preset::Preset;
 use super::problem::{Place, Problem, did_you_mean, one_of, quoted};
 use super::setting::{GROUPS, METRICS, SETTINGS, Setting, named};
-use super::sweep::{Method, References};
+use super::sweep::{Method, OnFailure, References};
 use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 10] =
-    ["name", "model", "data", "recipe", "method", "seeds", "metric", "parameters", "points", "references"];
+pub(super) const TOP_LEVEL: [&str; 12] = [
+    "name",
+    "model",
+    "data",
+    "recipe",
+    "method",
+    "seeds",
+    "metric",
+    "parameters",
+    "points",
+    "references",
+    "on_failure",
+    "max_consecutive_failures",
+];
 
 /// A setting and the values it takes in the sweep, each where it was written.
 #[derive(Debug, Clone)]
@@ -39,6 +51,8 @@ pub(super) struct Draft {
     /// Whether there is a `data` key, and what it says if it could be read.
     pub data: Option<Option<DataSource>>,
     pub references: References,
+    pub on_failure: Option<OnFailure>,
+    pub max_consecutive_failures: Option<usize>,
     /// In the order written.
     pub settings: Vec<Choice>,
     pub points: Option<(Vec<Vec<Choice>>, Place)>,
@@ -81,6 +95,8 @@ impl Draft {
             "references" => self.read_references(value),
             "parameters" => self.read_parameters(value),
             "points" => self.read_points(value),
+            "on_failure" => self.read_on_failure(value),
+            "max_consecutive_failures" => self.read_max_consecutive_failures(value),
             group if GROUPS.contains(&group) => self.read_group(group, value),
             _ => self.refuse_key(key, key_place),
         }
@@ -203,6 +219,30 @@ impl Draft {
             self.refuse(&goal.place, format!("{message}; it must be `{right_goal}`"));
         }
         self.metric = Some((name, name_node.place.clone()));
+    }
+
+    fn read_on_failure(&mut self, node: &Node) {
+        self.on_failure = match &node.content {
+            Content::Text(word) => OnFailure::named(word),
+            _ => None,
+        };
+        if self.on_failure.is_none() {
+            self.refuse_word("on_failure", node, &OnFailure::WORDS);
+        }
+    }
+
+    fn read_max_consecutive_failures(&mut self, node: &Node) {
+        self.max_consecutive_failures = match node.content {
+            Content::Whole(count) => usize::try_from(count).ok(),
+            _ => None,
+        };
+        if self.max_consecutive_failures.is_none() {
+            let message = format!(
+                "`max_consecutive_failures` is {}; it must be a whole number, and 0 is never",
+                node.shown()
+            );
+            self.refuse(&node.place, message);
+        }
     }
 
     fn read_references(&mut self, node: &Node) {

@@ -23,4 +23,4 @@ pub use architecture::Architecture;
 pub use preset::Preset;
 pub use problem::SpecError;
 pub use setting::Setting;
-pub use sweep::{Axis, Method, References, SweepSpec, load, parse, parse_bytes, read};
+pub use sweep::{Axis, Method, OnFailure, References, SweepSpec, load, parse, parse_bytes, read};

@@ -37,10 +37,12 @@ fn apply_value(draft: &mut Draft, entry: Entry) {
     let key = entry.key.as_str();
     match key {
         "seeds" => draft.read_key(&entry),
-        "name" | "recipe" | "method" | "metric" | "data" => match single(&entry) {
-            Some(value) => draft.read_key(&Entry { value, ..entry }),
-            None => draft.refuse(&entry.key_place, format!("`{key}` takes one value")),
-        },
+        "name" | "recipe" | "method" | "metric" | "data" | "on_failure" | "max_consecutive_failures" => {
+            match single(&entry) {
+                Some(value) => draft.read_key(&Entry { value, ..entry }),
+                None => draft.refuse(&entry.key_place, format!("`{key}` takes one value")),
+            }
+        }
         "parameters" | "points" | "references" => {
             let example =
                 if key == "references" { "references.zero_shot=false" } else { "learning_rate=1e-5,3e-5" };

@@ -36,6 +36,39 @@ pub struct SweepSpec {
     /// The points of `method: list`, each crossed with the axes; empty for a grid.
     pub points: Vec<Vec<(&'static Setting, Value)>>,
     pub references: References,
+    /// What becomes of the other runs when one fails, where the file says so.
+    pub on_failure: Option<OnFailure>,
+    /// After how many failures in a row no other run starts, where the file says so; 0 is never.
+    pub max_consecutive_failures: Option<usize>,
+}
+
+/// What becomes of the other runs when one fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are done all the same.
+    Continue,
+    /// None of them starts any more.
+    Stop,
+}
+
+impl OnFailure {
+    /// The words for them.
+    pub const WORDS: [&'static str; 2] = ["continue", "stop"];
+
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "continue" => Some(Self::Continue),
+            "stop" => Some(Self::Stop),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// A setting and the values it takes, at least two, as written.
@@ -191,6 +224,8 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         axes: axes.collect(),
         points: points.iter().map(|point| point.iter().filter_map(value).collect()).collect(),
         references: draft.references,
+        on_failure: draft.on_failure,
+        max_consecutive_failures: draft.max_consecutive_failures,
         preset,
         base,
         written,

@@ -425,3 +425,21 @@ fn an_alias_is_placed_where_it_is_used() {
     study.yaml:5:20: `label_smoothing` is 2; it must be a number of at least 0 and below 1
     ");
 }
+
+#[test]
+fn a_file_may_say_what_becomes_of_the_other_runs_when_some_fail() {
+    let plain = spec(GRID, &[]);
+    assert_eq!((plain.on_failure, plain.max_consecutive_failures), (None, None));
+    let text = format!("{GRID}on_failure: stop\nmax_consecutive_failures: 5\n");
+    let said = spec(&text, &[]);
+    assert_eq!((said.on_failure, said.max_consecutive_failures), (Some(OnFailure::Stop), Some(5)));
+    // Neither changes what the runs are.
+    let as_plain = SweepSpec { on_failure: None, max_consecutive_failures: None, ..said };
+    assert_eq!(as_plain, plain);
+    let replaced = spec(&text, &["on_failure=continue", "max_consecutive_failures=0"]);
+    assert_eq!(
+        (replaced.on_failure, replaced.max_consecutive_failures),
+        (Some(OnFailure::Continue), Some(0))
+    );
+    insta::assert_snapshot!(refused("model: lab\non_failure: halt\nmax_consecutive_failures: -1\n", &[]), @"");
+}

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use candle_core::{D, Tensor};
 
-use super::Session;
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Tokens, beam_settings};
 use super::partial::Partial;
+use super::{Session, Stopped};
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
 use crate::model::ops::{Targets, cross_entropy};
-use crate::model::{Blip, GeneratedCaption, generate};
+use crate::model::{Blip, GeneratedCaption, generate_while};
 use crate::record::event::Evaluated;
 use crate::record::recipe::{MetricName, Recipe, ZeroCider};
 use crate::record::run::{PerImage, Prediction};
@@ -201,7 +201,9 @@ fn say(
     }
     let model = speaker.model;
     let settings = beam_settings(&session.spec.recipe.generation, &model.config);
-    let said = generate(&model.text_decoder, &split.features.embeddings(model, indices)?, &settings)?;
+    let image_embeds = split.features.embeddings(model, indices)?;
+    let go_on = || session.go_on().is_ok();
+    let said = generate_while(&model.text_decoder, &image_embeds, &settings, go_on)?.ok_or(Stopped)?;
     speaker.partial.add(speaker.epoch, split.name, indices.iter().copied().zip(said.iter().cloned()))?;
     Ok(said)
 }

@@ -4,6 +4,11 @@ use std::io::Read;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
+use sweep::plan::expand;
+use sweep::record::event::{Ended, Summary};
+use sweep::record::recipe::Kind;
+use sweep::record::{Event, Journal, Status, Store};
+use sweep::spec;
 
 use crate::workdir::Workdir;
 
@@ -30,7 +35,7 @@ fn shipped(name: &str) -> String {
 #[test]
 fn help_names_every_subcommand() {
     let help = Workdir::new().sweep("--help");
-    for subcommand in ["plan", "run", "report", "status", "caption", "score", "lab"] {
+    for subcommand in ["plan", "run", "report", "status", "prune", "caption", "score", "lab"] {
         assert!(help.contains(&format!("\n  {subcommand} ")), "{subcommand} is not in\n{help}");
     }
     assert!(
@@ -43,7 +48,7 @@ fn help_names_every_subcommand() {
 #[test]
 fn every_subcommand_has_help_with_examples() {
     let workdir = Workdir::new();
-    for subcommand in ["plan", "run", "status", "caption", "score", "lab"] {
+    for subcommand in ["plan", "run", "status", "prune", "caption", "score", "lab"] {
         let help = workdir.sweep(&format!("{subcommand} --help"));
         assert!(help.contains("Examples:"), "{help}");
         assert_snapshot!(format!("help_of_{subcommand}"), help);
@@ -99,6 +104,13 @@ fn values_of_flags_are_checked_before_anything_is_read() {
 
     For more information, try '--help'.
     ");
+}
+
+#[test]
+fn times_and_policies_are_checked_before_anything_is_read() {
+    let workdir = Workdir::new();
+    assert_snapshot!(workdir.sweep("run x.yaml --time-budget 90"), @"");
+    assert_snapshot!(workdir.sweep("run x.yaml --retry diverged"), @"");
 }
 
 // --- plan ---
@@ -251,6 +263,30 @@ fn status_of_a_folder_without_sweeps_says_how_to_get_one() {
     error: runs/: holds no sweep
     hint: `sweep run SPEC` makes one
     ");
+}
+
+#[test]
+fn disk_is_freed_only_when_told_to() {
+    let workdir = Workdir::new();
+    let sweep = Store::new(&workdir.path().join("runs")).sweep("x");
+    workdir.file("s.yaml", "model: lab\nname: x\nparameters:\n  learning_rate: {values: [1.0e-4]}\n");
+    let plan = expand(&spec::load(&workdir.path().join("s.yaml"), &[]).unwrap()).unwrap().runs;
+    sweep.write_plan(&plan).unwrap();
+    let run = plan.iter().find(|run| run.recipe.kind == Kind::FineTuned).unwrap();
+    let directory = sweep.run(&run.id);
+    std::fs::create_dir_all(directory.last()).unwrap();
+    std::fs::write(directory.last().join("model.safetensors"), vec![0; 3_000_000]).unwrap();
+    std::fs::write(directory.path.join(".config.yaml.7.0.tmp"), "").unwrap();
+    // Unfinished: only what a crash left may go.
+    assert_snapshot!(workdir.sweep("prune runs"), @"");
+    let ended = Ended { status: Status::Finished, reason: None, summary: Summary::default() };
+    Journal::open(&directory.events(), 1).unwrap().append(Event::Ended(Box::new(ended))).unwrap();
+    assert_snapshot!(workdir.sweep("prune runs --keep winner"), @"");
+    assert!(directory.last().is_dir());
+    assert_snapshot!(workdir.sweep("prune runs --yes"), @"");
+    assert!(!directory.last().exists());
+    assert_snapshot!(workdir.sweep("prune runs --yes"), @"");
+    assert_snapshot!(workdir.sweep("prune runs --keep nothing"), @"");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Captions token for token against `generate()` of transformers (fixtures: `tests/reference/model.py`).
 
+use std::cell::Cell;
+
 use candle_core::Device;
 use serde::Deserialize;
 use sweep::model::beam::BeamSettings;
-use sweep::model::{GeneratedCaption, Unfrozen, generate};
+use sweep::model::{GeneratedCaption, Unfrozen, generate, generate_while};
 use sweep::record::recipe::BeamStopping;
 
 use crate::gradients::{fixtures, read_json, tiny};
@@ -78,6 +80,11 @@ fn captions_equal_those_of_transformers_in_batches_and_one_by_one() {
                 );
             }
         }
+        // Who is asked to stop stops within the caption.
+        let asked = Cell::new(0);
+        let twice = || asked.replace(asked.get() + 1) < 2;
+        let stopped = generate_while(&model.text_decoder, &image_embeds, &settings, twice).unwrap();
+        assert!(stopped.is_none() && asked.get() == 3, "went on for {} tokens", asked.get());
     }
 }
 

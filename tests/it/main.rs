@@ -27,6 +27,8 @@ mod plan;
 mod planted;
 mod resume;
 mod second_opinion;
+#[cfg(target_os = "linux")]
+mod stopping;
 mod threads;
 mod toy;
 mod training;

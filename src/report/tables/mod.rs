@@ -73,11 +73,6 @@ pub fn build(sweep: &SweepData) -> PolarsResult<Tables> {
 
 /// The metric by which all runs chose their best epoch; the score where they differ.
 fn ranking_metric(sweep: &SweepData) -> MetricName {
-    let mut metrics = sweep
-        .runs
-        .iter()
-        .filter(|run| run.kind.is_fine_tuned())
-        .map(|run| run.record.spec.recipe.early_stopping.metric);
-    let first = metrics.next().unwrap_or(MetricName::Score);
-    if metrics.all(|metric| metric == first) { first } else { MetricName::Score }
+    let fine_tuned = sweep.runs.iter().filter(|run| run.kind.is_fine_tuned());
+    MetricName::common(fine_tuned.map(|run| run.record.spec.recipe.early_stopping.metric))
 }
