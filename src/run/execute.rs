@@ -15,7 +15,7 @@ use super::label::{has_several_seeds, label};
 use super::launcher::Task;
 use super::lease::{self, Holder, Lease};
 use super::outcome::{Outcome, outcome};
-use super::policy::{Halt, Policy, Retry, Standing};
+use super::policy::{Policy, Retry, Standing};
 use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
