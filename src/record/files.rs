@@ -27,12 +27,13 @@ pub(super) const MAX_PROBLEMS: usize = 20;
 /// A file of the store that cannot be read or written, or does not say what it should.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {cause}", path.display())]
     Io {
         path: PathBuf,
         /// What was tried: `read`, `write`, ...
         action: &'static str,
-        source: io::Error,
+        /// Named in the message, and so no `source`: a chain of causes would say it twice.
+        cause: io::Error,
     },
     #[error("{}: {problem}", path.display())]
     Broken { path: PathBuf, problem: String },
@@ -41,8 +42,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), action, source }
+    pub(super) fn io(path: &Path, action: &'static str, cause: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action, cause }
     }
 
     pub(super) fn broken(path: &Path, problem: impl Display) -> Self {
@@ -56,7 +57,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     let write = || -> io::Result<()> {
         let folder = folder_of(path);
-        fs::create_dir_all(folder)?;
+        create_folder(folder)?;
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -130,7 +131,22 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a rename last through a power cut. Elsewhere than on Unix folders cannot be opened, nor need be.
+/// Creates a folder and those above it where there are none, to last through a power cut.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(folder);
+    create_folder(above)?;
+    match fs::create_dir(folder) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_folder(above),
+    }
+}
+
+/// Makes the names in a folder last through a power cut. Elsewhere than on Unix folders cannot be opened, nor need be.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -209,20 +225,25 @@ pub(super) fn read_rows_with<T>(
 }
 
 /// Opens a file of rows to add to it. What a killed writer left of its last row is cut off first, so that
-/// the next one is not glued to it.
+/// the next one is not glued to it. Where there is no file, one is there to stay when this returns.
 pub(super) fn open_for_appending(path: &Path) -> Result<File, StoreError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(|source| StoreError::io(path, "open", source))?;
+    let open = || -> io::Result<File> {
+        match OpenOptions::new().read(true).append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+                sync_folder(folder_of(path))?;
+                Ok(file)
+            }
+            opened => opened,
+        }
+    };
+    let mut file = open().map_err(|source| StoreError::io(path, "open", source))?;
     cut_torn_row(&mut file).map_err(|source| StoreError::io(path, "repair", source))?;
     Ok(file)
 }
 
 /// Shortens a file of rows to the end of its last complete one.
-pub(super) fn cut_torn_row(file: &mut File) -> io::Result<()> {
+fn cut_torn_row(file: &mut File) -> io::Result<()> {
     const BLOCK: u64 = 64 * 1024;
     let length = file.seek(SeekFrom::End(0))?;
     let mut end = length;
@@ -240,16 +261,19 @@ pub(super) fn cut_torn_row(file: &mut File) -> io::Result<()> {
     if end < length { file.set_len(end) } else { Ok(()) }
 }
 
-/// Whether a file of rows ends with a complete one, as all do that are written whole.
-pub(super) fn ends_complete(path: &Path) -> Result<bool, StoreError> {
-    let read = || -> io::Result<u8> {
+/// Whether a file of rows ends with a complete one, as one that was written whole does.
+pub(super) fn is_whole(path: &Path) -> Result<bool, StoreError> {
+    let read = || -> io::Result<bool> {
         let mut file = File::open(path)?;
+        if file.seek(SeekFrom::End(0))? == 0 {
+            return Ok(true);
+        }
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
-        Ok(last[0])
+        Ok(last == *b"\n")
     };
-    read().map(|last| last == b'\n').map_err(|source| StoreError::io(path, "read", source))
+    read().map_err(|source| StoreError::io(path, "read", source))
 }
 
 /// The last complete row of a file, from its end alone. `None` where there is no such file, no complete row or

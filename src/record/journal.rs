@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use super::event::{Ended, Event, Line, VERSION};
-use super::files::{StoreError, cut_torn_row, open_for_appending, read_last_row, read_rows_with};
+use super::files::{StoreError, open_for_appending, read_last_row, read_rows_with};
 
 /// The log of a run at work, open for appending. A run has one writer at a time.
 #[derive(Debug)]
@@ -21,18 +21,22 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     attempt: u64,
+    /// What is on the disk is not what was written: nothing more is appended through this value.
+    is_given_up: bool,
 }
 
 impl Journal {
     /// Opens the log, creating it where there is none, and cuts off what a killed writer left of its last
     /// line. `attempt` counts the starts of the run from 1 and goes into every line.
     pub fn open(path: &Path, attempt: u64) -> Result<Self, StoreError> {
-        Ok(Self { file: open_for_appending(path)?, path: path.to_owned(), attempt })
+        Ok(Self { file: open_for_appending(path)?, path: path.to_owned(), attempt, is_given_up: false })
     }
 
     /// Appends an event with the present time, in one write, and returns the line as written.
     ///
-    /// Lines that later decisions lean on (start, checkpoint, end) are on the disk when this returns.
+    /// Lines that later decisions lean on (start, checkpoint, end) are on the disk when this returns. A line that could
+    /// not be written is not in the log. One that did not reach the disk is taken back, and the log given up: the
+    /// operating system tells of such a loss once, and would call the next attempt a success.
     pub fn append(&mut self, event: Event) -> Result<Line, StoreError> {
         let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let line = Line { at, attempt: self.attempt, event };
@@ -41,17 +45,23 @@ impl Journal {
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
+        if self.is_given_up {
+            return Err(io::Error::other("given up after an earlier line could not be kept"));
+        }
         let mut text = encode(line)?;
         text.push('\n');
-        if let Err(error) = self.file.write_all(text.as_bytes()) {
+        let length = self.file.metadata()?.len();
+        let written = self.file.write_all(text.as_bytes());
+        let synced = match (&written, &line.event) {
+            (Err(_), _) | (_, Event::Step(_) | Event::Evaluated(_)) => Ok(()),
+            (_, Event::Started(_) | Event::Checkpointed(_) | Event::Ended(_)) => self.file.sync_data(),
+        };
+        if written.is_err() || synced.is_err() {
             // A full disk may have taken half of the line; the next one must not be glued to it.
-            let _ = cut_torn_row(&mut self.file);
-            return Err(error);
+            let is_cut = self.file.set_len(length).is_ok();
+            self.is_given_up = synced.is_err() || !is_cut;
         }
-        match line.event {
-            Event::Step(_) | Event::Evaluated(_) => self.file.flush(),
-            Event::Started(_) | Event::Checkpointed(_) | Event::Ended(_) => self.file.sync_data(),
-        }
+        written.and(synced)
     }
 }
 
@@ -192,15 +202,61 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = log_of_two_steps(folder.path());
         let whole = std::fs::read(&path).unwrap();
-        let first_line = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-        for cut in first_line..whole.len() {
+        for cut in 0..=whole.len() {
+            let complete = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let expected: Vec<usize> = (1..=complete).collect();
             std::fs::write(&path, &whole[..cut]).unwrap();
             let (lines, problems) = read(&path).unwrap();
-            assert_eq!((steps_of(&lines), problems.len()), (vec![1], 0), "cut at {cut}");
+            assert_eq!((steps_of(&lines), problems.len()), (expected.clone(), 0), "cut at {cut}");
             Journal::open(&path, 2).unwrap().append(step(9)).unwrap();
             let (lines, problems) = read(&path).unwrap();
-            assert_eq!((steps_of(&lines), problems.len()), (vec![1, 9], 0), "cut at {cut}");
+            assert_eq!((steps_of(&lines), problems.len()), ([expected, vec![9]].concat(), 0), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_byte_that_changed_anywhere_is_told_by_the_offset_of_its_line_and_costs_that_line_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = log_of_two_steps(folder.path());
+        Journal::open(&path, 1).unwrap().append(step(3)).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let ends: Vec<usize> = (0..whole.len()).filter(|place| whole[*place] == b'\n').collect();
+        for place in 0..whole.len() {
+            let mut damaged = whole.clone();
+            // No byte of a log is above 127, so this is always no UTF-8.
+            damaged[place] ^= 0x80;
+            std::fs::write(&path, damaged).unwrap();
+            let line = ends.iter().filter(|end| **end < place).count();
+            let start = if line == 0 { 0 } else { ends[line - 1] + 1 };
+            // Without its end a line runs on into the next one; the last one is then torn.
+            let lost = if ends.contains(&place) { vec![line + 1, line + 2] } else { vec![line + 1] };
+            let is_torn = place + 1 == whole.len();
+            let (lines, problems) = read(&path).unwrap();
+            let kept: Vec<usize> = (1..=3).filter(|step| !lost.contains(step)).collect();
+            assert_eq!(steps_of(&lines), kept, "byte {place}");
+            let told = [format!("line at byte {start}: not UTF-8")];
+            assert_eq!(problems, if is_torn { &told[..0] } else { &told[..] }, "byte {place}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_log_is_given_up_once_a_line_did_not_reach_the_disk() {
+        // A device that takes everything and keeps nothing, and one that is always full.
+        for (device, event) in [("/dev/null", Event::Checkpointed(checkpointed())), ("/dev/full", step(1))] {
+            if !Path::new(device).exists() {
+                continue;
+            }
+            let mut journal = Journal::open(Path::new(device), 1).unwrap();
+            let first = journal.append(event).unwrap_err().to_string();
+            assert!(first.starts_with(&format!("{device}: cannot write: ")), "{first}");
+            let second = journal.append(step(2)).unwrap_err().to_string();
+            assert!(second.contains("given up after an earlier line"), "{second}");
+        }
+    }
+
+    fn checkpointed() -> Checkpointed {
+        Checkpointed { epoch: 1, step: 2, checkpoint: "best".into() }
     }
 
     #[test]
@@ -298,8 +354,7 @@ mod tests {
     #[test]
     fn fields_of_a_later_version_of_an_event_are_ignored() {
         let text = r#"{"v":1,"at":"t","attempt":1,"event":"checkpointed","epoch":1,"step":2,"checkpoint":"best","bytes":7}"#;
-        let expected = Checkpointed { epoch: 1, step: 2, checkpoint: "best".into() };
-        assert_eq!(decode(text).unwrap().event, Event::Checkpointed(expected));
+        assert_eq!(decode(text).unwrap().event, Event::Checkpointed(checkpointed()));
     }
 
     fn any_number() -> impl Strategy<Value = f64> {

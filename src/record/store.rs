@@ -24,7 +24,7 @@ use walkdir::WalkDir;
 use super::audit::{self, Audit};
 use super::event::Ended;
 pub use super::files::{StoreError, write_atomic, write_new};
-use super::files::{append_rows, ends_complete, read_rows, read_value, write_rows, write_value};
+use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};
 
@@ -120,7 +120,7 @@ impl SweepDir {
         if !problems.is_empty() {
             return Err(StoreError::broken(&path, problems.join("; ")));
         }
-        if runs.is_empty() || !ends_complete(&path)? {
+        if runs.is_empty() || !is_whole(&path)? {
             return Err(StoreError::broken(&path, "it is cut off; `sweep run` writes it anew"));
         }
         let ids: HashSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
@@ -224,6 +224,13 @@ impl RunDir {
         let (lines, problems) =
             journal::read(&self.events()).unwrap_or_else(|error| (Vec::new(), vec![error.to_string()]));
         RunRecord::fold(spec, lines, problems)
+    }
+
+    /// How the run stands, for whoever decides by it what to do: a run whose log cannot be read is not one that has
+    /// not started. Damaged lines are problems of the record here too.
+    pub fn try_read_record(&self, spec: RunSpec) -> Result<RunRecord, StoreError> {
+        let (lines, problems) = journal::read(&self.events())?;
+        Ok(RunRecord::fold(spec, lines, problems))
     }
 
     /// Replaces the captions of the best epoch.
@@ -373,6 +380,11 @@ mod tests {
         fs::write(sweep.plan_path(), "{\"id\":\"r1\"}\n").unwrap();
         let error = sweep.read_plan().unwrap_err().to_string();
         assert!(error.contains("plan.jsonl: line at byte 0: missing field `sweep`"), "{error}");
+        plan(&Store::new(folder.path()), "x");
+        let text = fs::read(sweep.plan_path()).unwrap();
+        fs::write(sweep.plan_path(), &text[..text.len() / 2]).unwrap();
+        let error = sweep.read_plan().unwrap_err().to_string();
+        assert!(error.ends_with("plan.jsonl: it is cut off; `sweep run` writes it anew"), "{error}");
         fs::remove_file(sweep.plan_path()).unwrap();
         assert!(sweep.read_plan().unwrap_err().to_string().contains("plan.jsonl: no such file"));
     }

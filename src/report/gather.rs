@@ -17,7 +17,7 @@ use crate::record::image_use::ImageUse;
 use crate::record::invocation::Invocation;
 use crate::record::recipe::{Convention, DataFiles, DataSource, Kind};
 use crate::record::run::{PerImage, Prediction};
-use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
+use crate::record::{RunDir, RunRecord, RunSpec, Status, SweepDir};
 
 /// A sweep's runs, in the plan's order.
 pub struct SweepData {
@@ -147,8 +147,17 @@ fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) ->
 /// The run and what was wrong with its files.
 fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
     let record = dir.read_record(spec);
-    let (predictions, prediction_problems) = dir.read_predictions();
-    let (per_image, per_image_problems) = dir.read_per_image();
+    let (predictions, mut prediction_problems) = dir.read_predictions();
+    let (per_image, mut per_image_problems) = dir.read_per_image();
+    if record.status.is_some_and(Status::is_complete) {
+        let files =
+            [(dir.predictions(), &mut prediction_problems), (dir.per_image(), &mut per_image_problems)];
+        for (path, problems) in files {
+            if !path.exists() {
+                problems.push("it is gone, although the run is complete".to_owned());
+            }
+        }
+    }
     let mut diagnostic_problems = Vec::new();
     let diagnostics = Diagnostics {
         image_use: diagnostic(&dir, &mut diagnostic_problems),
@@ -208,7 +217,11 @@ pub fn convention_name(convention: Convention) -> &'static str {
 fn mismatches(runs: &[RunData]) -> Vec<String> {
     let digests =
         |digest: fn(&RunData) -> Option<&str>| -> BTreeSet<&str> { runs.iter().filter_map(digest).collect() };
-    let models = digests(|run| run.record.started.as_ref().map(|started| started.model_digest.as_str()));
+    // A constant caption comes from no model: its run is the same whatever model the others have.
+    let models = digests(|run| {
+        let has_model = run.kind != RowKind::Run(Kind::ConstantCaption);
+        run.record.started.as_ref().filter(|_| has_model).map(|started| started.model_digest.as_str())
+    });
     let data = digests(|run| run.record.started.as_ref().map(|started| started.data_digest.as_str()));
     let conventions: BTreeSet<&str> =
         runs.iter().map(|run| convention_name(run.record.spec.recipe.evaluation.convention)).collect();

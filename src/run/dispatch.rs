@@ -16,7 +16,8 @@ use super::policy::{Halt, OnFailure, Policy, Streak, timed_out};
 use super::progress::{Progress, duration};
 use super::resources;
 use crate::record::Status;
-use crate::record::event::{Ended, Event};
+use crate::record::event::{Ended, Event, Summary};
+use crate::record::store::StoreError;
 
 /// Who was asked to stop and still works after this time is killed. A checkpoint of a large model on a slow disk takes a
 /// while, and so does a batch of captions on a CPU.
@@ -35,8 +36,17 @@ pub struct Rules<'a> {
 pub struct Dispatched {
     /// The tasks that ended, by index, in the order in which they did.
     pub ends: Vec<(usize, Ended)>,
+    /// Ends that could not be recorded, by the run's id: its log does not have them.
+    pub unrecorded: BTreeMap<String, Ended>,
     /// Why it was over before all tasks had ended.
     pub halt: Option<Halt>,
+}
+
+impl Dispatched {
+    /// Over before anything was started.
+    pub fn stopped(halt: Halt) -> Self {
+        Self { halt: Some(halt), ..Self::default() }
+    }
 }
 
 /// How far stopping has gone.
@@ -203,13 +213,16 @@ impl Dispatcher<'_> {
 
     fn start(&mut self, index: usize) {
         let task = &self.tasks[index];
-        let record = task.directory.read_record(task.spec.clone());
         if lease::is_held(&task.directory.path) {
             let id = &task.spec.id;
             self.progress
                 .note(&format!("run {id}: a process of before still works on it; waiting for its end"));
         }
         self.progress.started(index, task);
+        let record = match task.directory.try_read_record(task.spec.clone()) {
+            Ok(record) => record,
+            Err(error) => return self.end_unread(index, &error),
+        };
         match self.launcher.launch(index, task, self.sender) {
             Ok(running) => {
                 let slot = Slot {
@@ -228,8 +241,8 @@ impl Dispatcher<'_> {
                 self.running.insert(index, slot);
             }
             Err(error) => {
-                let ended = ending::never_started(&record, &task.directory, &error);
-                self.end(index, ended);
+                let settled = ending::never_started(&record, &task.directory, &error);
+                self.settle(index, settled);
             }
         }
     }
@@ -239,25 +252,43 @@ impl Dispatcher<'_> {
         // A process whose end cannot be learned has at least stopped talking.
         let exit = slot.running.wait().unwrap_or(Exit::Code(1));
         let task = &self.tasks[index];
-        let record = task.directory.read_record(task.spec.clone());
+        let record = match task.directory.try_read_record(task.spec.clone()) {
+            Ok(record) => record,
+            Err(error) => return self.end_unread(index, &error),
+        };
         let said_itself = record.status.filter(|_| record.attempts > slot.attempts_before);
+        let is_complete = record.status.is_some_and(Status::is_complete);
         let oom_kills = resources::oom_kills();
         let ran_out_of_memory = oom_kills > self.oom_kills;
         self.oom_kills = oom_kills;
-        let (ended, appended) = match said_itself {
-            Some(Status::Interrupted) | None if slot.is_out_of_time => {
+        let settled = match said_itself {
+            Some(Status::Interrupted) | None if slot.is_out_of_time && !is_complete => {
                 let reason = timed_out(self.rules.policy.run_timeout.unwrap_or_default());
                 ending::name(&record, &task.directory, slot.attempts_before, Status::TimedOut, reason)
             }
-            None if slot.was_killed => {
+            None if slot.was_killed && !is_complete => {
                 // Its log stays without an end, which is how a run looks that was cut off.
                 return self.progress.cut_off(index, task);
             }
             _ => ending::settle(&record, &task.directory, slot.attempts_before, exit, ran_out_of_memory),
         };
+        self.settle(index, settled);
+    }
+
+    fn settle(&mut self, index: usize, (ended, appended): (Ended, anyhow::Result<()>)) {
         if let Err(error) = appended {
-            self.progress.note(&format!("run {}: its end could not be recorded: {error:#}", task.spec.id));
+            let id = &self.tasks[index].spec.id;
+            self.progress.note(&format!("run {id}: its end could not be recorded: {error:#}"));
+            self.done.unrecorded.insert(id.clone(), ended.clone());
         }
+        self.end(index, ended);
+    }
+
+    /// Ends a task whose log cannot be read. Nothing is added to the log: for all that is known the run is finished.
+    fn end_unread(&mut self, index: usize, error: &StoreError) {
+        let ended =
+            Ended { status: Status::Failed, reason: Some(error.to_string()), summary: Summary::default() };
+        self.done.unrecorded.insert(self.tasks[index].spec.id.clone(), ended.clone());
         self.end(index, ended);
     }
 

@@ -238,7 +238,7 @@ impl Stage {
     fn run(&self, jobs: usize, interrupt_at: Option<usize>, twice: bool) -> (Dispatched, Vec<String>) {
         let sweep = Store::new(self.folder.path()).sweep("x");
         sweep.write_plan(&self.plan).unwrap();
-        let tasks = survey(&sweep, &self.plan, None).missing;
+        let tasks = survey(&sweep, &self.plan, None).unwrap().missing;
         let inbox = Inbox::new().until(self.policy.deadline(Instant::now()));
         let mut watch =
             Watch { inbox: inbox.sender.clone(), interrupt_at, twice, begun: 0, notes: Vec::new() };
@@ -344,7 +344,7 @@ fn an_interrupted_sweep_goes_on_with_what_had_begun() {
 fn an_interruption_before_the_first_run_starts_nothing() {
     let stage = Stage::new(&[("a", Finishes)]);
     let sweep = Store::new(stage.folder.path()).sweep("x");
-    let tasks = survey(&sweep, &stage.plan, None).missing;
+    let tasks = survey(&sweep, &stage.plan, None).unwrap().missing;
     let inbox = Inbox::new();
     inbox.sender.send(Message::Interrupted).unwrap();
     let mut watch =

@@ -3,7 +3,10 @@
 //! Every end has a name. The run's own `ended` line counts where there is one; else the parent writes one, from how
 //! the process exited and what memory the machine had.
 
+use anyhow::{Context, ensure};
+
 use super::launcher::Exit;
+use super::lease::Lease;
 use super::log::last_lines;
 use crate::record::event::{Ended, Status, Summary};
 use crate::record::{Event, Journal, RunDir, RunRecord};
@@ -27,7 +30,9 @@ pub fn settle(
     exit: Exit,
     ran_out_of_memory: bool,
 ) -> (Ended, anyhow::Result<()>) {
-    let said_itself = record.attempts > attempts_before;
+    // An orphan of an earlier sweep may have finished it meanwhile.
+    let is_finished = record.status.is_some_and(Status::is_complete);
+    let said_itself = record.attempts > attempts_before || is_finished;
     if let (true, Some(status)) = (said_itself, record.status) {
         let summary = record.summary.clone().unwrap_or_default();
         return (Ended { status, reason: record.reason.clone(), summary }, Ok(()));
@@ -54,16 +59,25 @@ pub fn name(
     (ended, appended)
 }
 
-/// The end of a run whose process could not be started.
-pub fn never_started(record: &RunRecord, directory: &RunDir, error: &anyhow::Error) -> Ended {
+/// The end of a run whose process could not be started. The second value tells whether it could be recorded: where the
+/// folder cannot be written, which may be why, there is no place for it.
+pub fn never_started(
+    record: &RunRecord,
+    directory: &RunDir,
+    error: &anyhow::Error,
+) -> (Ended, anyhow::Result<()>) {
     let ended =
         Ended { status: Status::Failed, reason: Some(format!("{error:#}")), summary: summary_so_far(record) };
-    // Where the folder cannot be written, which may be why, there is no place to record it.
-    let _ = append(directory, record.attempts + 1, ended.clone());
-    ended
+    let appended = append(directory, record.attempts + 1, ended.clone());
+    (ended, appended)
 }
 
 fn append(directory: &RunDir, attempt: u64, ended: Ended) -> anyhow::Result<()> {
+    // The worker of an earlier sweep may still be at its end; a log has one writer at a time.
+    let lease = Lease::try_take(&directory.path)?;
+    let _lease = lease.context("another process is at work on the run")?;
+    let is_finished = directory.read_end().is_some_and(|end| end.status.is_complete());
+    ensure!(!is_finished, "another process has finished the run");
     let mut journal = Journal::open(&directory.events(), attempt)?;
     journal.append(Event::Ended(Box::new(ended)))?;
     Ok(())
@@ -94,11 +108,17 @@ fn name_exit(exit: Exit, log: &str, ran_out_of_memory: bool) -> (Status, String)
         }
         // What keeps a worker from its journal it says in its log alone.
         Exit::Code(code) => {
-            let error = log.lines().rev().find_map(|line| line.strip_prefix("error: "));
-            let words = error.map_or("and no word why".to_owned(), |error| format!("after an error: {error}"));
+            let words = last_error(log)
+                .map_or("and no word why".to_owned(), |error| format!("after an error: {error}"));
             (Status::Failed, format!("its process exited with code {code} {words}"))
         }
     }
+}
+
+/// The error that the last attempt logged.
+fn last_error(log: &str) -> Option<&str> {
+    let mut lines = log.lines().rev().take_while(|line| !line.starts_with("attempt "));
+    lines.find_map(|line| line.strip_prefix("error: "))
 }
 
 fn signal_name(signal: i32) -> &'static str {
@@ -139,6 +159,7 @@ pub fn summary_so_far(record: &RunRecord) -> Summary {
 mod tests {
     use super::*;
     use crate::run::dispatch::tests::{evaluated, planned};
+    use crate::run::launcher::exit_code;
 
     fn end_of(exit: Exit, log: &str, ran_out_of_memory: bool) -> (Status, String) {
         let (status, reason) = name_exit(exit, log, ran_out_of_memory);
@@ -193,5 +214,39 @@ mod tests {
         assert_eq!(summary.initial.unwrap().epoch, 0);
         assert_eq!(summary.best.unwrap().epoch, 2);
         assert_eq!(summary.last.unwrap().epoch, 3);
+    }
+
+    #[test]
+    fn a_log_that_another_process_works_on_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDir { path: folder.path().to_owned() };
+        let record = RunRecord::planned(planned("r1"));
+        let settled = || settle(&record, &directory, 0, Exit::Signal(SIGKILL), false);
+        let orphan = Lease::try_take(&directory.path).unwrap();
+        let (ended, appended) = settled();
+        assert_eq!(ended.status, Status::Failed);
+        assert_eq!(appended.unwrap_err().to_string(), "another process is at work on the run");
+        assert!(!directory.events().exists());
+        drop(orphan);
+        settled().1.unwrap();
+        assert_eq!(directory.read_end().unwrap().status, Status::Failed);
+    }
+
+    #[test]
+    fn a_run_that_an_orphan_finished_is_finished_however_its_own_process_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDir { path: folder.path().to_owned() };
+        let planned = RunRecord::planned(planned("r1"));
+        let finished = RunRecord { status: Some(Status::Finished), attempts: 1, ..planned.clone() };
+        for exit in [Exit::Code(exit_code::DONE), Exit::Signal(SIGKILL)] {
+            assert_eq!(settle(&finished, &directory, 1, exit, false).0.status, Status::Finished);
+            assert!(!directory.events().exists());
+        }
+        // It was finished after the record had been read.
+        let ended = Ended { status: Status::Finished, reason: None, summary: Summary::default() };
+        append(&directory, 1, ended).unwrap();
+        let (_, appended) = settle(&planned, &directory, 0, Exit::Signal(SIGKILL), false);
+        assert_eq!(appended.unwrap_err().to_string(), "another process has finished the run");
+        assert_eq!(directory.read_end().unwrap().status, Status::Finished);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use thiserror::Error;
 
-use super::dispatch::{Rules, dispatch};
+use super::dispatch::{Dispatched, Rules, dispatch};
 use super::download::fetch_models;
 use super::earlier;
 use super::inbox::Inbox;
@@ -78,7 +78,7 @@ pub fn execute(
     let began = Instant::now();
     let sweep = Store::new(&options.runs).sweep(name);
     let _lease = take(&sweep)?;
-    let survey = survey(&sweep, plan, options.policy.retry);
+    let survey = survey(&sweep, plan, options.policy.retry)?;
     tell_what_stays(&survey, options.policy.retry, progress);
     for warning in earlier::look_after(&sweep, plan, &options.runs) {
         progress.note(&warning);
@@ -90,7 +90,7 @@ pub fn execute(
         if !sweep.audit_path().exists() {
             ready(&sweep, progress);
         }
-        return Ok(outcome(&sweep, plan, None));
+        return Ok(outcome(&sweep, plan, &Dispatched::default())?);
     }
 
     let inbox = signals::inbox()?.until(options.policy.deadline(began));
@@ -99,12 +99,12 @@ pub fn execute(
         progress.note(&format!("warning: {warning}"));
     }
     match fetch_models(&checked.to_fetch, progress, &|| inbox.was_interrupted()) {
-        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, Some(inbox.halt()))),
+        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, &Dispatched::stopped(inbox.halt()))?),
         fetched => fetched?,
     }
     let processes = processes(options)?;
     let measured = match trial(&survey.missing, &processes, options, &inbox)? {
-        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, Some(inbox.halt()))),
+        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, &Dispatched::stopped(inbox.halt()))?),
         Some(Trial::Measured(measured)) => Some(measured),
         None => None,
     };
@@ -121,7 +121,7 @@ pub fn execute(
     let processes = Processes { threads: slots.threads, ..processes };
     let rules = Rules { jobs: slots.jobs, policy: &options.policy };
     let dispatched = dispatch(&survey.missing, &rules, &processes, &inbox, progress);
-    Ok(outcome(&sweep, plan, dispatched.halt))
+    Ok(outcome(&sweep, plan, &dispatched)?)
 }
 
 /// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command

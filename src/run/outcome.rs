@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::dispatch::Dispatched;
 use super::label::{has_several_seeds, label, short_id};
 use super::log::telling_lines;
 use super::policy::{Halt, Standing};
+use crate::record::store::StoreError;
 use crate::record::{RunRecord, RunSpec, Status, SweepDir};
 
 /// How the plan stands afterwards.
@@ -41,11 +43,22 @@ pub struct Failure {
     pub last_lines: Vec<String>,
 }
 
-/// What the journals say now.
-pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], halt: Option<Halt>) -> Outcome {
+/// What the journals say now, and of runs whose end could not be recorded what became of them.
+///
+/// # Errors
+/// A journal that cannot be read: its run may be finished, and would count as one that is not.
+pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], dispatched: &Dispatched) -> Result<Outcome, StoreError> {
     let with_seed = has_several_seeds(plan);
-    let records: Vec<RunRecord> =
-        plan.iter().map(|spec| sweep.run(&spec.id).read_record(spec.clone())).collect();
+    let read = |spec: &RunSpec| {
+        let mut record = sweep.run(&spec.id).try_read_record(spec.clone())?;
+        if let Some(ended) = dispatched.unrecorded.get(&spec.id) {
+            record.status = Some(ended.status);
+            record.reason = ended.reason.clone();
+            record.summary = Some(ended.summary.clone());
+        }
+        Ok(record)
+    };
+    let records = plan.iter().map(read).collect::<Result<Vec<RunRecord>, StoreError>>()?;
     let failure = |record: &RunRecord| {
         let status = record.status.filter(|s| !s.is_complete() && *s != Status::Interrupted)?;
         let log = sweep.run(&record.spec.id).log();
@@ -59,5 +72,5 @@ pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], halt: Option<Halt>) -> Outcom
         })
     };
     let failures = records.iter().filter_map(failure).collect();
-    Outcome { records, failures, halt }
+    Ok(Outcome { records, failures, halt: dispatched.halt })
 }

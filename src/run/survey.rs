@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::launcher::Task;
 use super::policy::{Retry, Standing};
+use crate::record::store::StoreError;
 use crate::record::{RunSpec, SweepDir};
 
 /// A plan's runs by how they stand.
@@ -23,7 +24,10 @@ pub struct Survey {
 }
 
 /// Looks at the plan frozen before and at the journal of each run.
-pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Survey {
+///
+/// # Errors
+/// A journal that cannot be read: its run may be finished, and would be run again.
+pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Result<Survey, StoreError> {
     // An earlier plan that cannot be read says nothing worth keeping: the runs' folders carry their own settings.
     let before = if sweep.plan_path().is_file() { sweep.read_plan().unwrap_or_default() } else { Vec::new() };
     let planned: BTreeSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
@@ -31,7 +35,7 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Surve
     let (mut missing, mut left_out, mut complete) = (Vec::new(), Vec::new(), 0);
     for (position, spec) in runs.iter().enumerate() {
         let directory = sweep.run(&spec.id);
-        let standing = Standing::of(&directory.read_record(spec.clone()));
+        let standing = Standing::of(&directory.try_read_record(spec.clone())?);
         if standing.is_to_do(retry) {
             missing.push((standing, Task { spec: spec.clone(), directory, position }));
         } else if standing == Standing::Complete {
@@ -41,13 +45,13 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Surve
         }
     }
     missing.sort_by_key(|(standing, _)| *standing);
-    Survey {
+    Ok(Survey {
         missing: missing.into_iter().map(|(_, task)| task).collect(),
         complete,
         left_out,
         left_behind: before.iter().filter(is_left).map(|run| run.id.clone()).collect(),
         is_frozen: before == runs,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -79,12 +83,12 @@ mod tests {
         record(&sweep, "failed", vec![started("failed"), ended(Status::Failed)]);
         record(&sweep, "interrupted", vec![started("interrupted"), ended(Status::Interrupted)]);
         record(&sweep, "nan", vec![started("nan"), ended(Status::Diverged)]);
-        let found = survey(&sweep, &plan, None);
+        let found = survey(&sweep, &plan, None).unwrap();
         assert_eq!(ids(&found.missing), ["cut", "interrupted", "new", "failed"]);
         assert_eq!(found.missing[0].position, 2);
         assert_eq!((found.complete, found.left_out), (1, vec![("nan".to_owned(), Standing::Diverged)]));
         assert!(!found.is_frozen);
-        let only = |retry| ids(&survey(&sweep, &plan, Some(retry)).missing).join(" ");
+        let only = |retry| ids(&survey(&sweep, &plan, Some(retry)).unwrap().missing).join(" ");
         assert_eq!(only(Retry::Failed), "new failed");
         assert_eq!(only(Retry::Interrupted), "cut interrupted new");
         assert_eq!(only(Retry::All), "cut interrupted new failed nan");
@@ -97,9 +101,18 @@ mod tests {
         sweep.write_plan(&["a", "b", "c"].map(planned)).unwrap();
         record(&sweep, "a", vec![started("a")]);
         record(&sweep, "b", vec![started("b")]);
-        let next = survey(&sweep, &["b", "d"].map(planned), None);
+        let next = survey(&sweep, &["b", "d"].map(planned), None).unwrap();
         assert_eq!((next.left_behind, next.is_frozen), (vec!["a".to_owned()], false));
-        assert!(survey(&sweep, &["a", "b", "c"].map(planned), None).is_frozen);
+        assert!(survey(&sweep, &["a", "b", "c"].map(planned), None).unwrap().is_frozen);
         assert_eq!(ids(&next.missing), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_run_whose_log_cannot_be_read_is_an_error_and_not_a_run_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = Store::new(folder.path()).sweep("x");
+        std::fs::create_dir_all(sweep.run("a").events()).unwrap();
+        let error = survey(&sweep, &[planned("a")], None).unwrap_err().to_string();
+        assert!(error.contains("events.jsonl: cannot read: "), "{error}");
     }
 }

@@ -47,7 +47,13 @@ pub fn work(order: &Order) -> anyhow::Result<i32> {
     // A worker whose parent was killed may still be saving its checkpoint.
     let _lease = Lease::wait_for(&order.run.path).context("cannot take the run's folder")?;
     let spec = config::read_config(&order.run)?;
-    let attempt = order.run.read_record(spec.clone()).attempts + 1;
+    let record = order.run.try_read_record(spec.clone())?;
+    if record.status.is_some_and(Status::is_complete) {
+        // That worker may have finished the run as well.
+        log("finished already");
+        return Ok(exit_code::DONE);
+    }
+    let attempt = record.attempts + 1;
     log(&format!("attempt {attempt} at {}", humantime::format_rfc3339_seconds(SystemTime::now())));
     let mut reporter = Reporter {
         journal: Journal::open(&order.run.events(), attempt)?,

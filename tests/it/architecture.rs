@@ -63,3 +63,48 @@ fn only_those_who_compute_know_candle_and_planning_does_no_io() {
         assert!(module != "plan" || !does_io, "{} does input or output", path.display());
     }
 }
+
+/// Who may change the file system: what is kept of a sweep goes through `record`. The others have a reason each: the hub's
+/// cache and the study are no results, leases and logs are of processes, and the rest only removes what is not needed any
+/// more.
+const WRITERS: &[&str] = &[
+    "record",
+    "hub",
+    "lab",
+    "cli/lab.rs",
+    "run/lease.rs",
+    "run/lease",
+    "run/process.rs",
+    "run/prune.rs",
+    "report/tables/save.rs",
+    "train/checkpoint.rs",
+    "train/partial.rs",
+];
+
+#[test]
+fn what_is_kept_of_a_sweep_is_written_in_one_place() {
+    let writes = [
+        "fs::write(",
+        "File::create",
+        "OpenOptions",
+        "fs::rename(",
+        "fs::remove_",
+        "fs::create_dir",
+        "fs::copy(",
+    ];
+    let is_for_tests = |path: &Path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        ["tests.rs", "_tests.rs"].iter().any(|end| name.ends_with(end)) || name.starts_with("example_")
+    };
+    let mut writers = 0;
+    for (_, path, code) in files().into_iter().filter(|(_, path, _)| !is_for_tests(path)) {
+        // A file's tests stand at its end.
+        let code = code.split("#[cfg(test)]\nmod ").next().unwrap();
+        if let Some(write) = writes.iter().find(|write| code.contains(**write)) {
+            let is_known = WRITERS.iter().any(|writer| path.starts_with(writer));
+            assert!(is_known, "{} uses `{write}`", path.display());
+            writers += 1;
+        }
+    }
+    assert!(writers >= 5, "the search finds {writers} writers");
+}

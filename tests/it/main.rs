@@ -7,14 +7,19 @@ mod cli;
 mod cuts;
 mod diagnostics;
 mod end_to_end;
+#[cfg(target_os = "linux")]
+mod faults;
 mod full_size;
 mod fuzz;
 mod generation;
 mod generation_at_scale;
 mod gradients;
+mod half_done;
 mod hostile;
 mod hub;
 mod hub_server;
+#[cfg(target_os = "linux")]
+mod killing;
 mod lab;
 mod looking;
 mod model_folders;
