@@ -5,7 +5,7 @@
 //! for longer than until the next moment that matters.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use super::ending;
@@ -176,10 +176,7 @@ impl Dispatcher<'_> {
         // The inbox holds a sender itself, so it never closes.
         match moments.chain(deadline).min() {
             None => receiver.recv().ok(),
-            Some(at) => match receiver.recv_timeout(at.saturating_duration_since(Instant::now())) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(at) => receiver.recv_timeout(at.saturating_duration_since(Instant::now())).ok(),
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Lease(Held);
 #[derive(Debug)]
 enum Held {
     Lock(File),
-    Heartbeat { _beats: Heartbeat },
+    Heartbeat { _beats: Box<Heartbeat> },
 }
 
 /// Who holds a folder, as it said itself.
@@ -67,7 +67,7 @@ impl Lease {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 let beats = Heartbeat::try_start(folder)?;
-                Ok(beats.map(|beats| Self(Held::Heartbeat { _beats: beats })))
+                Ok(beats.map(|beats| Self(Held::Heartbeat { _beats: Box::new(beats) })))
             }
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -122,11 +122,9 @@ fn completes(workdir: &Workdir, arguments: &str) {
 fn termination_lets_the_run_save_leaves_no_process_and_loses_nothing() {
     let workdir = prepared();
     let arguments = format!("{ONE_RUN} epochs=8 --no-preflight");
-    let mut attempt = 0;
-    for name in ["-TERM", "-INT", "-HUP"] {
+    for (attempt, name) in (1..).zip(["-TERM", "-INT", "-HUP"]) {
         let sweep = start(&workdir, &arguments);
         let run = first_run(&workdir);
-        attempt += 1;
         let goes_on = |line: &Value| line["attempt"] == attempt && line["event"] != "started";
         wait_until("the run goes on", || events(&run).iter().any(goes_on));
         signal(name, sweep.child.id());
