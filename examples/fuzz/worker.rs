@@ -155,7 +155,10 @@ fn hear_panics() {
             let file = place.file().rsplit_once("/registry/src/").map_or(place.file(), |(_, file)| file);
             format!("{file}:{}", place.line())
         });
-        let message = panic.payload_as_str().unwrap_or("no message").to_owned();
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let message = text.unwrap_or("no message").to_owned();
         PANICS.lock().expect("no panic while it is held").push((place, message));
     }));
 }

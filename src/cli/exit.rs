@@ -112,9 +112,16 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<RatingFileError>()
         || cause.downcast_ref().is_some_and(is_about_place)
         || cause.downcast_ref::<HubError>().is_some_and(HubError::is_about_input)
-        || matches!(cause.downcast_ref(), Some(StoreError::Broken { .. } | StoreError::NoFolder { .. }))
+        || cause.downcast_ref().is_some_and(is_bad_store)
         || matches!(cause.downcast_ref(), Some(StudyError::Occupied { .. }))
         || cause.downcast_ref::<PreflightError>().is_some_and(|error| error.is_bad_input)
+}
+
+fn is_bad_store(error: &StoreError) -> bool {
+    match error {
+        StoreError::Io { cause, .. } => is_about_place(cause),
+        StoreError::Broken { .. } | StoreError::NoFolder { .. } => true,
+    }
 }
 
 /// Whether the system finds the place that was named to be at fault, and not itself.

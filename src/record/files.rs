@@ -140,7 +140,13 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     create_folder(above)?;
     match fs::create_dir(folder) {
         // Another process was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if folder.is_dir() {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::NotADirectory.into())
+            }
+        }
         Err(error) => Err(error),
         Ok(()) => sync_folder(above),
     }

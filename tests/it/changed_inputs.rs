@@ -11,11 +11,22 @@ use sweep::record::RunDir;
 use sweep::record::event::Started;
 
 use crate::cuts::{ALWAYS, Bed, Cut, differences};
+use crate::end_to_end::json_lines;
+
+/// Kills the run after the first checkpoint within its second epoch.
+fn cut_in_second_epoch(bed: &Bed, folder: &RunDir) {
+    let undisturbed = bed.folder("undisturbed");
+    bed.finish(&undisturbed, ALWAYS);
+    let events = json_lines(&undisturbed.events());
+    let step = events.iter().position(|line| line["event"] == "step" && line["epoch"] == 2).unwrap();
+    let saved = events[step..].iter().position(|line| line["event"] == "checkpointed").unwrap();
+    bed.attempt(folder, ALWAYS, Cut::KilledAfter(step + saved + 1));
+}
 
 /// A run that was killed in its second epoch with a checkpoint, and its folder.
 fn cut_off(bed: &Bed, name: &str) -> RunDir {
     let folder = bed.folder(name);
-    bed.attempt(&folder, ALWAYS, Cut::Killed(27));
+    cut_in_second_epoch(bed, &folder);
     let record = folder.read_record(bed.run.clone());
     assert_eq!(record.steps.last().map(|step| step.epoch), Some(2));
     folder
@@ -237,7 +248,7 @@ fn another_version_or_device_is_said() {
 fn cut_off_in_sweep(bed: &Bed) -> RunDir {
     let folder = RunDir { path: bed.workdir.path().join("runs/exact").join(&bed.run.id) };
     fs::create_dir_all(&folder.path).unwrap();
-    bed.attempt(&folder, ALWAYS, Cut::Killed(27));
+    cut_in_second_epoch(bed, &folder);
     folder
 }
 

@@ -4,11 +4,6 @@ use std::io::Read;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
-use sweep::plan::expand;
-use sweep::record::event::{Ended, Summary};
-use sweep::record::recipe::Kind;
-use sweep::record::{Event, Journal, Status, Store};
-use sweep::spec;
 
 use crate::workdir::Workdir;
 
@@ -276,30 +271,6 @@ fn status_of_a_folder_without_sweeps_says_how_to_get_one() {
     error: runs/: holds no sweep
     hint: `sweep run SPEC` makes one
     ");
-}
-
-#[test]
-fn disk_is_freed_only_when_told_to() {
-    let workdir = Workdir::new();
-    let sweep = Store::new(&workdir.path().join("runs")).sweep("x");
-    workdir.file("s.yaml", "model: lab\nname: x\nparameters:\n  learning_rate: {values: [1.0e-4]}\n");
-    let plan = expand(&spec::load(&workdir.path().join("s.yaml"), &[]).unwrap()).unwrap().runs;
-    sweep.write_plan(&plan).unwrap();
-    let run = plan.iter().find(|run| run.recipe.kind == Kind::FineTuned).unwrap();
-    let directory = sweep.run(&run.id);
-    std::fs::create_dir_all(directory.last()).unwrap();
-    std::fs::write(directory.last().join("model.safetensors"), vec![0; 3_000_000]).unwrap();
-    std::fs::write(directory.path.join(".config.yaml.7.0.tmp"), "").unwrap();
-    // Unfinished: only what a crash left may go.
-    assert_snapshot!(workdir.sweep("prune runs"), @"");
-    let ended = Ended { status: Status::Finished, reason: None, summary: Summary::default() };
-    Journal::open(&directory.events(), 1).unwrap().append(Event::Ended(Box::new(ended))).unwrap();
-    assert_snapshot!(workdir.sweep("prune runs --keep winner"), @"");
-    assert!(directory.last().is_dir());
-    assert_snapshot!(workdir.sweep("prune runs --yes"), @"");
-    assert!(!directory.last().exists());
-    assert_snapshot!(workdir.sweep("prune runs --yes"), @"");
-    assert_snapshot!(workdir.sweep("prune runs --keep nothing"), @"");
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn whatever_call_on_a_file_fails_the_next_sweep_run_completes_the_sweep() {
     let folder = tempfile::tempdir().unwrap();
     let layer = build_layer(folder.path());
     let stride = chosen("SWEEP_FAULT_STRIDE").map_or(STRIDE, |text| text.parse().unwrap());
-    let kinds = chosen("SWEEP_FAULT_KINDS").map_or_else(|| KINDS.join(","), |text| text);
+    let kinds = chosen("SWEEP_FAULT_KINDS").unwrap_or_else(|| KINDS.join(","));
     let kinds: Vec<&str> = kinds.split(',').collect();
 
     let bench = Bench::new(&layer);
