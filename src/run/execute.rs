@@ -220,10 +220,11 @@ fn is_accelerator(device: &str) -> bool {
     device != "cpu" && (device != "auto" || built_for_one)
 }
 
-/// Bytes that the tasks' checkpoints take: one that stays for each, and one to resume from for each at work.
+/// Bytes that the tasks' checkpoints take: one that stays for each, and two for each at work: the one to resume from,
+/// and the next while it takes its place.
 fn disk_needed(tasks: &[Task], slots: Slots, measured: Preflight) -> u64 {
     let trained = tasks.iter().filter(|task| task.spec.recipe.kind.trains()).count() as u64;
-    measured.checkpoint_bytes * (trained + trained.min(slots.jobs as u64))
+    measured.checkpoint_bytes * (trained + 2 * trained.min(slots.jobs as u64))
 }
 
 fn check_disk(folder: &Path, tasks: &[Task], slots: Slots, measured: Preflight) -> Result<(), ExecuteError> {
@@ -290,7 +291,7 @@ mod tests {
         let tasks = specs.map(|spec| task(folder.path(), spec));
         let measured = Preflight { step_seconds: 1.0, peak_memory_bytes: 0, checkpoint_bytes: 10 };
         let needed = |jobs| disk_needed(&tasks, Slots { jobs, threads: 1 }, measured);
-        assert_eq!((needed(1), needed(2), needed(100)), (40, 50, 60));
+        assert_eq!((needed(1), needed(2), needed(100)), (50, 70, 90));
     }
 
     #[test]

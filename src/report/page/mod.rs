@@ -2,6 +2,7 @@
 //!
 //! Templates hold no logic but loops and presence; every number in the view was formatted from the tables.
 
+mod advice;
 mod audit_section;
 mod calls;
 mod card;

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::advice::{advice, lead_is_open};
 use super::seeds_section::lead_of_settings;
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::{Cause, Diagnosis};
 use crate::report::comparison::{Comparison, Images};
 use crate::report::contest::Contest;
-use crate::report::findings::{Edge, Findings, Study};
-use crate::report::format::{decimals, list, percent, plural, signed, significant};
+use crate::report::findings::{Findings, Study};
+use crate::report::format::{decimals, list, percent, plural, signed};
 use crate::report::metrics::{Metric, metric_name};
-use crate::report::settings::{LAYERS, RATE, long_label, name_of, short_label, value_text};
+use crate::report::settings::{long_label, short_label, value_text};
 use crate::report::tables::RunRow;
 
 /// A sentence or two, and what they are about.
@@ -32,8 +33,6 @@ fn statement(topic: &'static str, text: String) -> Statement {
 const MAX_NAMED: usize = 4;
 /// Causes beyond this are left to the audit's section.
 const MAX_CAUSES: usize = 3;
-/// Advice beyond this is not read.
-const MAX_ADVICE: usize = 3;
 
 pub fn verdict(study: &Study, findings: &Findings) -> Vec<Statement> {
     let why = why(findings).map(|text| statement("Why no better?", text));
@@ -341,95 +340,6 @@ fn overfit_run(row: &RunRow) -> String {
         decimals(row.train_loss_at_lowest),
         decimals(row.train_loss_at_last)
     )
-}
-
-fn advice(study: &Study, findings: &Findings) -> Option<String> {
-    let candidates = [
-        diverged(findings),
-        findings.best_below_start.then(|| {
-            "Training does not pay yet: look at the captions among the cases and the settings that limit them before \
-             tuning rates."
-                .to_owned()
-        }),
-        weak_against_floors(findings),
-        findings.best_epoch_is_last.then(|| {
-            "The best run was still improving when its epochs ran out: give it more (`training.epochs`).".to_owned()
-        }),
-        edge(findings, RATE),
-        edge(findings, LAYERS),
-        memorising(study, findings),
-        (!findings.has_replications && lead_is_open(findings)).then(|| {
-            "Repeat the leading settings with several seeds (`seeds: [0, 1, 2]`) before choosing among them.".to_owned()
-        }),
-        findings.edges.iter().find(|edge| ![RATE, LAYERS].contains(&edge.path.as_str())).map(edge_in_words),
-    ];
-    let advice: Vec<String> = candidates.into_iter().flatten().take(MAX_ADVICE).collect();
-    (!advice.is_empty()).then(|| advice.join(" "))
-}
-
-fn diverged(findings: &Findings) -> Option<String> {
-    let diverged = findings.broken.iter().filter(|row| row.status == "diverged").count();
-    (diverged > 0).then(|| {
-        format!(
-            "Leave out the settings that diverged ({}), or lower their learning rate.",
-            plural(diverged, "run")
-        )
-    })
-}
-
-fn weak_against_floors(findings: &Findings) -> Option<String> {
-    // Where a cause is known, that is what to mend.
-    if !findings.diagnosis.is_empty() {
-        return None;
-    }
-    let open: Vec<String> = findings
-        .over_floors
-        .iter()
-        .filter(|gain| gain.metric != Metric::Score && gain.gain.low <= 0.0)
-        .map(|gain| gain.metric.label().to_owned())
-        .collect();
-    (!open.is_empty()).then(|| {
-        format!(
-            "By {} the captions are no better than ones that are not made for their image: more training pictures or \
-             more unfrozen vision layers matter more than finer rates.",
-            list(&open)
-        )
-    })
-}
-
-fn memorising(study: &Study, findings: &Findings) -> Option<String> {
-    let trained = study.fine_tuned().filter(|row| row.val_loss_rise.is_some()).count();
-    (findings.overfit.len() * 3 > trained).then(|| {
-        "So many runs overfit that patience can be shorter, and more training captions, a lower rate or stronger \
-         weight decay are worth a try."
-            .to_owned()
-    })
-}
-
-fn lead_is_open(findings: &Findings) -> bool {
-    let gain = findings.runner_up.as_ref().and_then(|(_, comparison)| comparison.as_ref()?.of(Metric::Score));
-    gain.is_some_and(|gain| !gain.excludes_zero())
-}
-
-fn edge(findings: &Findings, path: &str) -> Option<String> {
-    findings
-        .edges
-        .iter()
-        .find(|edge| edge.path == path)
-        .filter(|edge| edge.value != 0.0 || edge.is_highest)
-        .map(edge_in_words)
-}
-
-fn edge_in_words(edge: &Edge) -> String {
-    let (end, direction) = if edge.is_highest { ("highest", "beyond") } else { ("lowest", "below") };
-    let value = significant(edge.value);
-    if edge.path == LAYERS {
-        return format!(
-            "The best number of {}, {value}, is the {end} that was tried: go {direction} it where the model has more.",
-            name_of(LAYERS)
-        );
-    }
-    format!("The best {}, {value}, is the {end} that was tried: go {direction} it.", name_of(&edge.path))
 }
 
 #[cfg(test)]
