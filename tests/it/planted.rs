@@ -13,6 +13,7 @@ use crate::workdir::Workdir;
 
 /// What the verdict says of a fault.
 struct Sign {
+    /// Either of these, separated by `|`.
     text: &'static str,
     /// The faults that it has to be said of, as in the names of files.
     of: &'static [&'static str],
@@ -26,7 +27,8 @@ const fn sign(text: &'static str, of: &'static [&'static str], also: &'static [&
 
 const SIGNS: &[Sign] = &[
     sign("are cut in mid-sentence", &["trainingcut"], &["cut"]),
-    sign("cannot be reached", &["cut", "saidcut"], &[]),
+    sign("cannot be reached", &["saidcut"], &["cut"]),
+    sign("are cut in mid-sentence|cannot be reached", &["cut", "trainingcut", "saidcut"], &[]),
     sign("forbids", &["repeats"], &[]),
     sign("are padding", &["padding"], &[]),
     sign("captions start from a token that fine-tuning never shows the model", &["start"], &[]),
@@ -107,7 +109,7 @@ fn the_verdict_names_the_planted_fault_and_no_other() {
         clean += usize::from(is_any(&["clean"]));
         alarms += usize::from(is_any(&["clean"]) && !said.is_empty());
         for sign in SIGNS {
-            let is_named = said.contains(sign.text);
+            let is_named = sign.text.split('|').any(|text| said.contains(text));
             if is_named != is_any(sign.of) && !(is_named && is_any(sign.also)) {
                 let not = if is_named { "is" } else { "is not" };
                 wrong.push(format!("{name}: `{}` {not} said: {said}", sign.text));
