@@ -29,7 +29,7 @@ fn evidence(study: &Study, row: &RunRow) -> Evidence {
         training: data.and_then(|data| training(row, &data.record.curve)),
         image_gain: data.and_then(image_gain),
         seen_gain: data.and_then(|data| mean_gain(&gains(&data.diagnostics.image_use.as_ref()?.train))),
-        surplus: data.and_then(|data| surplus(&unseen(data)?)),
+        surplus: data.filter(|data| expects_as_it_learnt(data)).and_then(|data| surplus(&unseen(data)?)),
         unigram_nll: audit
             .and_then(|audit| Some(audit.lengths.first()?.unigram_nll))
             .filter(|nll| *nll > 0.0),
@@ -38,6 +38,11 @@ fn evidence(study: &Study, row: &RunRow) -> Evidence {
         diverged: study.fine_tuned().filter(|row| row.status == "diverged").count(),
         overfit_rise: row.val_loss_rise.filter(|_| row.overfit),
     }
+}
+
+/// With label smoothing a model is taught to expect less of everything than it could, of pictures as well.
+fn expects_as_it_learnt(data: &RunData) -> bool {
+    data.record.spec.recipe.training.label_smoothing == 0.0
 }
 
 fn training(row: &RunRow, curve: &[Evaluated]) -> Option<Training> {

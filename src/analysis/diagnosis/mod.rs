@@ -24,7 +24,7 @@ pub struct Evidence {
     pub image_gain: Option<Interval>,
     /// The same over training images.
     pub seen_gain: Option<Interval>,
-    /// Whether validation and test images gain more than the model expects.
+    /// Whether validation and test images gain more than the model expects; absent where it was trained to expect too little.
     pub surplus: Option<Surplus>,
     /// Loss of a validation token by its frequency alone, in nats ([`crate::record::audit::Lengths::unigram_nll`]).
     pub unigram_nll: Option<f64>,
