@@ -100,7 +100,7 @@ pub(super) fn remove_temporary_files(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes a file; one that is not there is no error.
-pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
+pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(StoreError::io(path, "remove", source))

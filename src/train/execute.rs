@@ -9,11 +9,12 @@ use super::fine_tune::fine_tune;
 use super::material::{Material, Pretrained};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
-use super::{Emit, Session, checkpoint, controls, partial, references};
+use super::{Emit, Session, checkpoint, controls, references};
 use crate::model::{Config, Part, Weights};
 use crate::record::RunDir;
 use crate::record::event::{Ended, Started, Trainable};
 use crate::record::recipe::{Kind, Recipe};
+use crate::record::store::remove_file;
 
 /// Everything a run reads, in memory and checked.
 pub struct Loaded {
@@ -54,7 +55,7 @@ pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
 /// Removes what only going on with a run needs, once how it ended is recorded.
 pub fn forget(directory: &RunDir) -> Result<()> {
     checkpoint::drop_state(&directory.last())?;
-    partial::remove(&directory.partial_captions())
+    Ok(remove_file(&directory.partial_captions())?)
 }
 
 /// Where an attempt goes on from; the default begins anew.

@@ -16,7 +16,7 @@ use super::Session;
 use super::origin::Origin;
 use super::pace::Pace;
 use crate::model::GeneratedCaption;
-use crate::record::store::write_atomic;
+use crate::record::store::{remove_file, write_atomic};
 
 /// The captions said so far.
 pub struct Partial {
@@ -117,7 +117,7 @@ impl Partial {
     /// The evaluation is over, and what it came to is kept elsewhere.
     pub fn clear(&mut self) -> Result<()> {
         self.rows.clear();
-        remove(&self.path)
+        Ok(remove_file(&self.path)?)
     }
 }
 
@@ -128,15 +128,5 @@ fn read(path: &Path) -> Result<Option<Kept>> {
             let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
             Ok(serde_json::from_slice(&bytes).ok())
         }
-    }
-}
-
-/// Removes the file; one that is not there is no error.
-pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }

@@ -76,9 +76,7 @@ const WRITERS: &[&str] = &[
     "run/lease",
     "run/process.rs",
     "run/prune.rs",
-    "report/tables/save.rs",
     "train/checkpoint.rs",
-    "train/partial.rs",
 ];
 
 #[test]

@@ -1,13 +1,11 @@
 //! The tables as files: CSV for people and spreadsheets, Parquet for programs.
 
-use std::{fs, io};
-
 use anyhow::Context;
 use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, SerWriter};
 
 use super::Tables;
 use crate::record::ReportDir;
-use crate::record::store::write_atomic;
+use crate::record::store::{remove_file, write_atomic};
 
 /// Writes all tables in both forms.
 pub fn save(tables: &Tables, dir: &ReportDir) -> anyhow::Result<()> {
@@ -25,12 +23,7 @@ pub fn save_frame(name: &str, frame: &DataFrame, dir: &ReportDir) -> anyhow::Res
 /// Removes what an earlier report wrote of a table that this one does not have.
 pub fn remove(name: &str, dir: &ReportDir) -> anyhow::Result<()> {
     for path in [dir.csv(name), dir.parquet(name)] {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("{}: cannot be removed", path.display()));
-            }
-            _ => {}
-        }
+        remove_file(&path)?;
     }
     Ok(())
 }
