@@ -34,6 +34,12 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a process of the sweep has become a worker: one that is stopped before that holds up whoever starts it.
+fn is_worker(pid: u32) -> bool {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(b"worker")
+}
+
 /// Processes that work in the folder, by number.
 fn processes(workdir: &Workdir) -> Vec<u32> {
     let folder = fs::canonicalize(workdir.path()).unwrap();
@@ -63,7 +69,7 @@ impl Running<'_> {
     fn worker(&self) -> u32 {
         let mut worker = None;
         wait_until("a worker", || {
-            worker = processes(self.workdir).into_iter().find(|pid| *pid != self.child.id());
+            worker = processes(self.workdir).into_iter().find(|pid| is_worker(*pid));
             worker.is_some()
         });
         worker.unwrap()
@@ -162,21 +168,26 @@ fn a_second_signal_kills_what_runs_even_if_it_does_not_listen() {
 }
 
 #[test]
-fn a_stop_is_heard_during_the_trial_step_and_while_a_run_loads() {
+fn a_stop_is_heard_during_the_trial_step_and_before_a_run_has_begun() {
     let workdir = prepared();
     let sweep = start(&workdir, ONE_RUN);
     signal("-STOP", sweep.worker());
-    signal("-TERM", sweep.child.id());
-    let (code, said, took) = sweep.end();
-    assert_eq!((code, took < Duration::from_secs(5)), (Some(130), true), "{took:?} {said}");
-    assert_eq!(processes(&workdir), [0; 0]);
+    stops_at_once(&workdir, sweep);
 
+    // The run's process waits for its folder and does not listen yet.
+    assert_eq!(start(&workdir, &format!("{ONE_RUN} --no-preflight --time-budget 1ms")).end().0, Some(130));
+    let _held = Lease::try_take(&first_run(&workdir)).unwrap().unwrap();
     let sweep = start(&workdir, &format!("{ONE_RUN} --no-preflight"));
-    signal("-STOP", sweep.worker());
+    sweep.worker();
+    stops_at_once(&workdir, sweep);
+}
+
+/// Asks a sweep to stop that has nothing to save.
+fn stops_at_once(workdir: &Workdir, sweep: Running) {
     signal("-TERM", sweep.child.id());
     let (code, said, took) = sweep.end();
-    assert_eq!((code, took < Duration::from_secs(5)), (Some(130), true), "{took:?} {said}");
-    assert_eq!(processes(&workdir), [0; 0]);
+    assert_eq!((code, took < SOON), (Some(130), true), "{took:?} {said}");
+    assert_eq!(processes(workdir), [0; 0]);
 }
 
 #[test]
