@@ -2,8 +2,8 @@
 //! `sweep run` completes it, with the tables of an undisturbed sweep.
 //!
 //! The calls fail in a layer that the dynamic linker puts before the C library (`tests/faults/preload.rs`, built here with
-//! `rustc`), so this is for Linux alone. `SWEEP_FAULT_STRIDE=1` lets every call fail, `SWEEP_FAULT_KINDS=EIO,full` only in
-//! these ways; without them a sample of the calls fails in each of the ways.
+//! `rustc`), so this is for Linux alone. `SWEEP_FAULT_STRIDE=1` lets every call fail, `SWEEP_FAULT_FROM=1000` those from that
+//! one on, `SWEEP_FAULT_KINDS=EIO,full` only in these ways; without them a sample of the calls fails in each of the ways.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -192,6 +192,7 @@ fn whatever_call_on_a_file_fails_the_next_sweep_run_completes_the_sweep() {
     let folder = tempfile::tempdir().unwrap();
     let layer = build_layer(folder.path());
     let stride = chosen("SWEEP_FAULT_STRIDE").map_or(STRIDE, |text| text.parse().unwrap());
+    let from = chosen("SWEEP_FAULT_FROM").map_or(1, |text| text.parse().unwrap());
     let kinds = chosen("SWEEP_FAULT_KINDS").unwrap_or_else(|| KINDS.join(","));
     let kinds: Vec<&str> = kinds.split(',').collect();
 
@@ -204,7 +205,7 @@ fn whatever_call_on_a_file_fails_the_next_sweep_run_completes_the_sweep() {
 
     let problems = Mutex::new(Vec::new());
     // All kinds of failing at the first call, then at the next. Each kind begins elsewhere, so that a sample has many.
-    let points = calls.div_ceil(stride) + 1;
+    let points = (calls + 1).saturating_sub(from).div_ceil(stride) + 1;
     let next = AtomicUsize::new(0);
     let walked: BTreeMap<&str, AtomicUsize> = kinds.iter().map(|kind| (*kind, AtomicUsize::new(0))).collect();
     let work = || {
@@ -215,7 +216,7 @@ fn whatever_call_on_a_file_fails_the_next_sweep_run_completes_the_sweep() {
             if point >= points {
                 return;
             }
-            let number = 1 + point * stride + kind * stride / kinds.len();
+            let number = from + point * stride + kind * stride / kinds.len();
             match walk(&bench, kinds[kind], number as u64, &undisturbed) {
                 None => continue,
                 Some(Ok(())) => {}
