@@ -4,7 +4,7 @@
 //! says which beams go on with which tokens. Scores are `f32`, as there. With one beam it is greedy search,
 //! where, as in `GenerationMixin._sample`, penalties act on logits instead of log-probabilities.
 
-use super::ops::vector::{exp, max, sum, vectorised};
+use super::ops::vector::{exp, max, sum, widest};
 use crate::record::recipe::BeamStopping;
 
 /// How captions are generated; meanings as in `transformers.GenerationConfig`.
@@ -144,14 +144,16 @@ fn finish(finished: &mut Vec<Hypothesis>, hypothesis: Hypothesis, beams: usize) 
     finished.truncate(beams);
 }
 
-/// Turns logits into log-probabilities. The largest logit is taken off first, so that large logits do not
-/// coarsen what is left.
-fn log_softmax(row: &mut [f32]) {
-    vectorised(|| {
+widest! {
+    /// Turns logits into log-probabilities. The largest logit is taken off first, so that large logits do not
+    /// coarsen what is left.
+    fn log_softmax(row: &mut [f32]) {
         let largest = max(row);
         let log_sum = sum(row.len(), |i| exp(row[i] - largest)).ln();
-        row.iter_mut().for_each(|value| *value = *value - largest - log_sum);
-    });
+        for value in row.iter_mut() {
+            *value = *value - largest - log_sum;
+        }
+    }
 }
 
 /// Greedy choice: leaves the log-probability of the token with the largest processed logit, bans the others.

@@ -33,8 +33,13 @@ impl Blip {
     pub fn from_builder(config: &Config, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             config: config.clone(),
-            vision_model: VisionModel::new(&config.vision, vb.pp("vision_model"))?,
-            text_decoder: TextDecoder::new(&config.text, config.tokens.pad, vb.pp("text_decoder"))?,
+            vision_model: VisionModel::new(&config.vision, config.precision, vb.pp("vision_model"))?,
+            text_decoder: TextDecoder::new(
+                &config.text,
+                config.tokens.pad,
+                config.precision,
+                vb.pp("text_decoder"),
+            )?,
         })
     }
 

@@ -7,6 +7,7 @@ use candle_transformers::models::{blip, blip_text};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::ops::Precision;
 use crate::record::bounded;
 
 /// Largest file that is read, in bytes; BLIP's has 4.6 kB.
@@ -28,6 +29,8 @@ pub struct Config {
     pub tied_head: bool,
     /// The largest dropout that the file asks for. Training does not follow it: the recipe says what is dropped.
     pub dropout: f64,
+    /// How the model is to compute; no file says it.
+    pub precision: Precision,
 }
 
 /// Token ids with a meaning of their own.
@@ -119,6 +122,7 @@ impl Config {
             vision: serde_json::from_value(vision).map_err(|error| read("vision_config", error))?,
             text: serde_json::from_value(text).map_err(|error| read("text_config", error))?,
             tied_head,
+            precision: Precision::default(),
         })
     }
 

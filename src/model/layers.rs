@@ -3,28 +3,29 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Activation, Module, VarBuilder};
 
-use super::ops;
+use super::ops::{self, Precision};
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
+    precision: Precision,
 }
 
 impl Linear {
     /// Takes `weight` (out, in) and `bias` (out,) below `vb`.
-    pub fn new(ins: usize, outs: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { weight: vb.get((outs, ins), "weight")?, bias: vb.get(outs, "bias")? })
+    pub fn new(ins: usize, outs: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
+        Ok(Self::tied(vb.get((outs, ins), "weight")?, vb.get(outs, "bias")?, precision))
     }
 
     /// A layer over tensors that live elsewhere, such as the tied output head.
-    pub fn tied(weight: Tensor, bias: Tensor) -> Self {
-        Self { weight, bias }
+    pub fn tied(weight: Tensor, bias: Tensor, precision: Precision) -> Self {
+        Self { weight, bias, precision }
     }
 
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        ops::linear(xs, &self.weight, &self.bias)
+        ops::linear(xs, &self.weight, &self.bias, self.precision)
     }
 }
 

@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip_text::Config;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::{Dropout, Mask, attention, dropout, embedding};
+use super::ops::{Dropout, Mask, Precision, attention, dropout, embedding};
 
 /// `BlipTextLMHeadModel`.
 #[derive(Debug, Clone)]
@@ -59,17 +59,18 @@ impl Cache {
 
 impl TextDecoder {
     /// `padding_id` is the token whose lookup passes no gradient.
-    pub fn new(config: &Config, padding_id: u32, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &Config, padding_id: u32, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let layers = vb.pp("bert.encoder.layer");
         let embeddings = TextEmbeddings::new(config, padding_id, vb.pp("bert.embeddings"))?;
         Ok(Self {
             predictions: Predictions::new(
                 config,
                 embeddings.word_embeddings.clone(),
+                precision,
                 vb.pp("cls.predictions"),
             )?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| TextLayer::new(config, layers.pp(i)))
+                .map(|i| TextLayer::new(config, precision, layers.pp(i)))
                 .collect::<Result<_>>()?,
             embeddings,
         })
@@ -161,13 +162,18 @@ struct TextLayer {
 }
 
 impl TextLayer {
-    fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         Ok(Self {
-            attention: Attention::new(config, width, vb.pp("attention"))?,
-            crossattention: Attention::new(config, config.encoder_hidden_size, vb.pp("crossattention"))?,
-            intermediate: Linear::new(width, inner, vb.pp("intermediate.dense"))?,
-            output: Output::new(config, inner, vb.pp("output"))?,
+            attention: Attention::new(config, width, precision, vb.pp("attention"))?,
+            crossattention: Attention::new(
+                config,
+                config.encoder_hidden_size,
+                precision,
+                vb.pp("crossattention"),
+            )?,
+            intermediate: Linear::new(width, inner, precision, vb.pp("intermediate.dense"))?,
+            output: Output::new(config, inner, precision, vb.pp("output"))?,
             activation: config.hidden_act,
         })
     }
@@ -209,20 +215,22 @@ struct Attention {
     value: Linear,
     output: Output,
     heads: usize,
+    precision: Precision,
     /// The name in the checkpoint of the module that holds query, key and value.
     place: String,
 }
 
 impl Attention {
     /// Attention whose keys and values come from states of width `source`.
-    fn new(config: &Config, source: usize, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, source: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
-            query: Linear::new(width, width, vb.pp("self.query"))?,
-            key: Linear::new(source, width, vb.pp("self.key"))?,
-            value: Linear::new(source, width, vb.pp("self.value"))?,
-            output: Output::new(config, width, vb.pp("output"))?,
+            query: Linear::new(width, width, precision, vb.pp("self.query"))?,
+            key: Linear::new(source, width, precision, vb.pp("self.key"))?,
+            value: Linear::new(source, width, precision, vb.pp("self.value"))?,
+            output: Output::new(config, width, precision, vb.pp("output"))?,
             heads: config.num_attention_heads,
+            precision,
             place: vb.pp("self").prefix(),
         })
     }
@@ -233,7 +241,7 @@ impl Attention {
 
     fn forward(&self, xs: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask, dropout: &Dropout) -> Result<Tensor> {
         let drops = dropout.at(&self.place);
-        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops)?;
+        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops, self.precision)?;
         self.output.forward(&context, xs, dropout)
     }
 }
@@ -248,9 +256,9 @@ struct Output {
 }
 
 impl Output {
-    fn new(config: &Config, ins: usize, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, ins: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            dense: Linear::new(ins, config.hidden_size, vb.pp("dense"))?,
+            dense: Linear::new(ins, config.hidden_size, precision, vb.pp("dense"))?,
             layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp("LayerNorm"))?,
             place: vb.prefix(),
         })
@@ -272,14 +280,15 @@ struct Predictions {
 }
 
 impl Predictions {
-    fn new(config: &Config, word_embeddings: Tensor, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, word_embeddings: Tensor, precision: Precision, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
-            transform: Linear::new(width, width, vb.pp("transform.dense"))?,
+            transform: Linear::new(width, width, precision, vb.pp("transform.dense"))?,
             layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("transform.LayerNorm"))?,
             decoder: Linear::tied(
                 own_or(vb.pp("decoder"), "weight", (config.vocab_size, width), || Ok(word_embeddings))?,
                 own_or(vb.pp("decoder"), "bias", config.vocab_size, || vb.get(config.vocab_size, "bias"))?,
+                precision,
             ),
             activation: config.hidden_act,
         })

@@ -6,7 +6,7 @@
 
 use crate::record::Recipe;
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Precision,
     StartToken, Training, ZeroCider,
 };
 use crate::spec::setting::SETTINGS;
@@ -45,10 +45,11 @@ pub fn matters(kind: Kind, path: &str) -> bool {
                         | "training.start_token"
                         | "training.mask_padding"
                         | "training.label_smoothing"
+                        | "training.precision"
                 )
         }
         Kind::ConstantCaption => group == "evaluation",
-        Kind::NearestImage => matches!(group, "model" | "evaluation"),
+        Kind::NearestImage => matches!(group, "model" | "evaluation") || path == "training.precision",
     }
 }
 
@@ -107,6 +108,7 @@ fn neutral() -> Recipe {
             label_smoothing: 0.0,
             dropout: 0.0,
             shuffle: false,
+            precision: Precision::F32,
         },
         evaluation: Evaluation {
             samples: 0,

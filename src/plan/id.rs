@@ -147,6 +147,7 @@ mod tests {
                 Value::Number(_) => json!(7),
                 _ => match setting.path {
                     "training.start_token" => json!("cls"),
+                    "training.precision" => json!("bf16"),
                     "evaluation.convention" => json!("original"),
                     "early_stopping.metric" => json!("meteor"),
                     "early_stopping.zero_cider" => json!("minus_val_loss"),

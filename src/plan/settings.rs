@@ -298,6 +298,7 @@ training: {epochs: 10, batch_size: 6}
           label_smoothing         0               recipe
           dropout                 0               recipe
           shuffle                 true            recipe
+          precision               f32             recipe
         evaluation
           samples                 100             recipe         0
               A hundred captions decide between epochs by luck; 0 means all.

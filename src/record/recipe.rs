@@ -154,6 +154,26 @@ pub struct Training {
     pub dropout: f64,
     /// Puts the training examples into a new seeded order every epoch.
     pub shuffle: bool,
+    /// How exactly the factors of matrix products are taken, in training and in evaluation. Left out where it is `f32`,
+    /// so that recipes from before there was another keep their ids.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
+}
+
+/// How exactly the factors of matrix products are taken. Weights, sums, and all values between products are `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-9.
+    Bf16,
+}
+
+impl Precision {
+    fn is_full(&self) -> bool {
+        *self == Self::F32
+    }
 }
 
 fn is_zero(number: &f64) -> bool {

@@ -97,6 +97,7 @@ pub(crate) mod tests {
             label_smoothing: 0.0,
             dropout: 0.0,
             shuffle: true,
+            precision: Precision::F32,
         };
         let generation = Generation {
             max_length: 60,

@@ -192,6 +192,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             label_smoothing: 0.0,
             dropout: 0.0,
             shuffle: true,
+            precision: Precision::F32,
         },
         evaluation: Evaluation {
             samples: 0,

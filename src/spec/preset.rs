@@ -5,8 +5,8 @@
 //! so a sweep can vary them one at a time.
 
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Recipe,
-    StartToken, Training, ZeroCider,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Precision,
+    Recipe, StartToken, Training, ZeroCider,
 };
 
 /// The recipe that a sweep file's own settings are laid over.
@@ -150,6 +150,7 @@ fn as_original() -> Recipe {
             label_smoothing: 0.0,
             dropout: 0.0,
             shuffle: true,
+            precision: Precision::F32,
         },
         evaluation: Evaluation {
             samples: 100,

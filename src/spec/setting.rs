@@ -65,7 +65,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 33] = [
+pub static SETTINGS: [Setting; 34] = [
     setting!(model, Text),
     setting!(training.unfrozen_vision_layers, Count(0, 1000)),
     setting!(training.learning_rate, Number(Excluded(0.0), Included(1.0))),
@@ -83,6 +83,7 @@ pub static SETTINGS: [Setting; 33] = [
     setting!(training.label_smoothing, Number(Included(0.0), Excluded(1.0))),
     setting!(training.dropout, Number(Included(0.0), Excluded(1.0))),
     setting!(training.shuffle, Flag),
+    setting!(training.precision, Word(&["f32", "bf16"])),
     setting!(evaluation.samples, Count(0, MANY)),
     setting!(evaluation.test_samples, Count(0, MANY)),
     setting!(evaluation.convention, Word(&["coco", "original"])),
@@ -280,13 +281,16 @@ mod tests {
     use super::super::preset::Preset;
     use super::super::yaml;
     use super::*;
+    use crate::record::recipe::Precision;
 
     #[test]
     fn the_table_has_every_field_of_the_recipe_once_and_in_order() {
         let mut recipe = Preset::AsOriginal.recipe();
         // Written only where it is not the one that goes with the convention.
         recipe.evaluation.cider_weight = 0.5;
-        recipe.training.dropout = 0.1; // Left out where it is 0.
+        // Left out where they are those of before there was a setting.
+        recipe.training.dropout = 0.1;
+        recipe.training.precision = Precision::Bf16;
         let recipe = serde_yaml::to_value(recipe).unwrap();
         let mut paths = Vec::new();
         for (group, fields) in recipe.as_mapping().unwrap() {

@@ -204,7 +204,10 @@ pub fn caption_images(
     generation: &Generation,
     device: &Device,
 ) -> Result<Vec<CaptionRow>> {
-    let pretrained = Pretrained::load(model, device)?;
+    let mut pretrained = Pretrained::load(model, device)?;
+    // Where the file cannot be read, the settings have said so.
+    let saved = Saved::read(model).ok().flatten().filter(|_| device.is_cpu());
+    pretrained.config.precision = saved.map(|saved| saved.precision()).unwrap_or_default();
     let blip = Blip::new(&pretrained.config, &pretrained.weights)?;
     let settings = beam_settings(generation, &pretrained.config);
     let (side, depth) = (pretrained.config.vision.image_size, pretrained.config.vision.num_hidden_layers);

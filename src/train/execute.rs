@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::evaluate::{self, Speaker, Split};
 use super::fine_tune::fine_tune;
@@ -10,10 +10,12 @@ use super::material::{Material, Pretrained};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
 use super::{Emit, Session, checkpoint, controls, references};
+use crate::model::ops::product::kernels;
+use crate::model::ops::product::panels::Format;
 use crate::model::{Config, Part, Weights};
 use crate::record::RunDir;
 use crate::record::event::{Ended, Started, Trainable};
-use crate::record::recipe::{Kind, Recipe};
+use crate::record::recipe::{Kind, Precision, Recipe};
 use crate::record::store::remove_file;
 
 /// Everything a run reads, in memory and checked.
@@ -25,13 +27,36 @@ pub struct Loaded {
 impl Loaded {
     /// Loads the model folder and the data of a run.
     pub fn new(session: &Session) -> Result<Self> {
-        let pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
+        let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
+        pretrained.config.precision = precision(session)?;
         let mut material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
         if session.spec.recipe.kind == Kind::ShuffledCaptions {
             material.train = controls::dealt_anew(material.train, session.spec.seed)?;
         }
         Ok(Self { pretrained, material })
     }
+}
+
+/// How the run is to compute.
+fn precision(session: &Session) -> Result<Precision> {
+    let precision = session.spec.recipe.training.precision;
+    ensure!(
+        precision == Precision::F32 || session.device.is_cpu(),
+        "training.precision is bf16, which only the CPU computes, and the device is {}\nhint: `precision: f32`, or \
+         `--device cpu`",
+        session.device_name
+    );
+    Ok(precision)
+}
+
+/// bf16 is rounded to wherever it is asked for, so that results compare; only some processors gain by it.
+fn precision_note(recipe: &Recipe) -> Option<String> {
+    let is_slow = recipe.training.precision == Precision::Bf16 && !kernels::is_available(Format::Bf16);
+    is_slow.then(|| {
+        "this processor has no instructions for bf16 (AVX512_BF16): values are rounded all the same, which takes longer \
+         than f32\nhint: `precision: f32`"
+            .to_owned()
+    })
 }
 
 /// Executes a run. Emits all its events but the last, whose content it returns.
@@ -98,6 +123,7 @@ pub fn started(
         resumed_from_step: Some(resumed.steps),
         notes: dropout_note(recipe, &pretrained.config)
             .into_iter()
+            .chain(precision_note(recipe))
             .chain(controls::note(recipe))
             .chain(resumed.notes)
             .collect(),

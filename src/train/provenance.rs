@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::plan::consistency::Trained;
-use crate::record::recipe::StartToken;
+use crate::record::recipe::{Precision, StartToken};
 use crate::record::{RunSpec, bounded};
 
 /// Its name in a model folder.
@@ -56,6 +56,8 @@ pub struct Saved {
 struct SavedTraining {
     max_length: usize,
     start_token: StartToken,
+    #[serde(default)]
+    precision: Precision,
 }
 
 impl Saved {
@@ -68,6 +70,11 @@ impl Saved {
         };
         let saved = serde_json::from_slice(&bytes);
         Ok(Some(saved.with_context(|| format!("{} is damaged", path.display()))?))
+    }
+
+    /// How the model computed in its run.
+    pub fn precision(&self) -> Precision {
+        self.training.precision
     }
 
     /// What generation has to fit.

@@ -5,18 +5,19 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use sweep::data::collate;
 use sweep::model::blip::{mean_loss, targets};
-use sweep::model::ops::Dropout;
+use sweep::model::ops::{Dropout, Precision};
 use sweep::model::{Blip, Config, Unfrozen, Weights};
 use sweep::random::Random;
 use sweep::train::optimizer::{AdamW, Multipliers, clip_scale};
 
 /// Losses and gradient norms of a few steps of the built-in model, which is large enough that products are shared out
 /// among threads, and its weights at the end.
-fn trained(threads: usize) -> (Vec<(u64, u64)>, String) {
+fn trained(threads: usize, precision: Precision) -> (Vec<(u64, u64)>, String) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
-        let config = Config::load(&folder).unwrap();
+        let mut config = Config::load(&folder).unwrap();
+        config.precision = precision;
         let mut weights = Weights::load(&folder, &Device::Cpu).unwrap();
         let depth = config.vision.num_hidden_layers;
         weights.unfreeze(Unfrozen::Last { vision_layers: 2, text: true }, depth).unwrap();
@@ -48,7 +49,22 @@ fn trained(threads: usize) -> (Vec<(u64, u64)>, String) {
 
 #[test]
 fn training_gives_the_same_bits_on_one_two_and_four_threads() {
-    let one = trained(1);
-    assert_eq!(trained(2), one);
-    assert_eq!(trained(4), one);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let one = trained(1, precision);
+        assert_eq!(trained(2, precision), one);
+        assert_eq!(trained(4, precision), one);
+    }
+}
+
+#[test]
+fn training_on_rounded_factors_stays_near_training_on_exact_ones() {
+    let losses = |precision| {
+        let steps = trained(2, precision).0;
+        steps.iter().map(|(loss, _)| f32::from_bits(*loss as u32)).collect::<Vec<_>>()
+    };
+    let (exact, rounded) = (losses(Precision::F32), losses(Precision::Bf16));
+    assert_ne!(exact, rounded);
+    for (exact, rounded) in exact.iter().zip(&rounded) {
+        assert!((exact - rounded).abs() < 0.01 * exact, "{rounded} in place of {exact}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Multi-head scaled dot-product attention: `softmax(q k^T / sqrt(d) + mask) v` for each head.
 //!
 //! Heads lie side by side in the last dimension, so nothing is transposed or copied: products read them with
-//! strides. Only one head's scores exist at a time for each batch element. The backward computes them again:
+//! strides. Only scores of one head exist at a time for each batch element. The backward computes them again:
 //! with `P` the probabilities and `g` the gradient, `dV = P^T g`, `dP = g V^T`, `dS = P * (dP - rowsum(P * dP))`,
 //! `dQ = dS K / sqrt(d)`, `dK = dS^T Q / sqrt(d)` (Dao et al., 2022, appendix B). The sum is over `P * dP` rather
 //! than the equal `g * out`: a query that sees a single key then has a gradient of exactly 0, as in PyTorch.
@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::dropout::Drops;
 use super::head::{Head, Place, Rules, Scratch, Sizes, columns, put_columns};
+use super::product::Precision;
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
 
 /// Which keys a query may see.
@@ -56,10 +57,11 @@ pub fn attention(
     heads: usize,
     mask: &Mask,
     drops: Option<Drops>,
+    precision: Precision,
 ) -> Result<Tensor> {
     check(q, k, heads, mask)?;
     if is_fused(q) {
-        let op = Separate { rules: Rules { heads, mask: mask.clone(), drops } };
+        let op = Separate { rules: Rules { heads, mask: mask.clone(), drops, precision } };
         q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
     } else {
         composed(q, k, v, heads, mask, drops)
@@ -67,10 +69,16 @@ pub fn attention(
 }
 
 /// Self-attention without a mask over `qkv` (batch, tokens, 3 x width): queries, keys and values side by side.
-pub fn packed_attention(qkv: &Tensor, heads: usize, drops: Option<Drops>) -> Result<Tensor> {
+pub fn packed_attention(
+    qkv: &Tensor,
+    heads: usize,
+    drops: Option<Drops>,
+    precision: Precision,
+) -> Result<Tensor> {
     let width = qkv.dim(D::Minus1)? / 3;
     if is_fused(qkv) {
-        qkv.contiguous()?.apply_op1(Packed { rules: Rules { heads, mask: Mask::default(), drops } })
+        let mask = Mask::default();
+        qkv.contiguous()?.apply_op1(Packed { rules: Rules { heads, mask, drops, precision } })
     } else {
         let part = |i| qkv.narrow(D::Minus1, i * width, width)?.contiguous();
         composed(&part(0)?, &part(1)?, &part(2)?, heads, &Mask::default(), drops)
@@ -143,7 +151,7 @@ impl CustomOp3 for Separate {
         let elements = q.par_chunks(queries * width).zip(k.par_chunks(keys * width));
         let elements = elements.zip(v.par_chunks(keys * width)).zip(out.par_chunks_mut(queries * width));
         elements.enumerate().for_each(|(element, (((q, k), v), out))| {
-            let mut scratch = Scratch::for_forward(sizes);
+            let mut scratch = Scratch::new(sizes, &self.rules);
             for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
                 let place = Place { rules: &self.rules, element, head };
                 let head = Head {
@@ -151,7 +159,7 @@ impl CustomOp3 for Separate {
                     k: columns(k, column, width),
                     v: columns(v, column, width),
                 };
-                scratch.forward(sizes, head, place, &mut out[column..], width);
+                scratch.forward(head, place, &mut out[column..], width);
             }
         });
         output(out, q_layout.shape().clone())
@@ -176,17 +184,17 @@ impl CustomOp3 for Separate {
             let gradients = dq.par_chunks_mut(per_query).zip(dk.par_chunks_mut(per_key));
             let gradients = gradients.zip(dv.par_chunks_mut(per_key)).enumerate();
             gradients.for_each(|(element, ((dq, dk), dv))| {
-                let mut scratch = Scratch::for_backward(sizes);
+                let mut scratch = Scratch::new(sizes, &self.rules);
                 let of_queries = |xs, column| columns(element_of(xs, element, per_query), column, width);
                 let of_keys = |xs, column| columns(element_of(xs, element, per_key), column, width);
                 for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
                     let place = Place { rules: &self.rules, element, head };
                     let head =
                         Head { q: of_queries(q, column), k: of_keys(k, column), v: of_keys(v, column) };
-                    scratch.backward(sizes, head, place, of_queries(grad, column));
-                    put_columns(&scratch.dq, sizes.head_width, dq, column, width);
-                    put_columns(&scratch.dk, sizes.head_width, dk, column, width);
-                    put_columns(&scratch.dv, sizes.head_width, dv, column, width);
+                    let of_head = scratch.backward(head, place, of_queries(grad, column));
+                    put_columns(&of_head.dq, sizes.head_width, dq, column, width);
+                    put_columns(&of_head.dk, sizes.head_width, dk, column, width);
+                    put_columns(&of_head.dv, sizes.head_width, dv, column, width);
                 }
             });
             Ok(())
@@ -224,10 +232,10 @@ impl CustomOp1 for Packed {
         let mut out = vec![0f32; batch * tokens * width];
         let elements = qkv.par_chunks(tokens * packed).zip(out.par_chunks_mut(tokens * width));
         elements.enumerate().for_each(|(element, (qkv, out))| {
-            let mut scratch = Scratch::for_forward(sizes);
+            let mut scratch = Scratch::new(sizes, &self.rules);
             for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
                 let place = Place { rules: &self.rules, element, head };
-                scratch.forward(sizes, Self::head(qkv, column, width), place, &mut out[column..], width);
+                scratch.forward(Self::head(qkv, column, width), place, &mut out[column..], width);
             }
         });
         output(out, (batch, tokens, width))
@@ -240,14 +248,14 @@ impl CustomOp1 for Packed {
         let mut dqkv = vec![0f32; batch * tokens * packed];
         with_values([qkv, grad], |[qkv, grad]| {
             dqkv.par_chunks_mut(tokens * packed).enumerate().for_each(|(element, dqkv)| {
-                let mut scratch = Scratch::for_backward(sizes);
+                let mut scratch = Scratch::new(sizes, &self.rules);
                 let qkv = element_of(qkv, element, tokens * packed);
                 let grad = element_of(grad, element, tokens * width);
                 for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
                     let place = Place { rules: &self.rules, element, head };
                     let head = Self::head(qkv, column, width);
-                    scratch.backward(sizes, head, place, columns(grad, column, width));
-                    let parts = [&scratch.dq, &scratch.dk, &scratch.dv];
+                    let of_head = scratch.backward(head, place, columns(grad, column, width));
+                    let parts = [&of_head.dq, &of_head.dk, &of_head.dv];
                     for (i, part) in parts.into_iter().enumerate() {
                         put_columns(part, sizes.head_width, dqkv, i * width + column, packed);
                     }

@@ -1,17 +1,24 @@
 //! One head of attention, forward and backward, on plain slices.
+//!
+//! Where the processor has the [`kernels`](super::product::kernels), the queries are taken in blocks, so that a block's
+//! scores stay in the cache ([`in_blocks`]); elsewhere all at once ([`at_once`]).
 
-use gemm::Parallelism;
+mod at_once;
+mod in_blocks;
 
 use super::attention::Mask;
 use super::dropout::Drops;
-use super::linear::{View, product};
-use super::vector::{softmax, sum, vectorised};
+use super::product::kernels::{self, ROWS};
+use super::product::panels::Format;
+use super::product::{Precision, View};
+use super::vector::{softmax, sum, widest};
 
 /// What all heads of a call share.
 pub struct Rules {
     pub heads: usize,
     pub mask: Mask,
     pub drops: Option<Drops>,
+    pub precision: Precision,
 }
 
 /// One head of one batch element.
@@ -30,6 +37,16 @@ impl Place<'_> {
         drops.factors((self.element * self.rules.heads + self.head) as u64, factors);
         true
     }
+
+    /// Turns rows of scores, of which the first is that of the query `first`, into probabilities.
+    fn to_probabilities(self, scores: &mut [f32], first: usize, keys: usize) {
+        for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
+            let visible = self.rules.mask.visible(self.element, first + query, keys);
+            let (seen, unseen) = row.split_at_mut(visible);
+            to_probabilities(seen);
+            unseen.fill(0.0);
+        }
+    }
 }
 
 /// Sizes of all heads of a call.
@@ -40,6 +57,12 @@ pub struct Sizes {
     pub head_width: usize,
 }
 
+impl Sizes {
+    fn scale(&self) -> f32 {
+        1.0 / (self.head_width as f32).sqrt()
+    }
+}
+
 /// Queries, keys and values of one head of one batch element.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
@@ -48,101 +71,80 @@ pub struct Head<'a> {
     pub v: View<'a>,
 }
 
-impl Sizes {
-    fn scale(&self) -> f32 {
-        1.0 / (self.head_width as f32).sqrt()
-    }
-
-    /// Fills `scores` (queries, keys) with the probabilities of one head, before dropout.
-    fn probabilities(&self, head: Head, place: Place, scores: &mut [f32]) {
-        let Self { queries, keys, head_width } = *self;
-        let shape = (queries, head_width, keys);
-        product(shape, head.q, head.k.transposed(), self.scale(), scores, keys, false, Parallelism::None);
-        vectorised(|| {
-            for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
-                let visible = place.rules.mask.visible(place.element, query, keys);
-                let (seen, unseen) = row.split_at_mut(visible);
-                softmax(seen);
-                unseen.fill(0.0);
-            }
-        });
-    }
-}
-
-/// Space for one head, reused from head to head.
+/// Gradients of a head's queries, keys and values, row by row.
 #[derive(Default)]
-pub struct Scratch {
-    probabilities: Vec<f32>,
-    factors: Vec<f32>,
-    dscores: Vec<f32>,
+pub struct Gradients {
     pub dq: Vec<f32>,
     pub dk: Vec<f32>,
     pub dv: Vec<f32>,
 }
 
-impl Scratch {
-    pub fn for_forward(sizes: Sizes) -> Self {
-        Self { probabilities: vec![0.0; sizes.queries * sizes.keys], ..Self::default() }
-    }
-
-    pub fn for_backward(sizes: Sizes) -> Self {
+impl Gradients {
+    fn new(sizes: Sizes) -> Self {
         let keys = sizes.keys * sizes.head_width;
-        Self {
-            dscores: vec![0.0; sizes.queries * sizes.keys],
-            dq: vec![0.0; sizes.queries * sizes.head_width],
-            dk: vec![0.0; keys],
-            dv: vec![0.0; keys],
-            ..Self::for_forward(sizes)
+        Self { dq: vec![0.0; sizes.queries * sizes.head_width], dk: vec![0.0; keys], dv: vec![0.0; keys] }
+    }
+}
+
+/// Space for one head, reused from head to head.
+pub enum Scratch {
+    AtOnce(at_once::Scratch),
+    InBlocks(Box<in_blocks::Scratch>),
+}
+
+impl Scratch {
+    /// A call with fewer queries than a panel has rows, as in generation, would mostly multiply zeros in blocks.
+    pub fn new(sizes: Sizes, rules: &Rules) -> Self {
+        let format = match rules.precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 => Format::Bf16,
+        };
+        if kernels::is_available(format) && sizes.queries >= ROWS {
+            Self::InBlocks(Box::new(in_blocks::Scratch::new(sizes, format)))
+        } else {
+            Self::AtOnce(at_once::Scratch::new(sizes))
         }
     }
 
     /// Writes one head's result into `out`, whose rows lie `stride` apart.
-    pub fn forward(&mut self, sizes: Sizes, head: Head, place: Place, out: &mut [f32], stride: usize) {
-        sizes.probabilities(head, place, &mut self.probabilities);
-        if place.draw_factors(&mut self.factors, self.probabilities.len()) {
-            multiply(&mut self.probabilities, &self.factors);
+    pub fn forward(&mut self, head: Head, place: Place, out: &mut [f32], stride: usize) {
+        match self {
+            Self::AtOnce(scratch) => scratch.forward(head, place, out, stride),
+            Self::InBlocks(scratch) => scratch.forward(head, place, out, stride),
         }
-        let left = View::rows(&self.probabilities, sizes.keys);
-        let shape = (sizes.queries, sizes.keys, sizes.head_width);
-        product(shape, left, head.v, 1.0, out, stride, false, Parallelism::None);
     }
 
-    /// Fills `dq`, `dk` and `dv` of one head from the gradient of its result.
-    pub fn backward(&mut self, sizes: Sizes, head: Head, place: Place, grad: View) {
-        let Sizes { queries, keys, head_width } = sizes;
-        let one = Parallelism::None;
-        sizes.probabilities(head, place, &mut self.probabilities);
-        let drops = place.draw_factors(&mut self.factors, self.probabilities.len());
-        // Until they are needed, the gradients of the scores hold the probabilities that the result was made of.
-        self.dscores.copy_from_slice(&self.probabilities);
-        if drops {
-            multiply(&mut self.dscores, &self.factors);
+    /// The gradients of one head from that of its result.
+    pub fn backward(&mut self, head: Head, place: Place, grad: View) -> &Gradients {
+        match self {
+            Self::AtOnce(scratch) => scratch.backward(head, place, grad),
+            Self::InBlocks(scratch) => scratch.backward(head, place, grad),
         }
-        let used = View::rows(&self.dscores, keys).transposed();
-        product((keys, queries, head_width), used, grad, 1.0, &mut self.dv, head_width, false, one);
-        let shape = (queries, head_width, keys);
-        product(shape, grad, head.v.transposed(), 1.0, &mut self.dscores, keys, false, one);
-        if drops {
-            multiply(&mut self.dscores, &self.factors);
-        }
-        vectorised(|| {
-            let rows = self.dscores.chunks_exact_mut(keys).zip(self.probabilities.chunks_exact(keys));
-            for (dscores, probabilities) in rows {
-                let mean = sum(keys, |i| probabilities[i] * dscores[i]);
-                for (dscore, probability) in dscores.iter_mut().zip(probabilities) {
-                    *dscore = probability * (*dscore - mean);
-                }
-            }
-        });
-        let (ds, scale) = (View::rows(&self.dscores, keys), sizes.scale());
-        product((queries, keys, head_width), ds, head.k, scale, &mut self.dq, head_width, false, one);
-        let shape = (keys, queries, head_width);
-        product(shape, ds.transposed(), head.q, scale, &mut self.dk, head_width, false, one);
     }
 }
 
-fn multiply(values: &mut [f32], factors: &[f32]) {
-    vectorised(|| values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor));
+widest! {
+    fn to_probabilities(scores: &mut [f32]) {
+        softmax(scores);
+    }
+
+    /// Turns gradients of probabilities into gradients of their scores, row by row.
+    fn through_softmax(probabilities: &[f32], gradients: &mut [f32], keys: usize) {
+        for (gradients, probabilities) in
+            gradients.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys))
+        {
+            let mean = sum(keys, |i| probabilities[i] * gradients[i]);
+            for (gradient, probability) in gradients.iter_mut().zip(probabilities) {
+                *gradient = probability * (*gradient - mean);
+            }
+        }
+    }
+
+    fn multiply_values(values: &mut [f32], factors: &[f32]) {
+        for (value, factor) in values.iter_mut().zip(factors) {
+            *value *= factor;
+        }
+    }
 }
 
 /// A view of the columns from `column` on of a matrix whose rows lie `stride` apart.

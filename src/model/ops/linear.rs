@@ -4,15 +4,19 @@
 //! the backward computes only the gradients that someone wants. candle's own matmul computes both.
 
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
-use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::product::{Precision, View, product};
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
-use super::vector::{CHUNK_ROWS, add_in_order, vectorised};
+use super::vector::{CHUNK_ROWS, add_in_order, widest};
 
 /// Applies the layer to the last dimension of `xs`, which has any number of dimensions.
-pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    if is_fused(xs) { xs.contiguous()?.apply_op3(weight, bias, Linear) } else { composed(xs, weight, bias) }
+pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
+    if is_fused(xs) {
+        xs.contiguous()?.apply_op3(weight, bias, Linear { precision })
+    } else {
+        composed(xs, weight, bias)
+    }
 }
 
 /// The same from candle's differentiable operations.
@@ -25,87 +29,6 @@ pub fn composed(xs: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     xs.reshape((rows, width))?.matmul(&weight.t()?)?.broadcast_add(bias)?.reshape(shape)
 }
 
-/// The parallelism of products: the size of the current thread pool.
-pub fn parallelism() -> Parallelism {
-    match rayon::current_num_threads() {
-        1 => Parallelism::None,
-        n => Parallelism::Rayon(n),
-    }
-}
-
-/// A matrix inside a slice: element `(row, column)` lies at `offset + row * row_stride + column * column_stride`.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    pub values: &'a [f32],
-    pub row_stride: usize,
-    pub column_stride: usize,
-}
-
-impl<'a> View<'a> {
-    /// A matrix stored row by row.
-    pub fn rows(values: &'a [f32], width: usize) -> Self {
-        Self { values, row_stride: width, column_stride: 1 }
-    }
-
-    /// The transposed matrix.
-    pub fn transposed(self) -> Self {
-        Self { values: self.values, row_stride: self.column_stride, column_stride: self.row_stride }
-    }
-
-    fn covers(&self, rows: usize, columns: usize) -> bool {
-        rows == 0
-            || columns == 0
-            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.values.len()
-    }
-}
-
-/// `out = scale * left * right`, or `out += ...` where `accumulate`, for (m, k) times (k, n). `out` is stored
-/// row by row with `out_stride` values from row to row.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "these are the operands of a product; a struct would rename them"
-)]
-pub fn product(
-    (m, k, n): (usize, usize, usize),
-    left: View,
-    right: View,
-    scale: f32,
-    out: &mut [f32],
-    out_stride: usize,
-    accumulate: bool,
-    parallelism: Parallelism,
-) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(left.covers(m, k) && right.covers(k, n), "an operand is smaller than its shape says");
-    assert!((m - 1) * out_stride + n <= out.len(), "the output is smaller than its shape says");
-    // SAFETY: the asserts above keep every element that the shape names inside its slice.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            out_stride as isize,
-            accumulate,
-            left.values.as_ptr(),
-            left.column_stride as isize,
-            left.row_stride as isize,
-            right.values.as_ptr(),
-            right.column_stride as isize,
-            right.row_stride as isize,
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-}
-
 /// So many rows have the same bits in any larger number of rows.
 ///
 /// gemm 0.19 sums in another order where there is one row, where the result has at most 16 x 16 values, and
@@ -116,7 +39,9 @@ fn rows_of_a_batch(width: usize, outs: usize) -> usize {
     rows_beside_few_columns.max(16 * 16 / outs.max(1) + 1)
 }
 
-struct Linear;
+struct Linear {
+    precision: Precision,
+}
 
 impl CustomOp3 for Linear {
     fn name(&self) -> &'static str {
@@ -142,7 +67,10 @@ impl CustomOp3 for Linear {
         }
         shape.push(outs);
         let rows = xs.len() / width;
-        let computed = rows.max(rows_of_a_batch(width, outs));
+        let computed = match self.precision {
+            Precision::F32 => rows.max(rows_of_a_batch(width, outs)),
+            Precision::Bf16 => rows,
+        };
         let padded;
         let xs = if rows < computed {
             padded = [xs, &vec![0.0; (computed - rows) * width]].concat();
@@ -156,7 +84,7 @@ impl CustomOp3 for Linear {
         }
         let (shape_of_product, left) = ((computed, width, outs), View::rows(xs, width));
         let right = View::rows(weight, width).transposed();
-        product(shape_of_product, left, right, 1.0, &mut ys, outs, true, parallelism());
+        product(shape_of_product, left, right, 1.0, &mut ys, outs, true, self.precision);
         ys.truncate(rows * outs);
         output(ys, shape)
     }
@@ -175,13 +103,13 @@ impl CustomOp3 for Linear {
             let of_xs = || {
                 let mut dxs = vec![0f32; rows * width];
                 let (left, right) = (View::rows(grads, outs), View::rows(weight_values, width));
-                product((rows, outs, width), left, right, 1.0, &mut dxs, width, false, parallelism());
+                product((rows, outs, width), left, right, 1.0, &mut dxs, width, false, self.precision);
                 gradient(dxs, xs)
             };
             let of_weight = || {
                 let mut dweight = vec![0f32; outs * width];
                 let (left, right) = (View::rows(grads, outs).transposed(), View::rows(xs_values, width));
-                product((outs, rows, width), left, right, 1.0, &mut dweight, width, false, parallelism());
+                product((outs, rows, width), left, right, 1.0, &mut dweight, width, false, self.precision);
                 gradient(dweight, weight)
             };
             Ok((
@@ -193,19 +121,23 @@ impl CustomOp3 for Linear {
     }
 }
 
+widest! {
+    fn add_rows(rows: &[f32], total: &mut [f32]) {
+        for row in rows.chunks_exact(total.len()) {
+            for (sum, value) in total.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+    }
+}
+
 /// The sum over rows of a matrix stored row by row.
 fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
     let partials = values
         .par_chunks(CHUNK_ROWS * width)
         .map(|rows| {
             let mut total = vec![0f32; width];
-            vectorised(|| {
-                for row in rows.chunks_exact(width) {
-                    for (sum, value) in total.iter_mut().zip(row) {
-                        *sum += value;
-                    }
-                }
-            });
+            add_rows(rows, &mut total);
             total
         })
         .collect();

@@ -4,6 +4,7 @@
 //! CPU. Each operation here has two forms that tests hold to agree: a fused one for `f32` on CPU, and one
 //! composed of candle's differentiable tensor operations for every other device and type. Reductions work in
 //! chunks of fixed size that are added in a fixed order, so results do not depend on the number of threads.
+//! [`product`] has the matrix products below them.
 
 pub mod attention;
 pub mod cross_entropy;
@@ -13,6 +14,7 @@ pub mod gelu;
 pub mod head;
 pub mod layer_norm;
 pub mod linear;
+pub mod product;
 pub mod slices;
 pub mod vector;
 
@@ -26,3 +28,4 @@ pub use embedding::embedding;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub use product::Precision;

@@ -23,15 +23,25 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 /// Checks that two forms of an operation agree in value and in the gradient of every argument, under a loss
 /// whose gradient differs from element to element.
 fn check(args: &[Var], fused: impl Fn() -> Result<Tensor>, composed: impl Fn() -> Result<Tensor>) {
+    check_within([2e-6, 5e-6], args, fused, composed);
+}
+
+/// The same with differences that values and gradients may have.
+fn check_within(
+    [of_values, of_gradients]: [f64; 2],
+    args: &[Var],
+    fused: impl Fn() -> Result<Tensor>,
+    composed: impl Fn() -> Result<Tensor>,
+) {
     let (a, b) = (fused().unwrap(), composed().unwrap());
-    assert!(difference(&a, &b) < 2e-6, "values differ by {}", difference(&a, &b));
+    assert!(difference(&a, &b) < of_values, "values differ by {}", difference(&a, &b));
     let weights = random(a.dims(), "loss");
     let grads = |out: &Tensor| (out * weights.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
     let (grads_a, grads_b) = (grads(&a), grads(&b));
     for (i, arg) in args.iter().enumerate() {
         let a = grads_a.get(arg).unwrap_or_else(|| panic!("argument {i} has no gradient"));
         let b = grads_b.get(arg).unwrap();
-        assert!(difference(a, b) < 5e-6, "gradient of argument {i} differs by {}", difference(a, b));
+        assert!(difference(a, b) < of_gradients, "gradient of argument {i} differs by {}", difference(a, b));
     }
 }
 
@@ -46,7 +56,7 @@ fn layer_norm_agrees_with_the_composed_one() {
 fn linear_agrees_with_the_composed_one() {
     let args = [random(&[3, 23, 10], "x"), random(&[7, 10], "w"), random(&[7], "b")];
     let [xs, w, b] = &args;
-    check(&args, || linear(xs, w, b), || linear::composed(xs, w, b));
+    check(&args, || linear(xs, w, b, Precision::F32), || linear::composed(xs, w, b));
 }
 
 #[test]
@@ -85,7 +95,7 @@ fn attention_agrees_with_the_composed_one_under_every_mask() {
             let mask = Mask { causal, key_lengths };
             check(
                 &args,
-                || attention(q, k, v, 3, &mask, None),
+                || attention(q, k, v, 3, &mask, None, Precision::F32),
                 || attention::composed(q, k, v, 3, &mask, None),
             );
         }
@@ -93,7 +103,54 @@ fn attention_agrees_with_the_composed_one_under_every_mask() {
     let args = [random(&[2, 4, 12], "q"), random(&[2, 11, 12], "k"), random(&[2, 11, 12], "v")];
     let [q, k, v] = &args;
     let mask = Mask::default();
-    check(&args, || attention(q, k, v, 4, &mask, None), || attention::composed(q, k, v, 4, &mask, None));
+    check(
+        &args,
+        || attention(q, k, v, 4, &mask, None, Precision::F32),
+        || attention::composed(q, k, v, 4, &mask, None),
+    );
+}
+
+/// More queries and keys than a block has.
+fn long() -> [Var; 3] {
+    [random(&[2, 130, 32], "q"), random(&[2, 150, 32], "k"), random(&[2, 150, 32], "v")]
+}
+
+#[test]
+fn attention_of_many_queries_agrees_with_the_composed_one() {
+    let args = long();
+    let [q, k, v] = &args;
+    for (causal, key_lengths, drops) in
+        [(false, None, None), (true, None, drops()), (false, Some(Arc::new(vec![150, 7])), drops())]
+    {
+        let mask = Mask { causal, key_lengths };
+        check(
+            &args,
+            || attention(q, k, v, 2, &mask, drops.clone(), Precision::F32),
+            || attention::composed(q, k, v, 2, &mask, drops.clone()),
+        );
+    }
+}
+
+/// A factor has a relative error of at most 2^-9, and errors of many do not all go one way.
+const OF_BF16: [f64; 2] = [1.0 / 256.0, 2.0 / 256.0];
+
+#[test]
+fn products_of_rounded_factors_are_as_close_as_their_precision_says() {
+    let args = [random(&[3, 23, 70], "x"), random(&[40, 70], "w"), random(&[40], "b")];
+    let [xs, w, b] = &args;
+    check_within(OF_BF16, &args, || linear(xs, w, b, Precision::Bf16), || linear::composed(xs, w, b));
+    let exact = linear(xs, w, b, Precision::F32).unwrap();
+    let error = difference(&linear(xs, w, b, Precision::Bf16).unwrap(), &exact);
+    assert!(error > 1e-5, "nothing was rounded: {error}");
+    let args = long();
+    let [q, k, v] = &args;
+    let mask = Mask { causal: false, key_lengths: Some(Arc::new(vec![150, 7])) };
+    check_within(
+        OF_BF16,
+        &args,
+        || attention(q, k, v, 2, &mask, drops(), Precision::Bf16),
+        || attention::composed(q, k, v, 2, &mask, drops()),
+    );
 }
 
 fn drops() -> Option<Drops> {
@@ -113,13 +170,13 @@ fn attention_with_dropout_agrees_with_the_composed_one() {
     let [q, k, v] = &args;
     let mask = Mask { causal: true, key_lengths: Some(Arc::new(vec![9, 4, 1])) };
     let composed = || attention::composed(q, k, v, 3, &mask, drops());
-    check(&args, || attention(q, k, v, 3, &mask, drops()), composed);
+    check(&args, || attention(q, k, v, 3, &mask, drops(), Precision::F32), composed);
     let args = [random(&[2, 10, 36], "qkv")];
     let composed = || {
         let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
         attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default(), drops())
     };
-    check(&args, || packed_attention(&args[0], 3, drops()), composed);
+    check(&args, || packed_attention(&args[0], 3, drops(), Precision::F32), composed);
 }
 
 #[test]
@@ -129,14 +186,15 @@ fn packed_attention_agrees_with_the_composed_one() {
         let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
         attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default(), None)
     };
-    check(&args, || packed_attention(&args[0], 3, None), composed);
+    check(&args, || packed_attention(&args[0], 3, None, Precision::F32), composed);
 }
 
 #[test]
 fn an_untracked_argument_gets_no_gradient_and_breaks_nothing() {
     let (xs, w, b) = (random(&[4, 6], "x"), random(&[3, 6], "w"), random(&[3], "b"));
     let frozen = (w.as_tensor().detach(), b.as_tensor().detach());
-    let grads = linear(&xs, &frozen.0, &frozen.1).unwrap().sum_all().unwrap().backward().unwrap();
+    let grads =
+        linear(&xs, &frozen.0, &frozen.1, Precision::F32).unwrap().sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&xs).is_some());
     assert!(grads.get(&frozen.0).is_none());
 }

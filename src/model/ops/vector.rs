@@ -1,27 +1,65 @@
-//! Scalar functions that the compiler vectorises, and loops run with the widest instructions there are.
+//! Scalar functions that the compiler vectorises, and functions compiled for the widest instructions there are.
 //!
 //! None of them fuses a multiplication with an addition, and sums use a fixed number of lanes, so results are
 //! the same bits whatever instruction set is found at run time.
-
-use pulp::Arch;
 
 /// Rows that one task works on; fixed, so that sums over chunks do not depend on the number of threads.
 pub const CHUNK_ROWS: usize = 32;
 
 const LANES: usize = 16;
 
-/// Runs a loop compiled for the widest vector instructions of this processor.
-#[inline(always)]
-pub fn vectorised<T>(f: impl FnOnce() -> T) -> T {
-    struct Once<F>(F);
-    impl<T, F: FnOnce() -> T> pulp::NullaryFnOnce for Once<F> {
-        type Output = T;
-        #[inline(always)]
-        fn call(self) -> T {
-            (self.0)()
+/// Defines functions whose loops are compiled for the widest vector instructions there are, which are chosen when called.
+///
+/// What they call must be `#[inline(always)]`: a function or closure of its own is compiled for the narrowest.
+macro_rules! widest {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $kind:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => {$(
+        $(#[$meta])*
+        $vis fn $name($($arg: $kind),*) $(-> $out)? {
+            #[inline(always)]
+            fn body($($arg: $kind),*) $(-> $out)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+                fn in_512_bits($($arg: $kind),*) $(-> $out)? {
+                    body($($arg),*)
+                }
+                #[target_feature(enable = "avx2")]
+                fn in_256_bits($($arg: $kind),*) $(-> $out)? {
+                    body($($arg),*)
+                }
+                use $crate::model::ops::vector::{has_256_bits, has_512_bits};
+                if has_512_bits() {
+                    // SAFETY: the processor has these instructions.
+                    return unsafe { in_512_bits($($arg),*) };
+                }
+                if has_256_bits() {
+                    // SAFETY: the processor has these instructions.
+                    return unsafe { in_256_bits($($arg),*) };
+                }
+            }
+            body($($arg),*)
         }
-    }
-    Arch::new().dispatch(Once(f))
+    )*};
+}
+pub(crate) use widest;
+
+/// Whether the processor has AVX-512 with the parts that every one since 2017 has.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub fn has_512_bits() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512cd")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+/// Whether the processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub fn has_256_bits() -> bool {
+    is_x86_feature_detected!("avx2")
 }
 
 /// `e^x` with a relative error below 2e-7; inputs below -87 give the smallest normal number, not 0.
@@ -31,7 +69,8 @@ pub fn vectorised<T>(f: impl FnOnce() -> T) -> T {
 pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number.
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = x - n * 0.693_359_4;
     let r = r - n * -2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
@@ -41,7 +80,9 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let y = p * r * r + r + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    // The whole number is in the low bits; a conversion would not be vectorised.
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let power = f32::from_bits(exponent << 23);
     y * power
 }
 

@@ -1,0 +1,247 @@
+//! Matrix products of `f32` values, summed in `f32`.
+//!
+//! Large products in full precision are the `gemm` crate's. Where the processor has AVX-512, those of attention, whose
+//! matrices are small, and all products of values rounded to `bf16` are made here, from [`panels`] by [`kernels`].
+
+pub mod kernels;
+pub mod panels;
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use kernels::{COLUMNS, ROWS, Tile};
+use panels::{Format, Left, Right};
+
+pub use crate::record::recipe::Precision;
+
+/// A matrix inside a slice: element `(row, column)` lies at `row * row_stride + column * column_stride`.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub values: &'a [f32],
+    pub row_stride: usize,
+    pub column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A matrix stored row by row.
+    pub fn rows(values: &'a [f32], width: usize) -> Self {
+        Self { values, row_stride: width, column_stride: 1 }
+    }
+
+    /// The transposed matrix.
+    pub fn transposed(self) -> Self {
+        Self { values: self.values, row_stride: self.column_stride, column_stride: self.row_stride }
+    }
+
+    /// The matrix without its first rows.
+    pub fn from_row(self, row: usize) -> Self {
+        Self { values: &self.values[row * self.row_stride..], ..self }
+    }
+
+    fn covers(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.values.len()
+    }
+}
+
+/// Rows and columns of a task's part of the result, in panels: its operands fit into the second cache.
+const TASK_PANELS: usize = 8;
+
+/// `out = scale * left * right`, or `out += ...` where `accumulate`, for (m, k) times (k, n), by all threads of the pool.
+/// `out` is stored row by row with `out_stride` values from row to row.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the operands of a product; a struct would rename them"
+)]
+pub fn product(
+    (m, k, n): (usize, usize, usize),
+    left: View,
+    right: View,
+    scale: f32,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+    precision: Precision,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    match precision {
+        Precision::F32 => {
+            by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
+        }
+        Precision::Bf16 if kernels::is_available(Format::Bf16) => with_panels(|of_left, of_right| {
+            of_left.fill_in_parallel(left.transposed(), k, m);
+            of_right.fill_in_parallel(right, k, n);
+            multiply_in_parallel(of_left, of_right, scale, out, out_stride, accumulate);
+        }),
+        Precision::Bf16 => {
+            let (left, right) = (rounded((m, k), left), rounded((k, n), right));
+            let (left, right) = (View::rows(&left, k), View::rows(&right, n));
+            by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
+        }
+    }
+}
+
+/// The same in full precision by the `gemm` crate.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the operands of a product; a struct would rename them"
+)]
+pub fn by_gemm(
+    (m, k, n): (usize, usize, usize),
+    left: View,
+    right: View,
+    scale: f32,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+    parallelism: Parallelism,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(left.covers(m, k) && right.covers(k, n), "an operand is smaller than its shape says");
+    assert!((m - 1) * out_stride + n <= out.len(), "the output is smaller than its shape says");
+    // SAFETY: the asserts above keep every element that the shape names inside its slice.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            accumulate,
+            left.values.as_ptr(),
+            left.column_stride as isize,
+            left.row_stride as isize,
+            right.values.as_ptr(),
+            right.column_stride as isize,
+            right.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// The parallelism of products: the size of the current thread pool.
+fn parallelism() -> Parallelism {
+    match rayon::current_num_threads() {
+        1 => Parallelism::None,
+        n => Parallelism::Rayon(n),
+    }
+}
+
+/// A matrix with its values rounded, row by row.
+fn rounded((rows, columns): (usize, usize), matrix: View) -> Vec<f32> {
+    assert!(matrix.covers(rows, columns), "an operand is smaller than its shape says");
+    let value = |place: usize| {
+        let (row, column) = (place / columns, place % columns);
+        matrix.values[row * matrix.row_stride + column * matrix.column_stride]
+    };
+    (0..rows * columns)
+        .into_par_iter()
+        .map(|place| f32::from_bits(panels::bf16(value(place)) << 16))
+        .collect()
+}
+
+/// Lends this thread's panels for `bf16`, whose memory stays for the next product.
+fn with_panels<T>(work: impl FnOnce(&mut Left, &mut Right) -> T) -> T {
+    thread_local! {
+        static PANELS: std::cell::Cell<Option<(Left, Right)>> = const { std::cell::Cell::new(None) };
+    }
+    let fresh = || (Left::new(Format::Bf16), Right::new(Format::Bf16));
+    let (mut left, mut right) = PANELS.take().unwrap_or_else(fresh);
+    let result = work(&mut left, &mut right);
+    PANELS.set(Some((left, right)));
+    result
+}
+
+/// `out = scale * left * right` from packed operands, or `out += ...` where `accumulate`, by this thread alone.
+pub fn multiply(
+    left: &Left,
+    right: &Right,
+    scale: f32,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+) {
+    check(left, right, out, out_stride);
+    let task = Task { left, right, scale, out: out.as_mut_ptr(), stride: out_stride, accumulate };
+    // SAFETY: checked above; the borrow of `out` is this thread's.
+    unsafe { task.run(0..left.panels(), 0..right.panels()) };
+}
+
+fn multiply_in_parallel(
+    left: &Left,
+    right: &Right,
+    scale: f32,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+) {
+    check(left, right, out, out_stride);
+    let task = Task { left, right, scale, out: out.as_mut_ptr(), stride: out_stride, accumulate };
+    let (rows, columns) = (left.panels().div_ceil(TASK_PANELS), right.panels().div_ceil(TASK_PANELS));
+    let part = |i: usize, panels: usize| i * TASK_PANELS..((i + 1) * TASK_PANELS).min(panels);
+    (0..rows * columns).into_par_iter().for_each(|i| {
+        let task = &task;
+        // SAFETY: checked above; no two tasks write to the same tile.
+        unsafe { task.run(part(i % rows, left.panels()), part(i / rows, right.panels())) };
+    });
+}
+
+fn check(left: &Left, right: &Right, out: &[f32], out_stride: usize) {
+    assert!(left.depth == right.depth && left.format() == right.format(), "the operands do not fit together");
+    assert!(kernels::is_available(left.format()), "this processor has no such kernel");
+    let needed = left.columns.saturating_sub(1) * out_stride + right.columns;
+    assert!(right.columns <= out_stride && needed <= out.len(), "the output is smaller than its shape says");
+}
+
+struct Task<'a> {
+    left: &'a Left,
+    right: &'a Right,
+    scale: f32,
+    out: *mut f32,
+    stride: usize,
+    accumulate: bool,
+}
+
+// SAFETY: tasks of one product write to different tiles, see `multiply_in_parallel`.
+unsafe impl Sync for Task<'_> {}
+
+impl Task<'_> {
+    /// # Safety
+    /// What [`check`] demands, and nobody else may use these tiles of the result.
+    unsafe fn run(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) {
+        let Self { left, right, scale, out, stride, accumulate } = *self;
+        for block in 0..left.blocks() {
+            for column in columns.clone() {
+                let of_right = right.panel(block, column);
+                for row in rows.clone() {
+                    let of_left = left.panel(block, row);
+                    let tile = Tile {
+                        out: out.wrapping_add(row * ROWS * stride + column * COLUMNS),
+                        stride,
+                        rows: (left.columns - row * ROWS).min(ROWS),
+                        columns: (right.columns - column * COLUMNS).min(COLUMNS),
+                        scale,
+                        adds: accumulate || block > 0,
+                    };
+                    let steps = of_left.len() / ROWS;
+                    // SAFETY: the panels are of one depth, and the tile lies inside the result.
+                    unsafe { kernels::run(left.format(), steps, of_left.as_ptr(), of_right.as_ptr(), tile) };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

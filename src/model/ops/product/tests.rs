@@ -1,0 +1,116 @@
+use super::*;
+use crate::random::Random;
+
+fn values(name: &str, count: usize) -> Vec<f32> {
+    let mut random = Random::new(5, name, &[]);
+    (0..count).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).collect()
+}
+
+fn round(value: f32) -> f64 {
+    f64::from(f32::from_bits(panels::bf16(value) << 16))
+}
+
+/// The product in `f64`, of rounded factors for `bf16`.
+fn exact((m, k, n): (usize, usize, usize), left: View, right: View, precision: Precision) -> Vec<f64> {
+    let of = |view: View, row: usize, column: usize| {
+        let value = view.values[row * view.row_stride + column * view.column_stride];
+        if precision == Precision::Bf16 { round(value) } else { f64::from(value) }
+    };
+    let sum =
+        |row: usize, column: usize| (0..k).map(|i| of(left, row, i) * of(right, i, column)).sum::<f64>();
+    (0..m * n).map(|place| sum(place / n, place % n)).collect()
+}
+
+#[test]
+fn products_of_all_shapes_and_layouts_are_those_of_double_precision() {
+    let shapes =
+        [(1, 1, 1), (13, 7, 31), (14, 64, 32), (15, 65, 33), (3, 400, 70), (120, 833, 290), (1, 768, 300)];
+    for (m, k, n) in shapes {
+        let (a, b) = (values("left", m * k), values("right", k * n));
+        for (left, right) in [
+            (View::rows(&a, k), View::rows(&b, n)),
+            (View::rows(&a, m).transposed(), View::rows(&b, n)),
+            (View::rows(&a, k), View::rows(&b, k).transposed()),
+            (View::rows(&a, m).transposed(), View::rows(&b, k).transposed()),
+        ] {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let want = exact((m, k, n), left, right, precision);
+                let stride = n + 3;
+                let mut out = vec![0.25f32; m * stride];
+                product((m, k, n), left, right, 0.5, &mut out, stride, true, precision);
+                let check = |out: &[f32]| {
+                    for (row, want) in out.chunks(stride).zip(want.chunks(n)) {
+                        for (got, want) in row.iter().zip(want) {
+                            let want = want * 0.5 + 0.25;
+                            assert!(
+                                (f64::from(*got) - want).abs() < 5e-5,
+                                "{m} {k} {n} {precision:?}: {got} {want}"
+                            );
+                        }
+                        assert!(row[n..].iter().all(|rest| *rest == 0.25), "it wrote beside the result");
+                    }
+                };
+                check(&out);
+                let format = if precision == Precision::F32 { Format::F32 } else { Format::Bf16 };
+                if kernels::is_available(format) {
+                    let (mut of_left, mut of_right) = (Left::new(format), Right::new(format));
+                    of_left.fill(left.transposed(), k, m);
+                    of_right.fill(right, k, n);
+                    let mut out = vec![0.25f32; m * stride];
+                    multiply(&of_left, &of_right, 0.5, &mut out, stride, true);
+                    check(&out);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_has_the_same_bits_alone_among_others_and_by_any_number_of_threads() {
+    let (m, k, n) = (61, 500, 77);
+    let (a, b) = (values("left", m * k), values("right", k * n));
+    let of = |rows: std::ops::Range<usize>, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut out = vec![0f32; rows.len() * n];
+        let left = View::rows(&a[rows.start * k..rows.end * k], k);
+        let shape = (rows.len(), k, n);
+        pool.install(|| {
+            product(shape, left, View::rows(&b, n), 1.0, &mut out, n, false, Precision::Bf16);
+        });
+        out
+    };
+    let all = of(0..m, 1);
+    assert_eq!(all, of(0..m, 3));
+    for row in [0, 13, 14, 60] {
+        assert_eq!(all[row * n..][..n], of(row..row + 1, 2));
+    }
+}
+
+#[test]
+fn values_are_rounded_to_the_nearest_with_ties_to_even() {
+    let table = [
+        (1.0, 1.0),
+        (1.0 + 1.0 / 256.0, 1.0),
+        (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
+        (1.0 + 1.01 / 256.0, 1.0 + 2.0 / 256.0),
+        (f32::INFINITY, f32::INFINITY),
+        (f32::MAX, f32::INFINITY),
+        (-0.0, -0.0),
+    ];
+    for (value, want) in table {
+        assert_eq!(f32::from_bits(panels::bf16(value) << 16).to_bits(), f32::to_bits(want), "{value}");
+    }
+    assert!(f32::from_bits(panels::bf16(f32::from_bits(0x7fff_ffff)) << 16).is_nan());
+}
+
+#[test]
+fn what_is_no_number_stays_none() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut out = vec![0f32; 40];
+        let (mut a, b) = (vec![1f32; 40 * 3], [1f32; 3]);
+        a[7] = f32::NAN;
+        product((40, 3, 1), View::rows(&a, 3), View::rows(&b, 1), 1.0, &mut out, 1, false, precision);
+        let is_nan: Vec<usize> = (0..40).filter(|row| out[*row].is_nan()).collect();
+        assert_eq!(is_nan, [2], "{precision:?}");
+    }
+}
