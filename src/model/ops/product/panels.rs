@@ -151,7 +151,7 @@ fn pack_any<const W: usize>(
     let at = |row: usize, column: usize| {
         matrix.values[(begin + row) * matrix.row_stride + (first + column) * matrix.column_stride]
     };
-    if width < W || rows % format.values() != 0 {
+    if width < W || !rows.is_multiple_of(format.values()) {
         words.fill(0);
     }
     if matrix.row_stride == 1 {
