@@ -19,8 +19,9 @@ fn splits(dataset: &Dataset) -> [&[Example]; 3] {
 
 /// The hashes of all images, split by split. Every image is decoded, so that all broken ones are named in one error.
 pub fn hashes(dataset: &Dataset) -> anyhow::Result<Vec<DifferenceHash>> {
-    let hash = |path: &Path| {
-        with_rgb(path, |picture| DifferenceHash::of(&picture)).map_err(|error| error.to_string())
+    let hash = |example: &Example| {
+        with_rgb(&example.path, None, |picture| DifferenceHash::of(&picture))
+            .map_err(|error| error.to_string())
     };
     Ok(read_each(splits(dataset).into_iter().flatten(), hash)?)
 }

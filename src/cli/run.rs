@@ -52,10 +52,12 @@ pub struct Args {
     /// Start without trying one step of the heaviest run and without estimating memory and disk
     #[arg(long)]
     no_preflight: bool,
-    /// After this time, such as 90m or 2h, let the runs save a checkpoint and stop, as Ctrl-C does
+    /// After this time, such as 90m or 2h, let the runs save a checkpoint and stop, as Ctrl-C does. One that does not
+    /// answer is killed after as long again, at least 10 s and at most 5 min
     #[arg(long, value_name = "TIME", value_parser = time)]
     time_budget: Option<Duration>,
-    /// Stop an attempt at a run that takes longer than this; it ends as timed out, the others go on
+    /// Stop an attempt at a run that takes longer than this; it saves a checkpoint and ends as timed out, the others
+    /// go on. One that does not answer is killed after as long again, at least 10 s and at most 5 min
     #[arg(long, value_name = "TIME", value_parser = time)]
     run_timeout: Option<Duration>,
     /// Of the runs that began before and have no result, do only those that `failed` (or ran out of memory or
@@ -104,6 +106,10 @@ Examples:
   sweep run sweeps/unfreeze.yaml learning_rate=1e-4,3e-4 epochs=5 --jobs 2
   sweep run sweeps/unfreeze.yaml --runs /data/runs --device cuda:0
   sweep run sweeps/unfreeze.yaml --time-budget 8h --retry interrupted
+
+Environment: SWEEP_LEASE=heartbeat keeps two `sweep run` off the same sweep by a file that is written
+anew every 15 s, besides by locks: for folders that several machines share and whose locks hold on each
+machine alone. It must be set on all of them. Where there are no locks it is done without asking.
 
 Exit codes: 0 every run has its result, 3 some failed or diverged (also when failures stopped the
 sweep), 130 some are unfinished: interrupted, out of the time budget, or left out by --retry.";

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rayon::prelude::*;
 
 use super::captions::{Entry, read_captions};
-use super::image_file::{self, ImageFileError, ImageProblem};
+use super::image_file::{self, Digest, ImageFileError, ImageProblem};
 use super::mt19937::PythonRandom;
 use super::problems::{ProblemKind, Problems, shown_path};
 use crate::record::recipe::{DataFiles, Split, Validation};
@@ -29,6 +29,14 @@ pub struct Example {
     pub path: PathBuf,
     /// At least one; none is blank.
     pub captions: Vec<String>,
+    /// SHA-256 of the image's file, once it was taken: from then on no other file passes for it.
+    pub digest: Option<Digest>,
+}
+
+impl Example {
+    fn new(path: PathBuf, entry: Entry) -> Self {
+        Self { image: entry.image, path, captions: entry.captions, digest: None }
+    }
 }
 
 /// The splits of a data set.
@@ -119,6 +127,16 @@ impl Dataset {
             ("validation", &self.validation),
             ("test", &self.test),
             ("source", &self.source),
+        ]
+    }
+
+    /// The same, to be changed.
+    pub(super) fn splits_mut(&mut self) -> [(&'static str, &mut [Example]); 4] {
+        [
+            ("train", &mut self.train),
+            ("validation", &mut self.validation),
+            ("test", &mut self.test),
+            ("source", &mut self.source),
         ]
     }
 
@@ -262,12 +280,12 @@ fn read_split(name: &str, split: &Split, problems: &mut Problems) -> Vec<Example
             problems.add(ProblemKind::EmptyCaption, described);
         }
         match place_in(&folder, &entry.image) {
-            Ok(path) => examples.push(Example { path, image: entry.image, captions: entry.captions }),
+            Ok(path) => examples.push(Example::new(path, entry)),
             Err(reason) => {
                 let described = format!("{}: {:?} {reason}", split.captions, entry.image);
                 problems.add(ProblemKind::StrayImage, described);
                 // It counts, so that a split is not found to be empty as well; nobody looks at it.
-                examples.push(Example { path: PathBuf::new(), image: entry.image, captions: entry.captions });
+                examples.push(Example::new(PathBuf::new(), entry));
             }
         }
     }

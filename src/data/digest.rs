@@ -1,21 +1,22 @@
 //! One number for all that a data set holds, so that a run is never resumed or compared on other data unseen.
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::dataset::{DataError, Dataset, Example};
-use super::image_file::{self, ImageFileError};
+use super::image_file::{self, Digest, ImageFileError};
 
 /// SHA-256, in hexadecimal, over the names, captions and image bytes of all splits. Folders do not enter into
-/// it.
-pub fn digest(data: &Dataset) -> Result<String, DataError> {
+/// it. The examples keep the digests of their images, so that no other picture is decoded in their place.
+pub fn digest(data: &mut Dataset) -> Result<String, DataError> {
     let mut hash = Sha256::new();
-    for (name, examples) in data.splits() {
+    for (name, examples) in data.splits_mut() {
         add_text(&mut hash, name);
         hash.update((examples.len() as u64).to_le_bytes());
-        let images: Vec<[u8; 32]> =
+        let images: Vec<Digest> =
             examples.par_iter().map(image_digest).collect::<Result<_, ImageFileError>>()?;
-        for (example, image) in examples.iter().zip(images) {
+        for (example, image) in examples.iter_mut().zip(images) {
+            example.digest = Some(image);
             add_text(&mut hash, &example.image);
             hash.update((example.captions.len() as u64).to_le_bytes());
             for caption in &example.captions {
@@ -34,7 +35,7 @@ fn add_text(hash: &mut Sha256, text: &str) {
     hash.update(text.as_bytes());
 }
 
-fn image_digest(example: &Example) -> Result<[u8; 32], ImageFileError> {
+fn image_digest(example: &Example) -> Result<Digest, ImageFileError> {
     image_file::file_digest(&example.path)
         .map_err(|problem| ImageFileError { path: example.path.clone(), problem })
 }
@@ -56,13 +57,14 @@ mod tests {
                 image: image.to_owned(),
                 path: folder.path().join(image),
                 captions: vec![caption.to_owned()],
+                digest: None,
             };
-            let data = Dataset {
+            let mut data = Dataset {
                 train: vec![example("a.png", "one"), example(name, caption)],
                 validation: vec![example("b.png", "two")],
                 ..Dataset::default()
             };
-            digest(&data).unwrap()
+            digest(&mut data).unwrap()
         };
         let original = digest_of("x", b"1", "n.png");
         assert_eq!(original.len(), 64);
@@ -74,9 +76,13 @@ mod tests {
 
     #[test]
     fn a_digest_of_a_vanished_image_names_it() {
-        let gone =
-            Example { image: "gone.png".to_owned(), path: "/nowhere/gone.png".into(), captions: Vec::new() };
-        let data = Dataset { test: vec![gone], ..Dataset::default() };
-        assert_eq!(digest(&data).unwrap_err().to_string(), "/nowhere/gone.png: no such file");
+        let gone = Example {
+            image: "gone.png".to_owned(),
+            path: "/nowhere/gone.png".into(),
+            captions: Vec::new(),
+            digest: None,
+        };
+        let mut data = Dataset { test: vec![gone], ..Dataset::default() };
+        assert_eq!(digest(&mut data).unwrap_err().to_string(), "/nowhere/gone.png: no such file");
     }
 }

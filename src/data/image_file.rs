@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::completeness::is_complete;
 use super::contain;
@@ -32,6 +32,9 @@ pub const MAX_PIXELS: u64 = 89_478_485;
 const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Most bytes that a decoder may allocate.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// SHA-256 of a file.
+pub type Digest = [u8; 32];
 
 /// Why an image file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,8 @@ pub enum ImageProblem {
     TooManyPixels(u32, u32),
     #[error("it is too large; at most {MAX_SIDE} pixels a side and {MAX_PIXELS} in all are read")]
     BeyondLimits,
+    #[error("it is not the file that it was when the run began; it changed meanwhile")]
+    Changed,
     #[error("the file is cut off")]
     Truncated,
     #[error("cannot be decoded: {0}")]
@@ -68,12 +73,16 @@ pub enum ImageProblem {
 
 /// Reads the whole image.
 pub fn read_rgb(path: &Path) -> Result<RgbImage, ImageFileError> {
-    with_rgb(path, |picture| picture)
+    with_rgb(path, None, |picture| picture)
 }
 
-/// What `look` makes of the whole image. Large pictures wait for room in memory, which `look` may use as well: on many
-/// threads at once this is the way to read them.
-pub fn with_rgb<T>(path: &Path, look: impl FnOnce(RgbImage) -> T) -> Result<T, ImageFileError> {
+/// What `look` makes of the whole image, whose file must have this digest if one is given. Large pictures wait for room
+/// in memory, which `look` may use as well: on many threads at once this is the way to read them.
+pub fn with_rgb<T>(
+    path: &Path,
+    digest: Option<&Digest>,
+    look: impl FnOnce(RgbImage) -> T,
+) -> Result<T, ImageFileError> {
     let read = || {
         let share = Share::take(length(path)?);
         let mut bytes = read_bytes(path)?;
@@ -87,6 +96,9 @@ pub fn with_rgb<T>(path: &Path, look: impl FnOnce(RgbImage) -> T) -> Result<T, I
         let _share = Share::take(needed + length);
         if bytes.is_empty() {
             bytes = read_bytes(path)?;
+        }
+        if digest.is_some_and(|digest| Sha256::digest(&bytes)[..] != digest[..]) {
+            return Err(ImageProblem::Changed);
         }
         let picture = contained(|| decode(&bytes))?;
         drop(bytes);
@@ -145,7 +157,7 @@ fn unreadable(error: io::Error) -> ImageProblem {
 }
 
 /// SHA-256 of a file, read piece by piece.
-pub fn file_digest(path: &Path) -> Result<[u8; 32], ImageProblem> {
+pub fn file_digest(path: &Path) -> Result<Digest, ImageProblem> {
     length(path)?;
     let mut hash = Sha256::new();
     let file = fs::File::open(path).map_err(unreadable)?;
@@ -267,6 +279,18 @@ mod tests {
             let ours = read_rgb(&fixture(&format!("lossy_{name}"))).unwrap();
             let pillow = read_rgb(&fixture(&format!("pillow_lossy_{stem}.png"))).unwrap();
             assert!(ours == pillow, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_an_animated_webp_the_first_frame_counts_as_in_pillow_to_the_last_bit() {
+        for name in ["animation_lossless", "animation_lossy"] {
+            let ours = read_rgb(&fixture(&format!("{name}.webp"))).unwrap();
+            let pillow = read_rgb(&fixture(&format!("pillow_{name}.png"))).unwrap();
+            assert!(ours == pillow, "{name}");
+            // Of a frame that is cut off nothing is left.
+            let bytes = fs::read(fixture(&format!("{name}.webp"))).unwrap();
+            assert!(decode_rgb(&bytes[..100]).is_err(), "{name}");
         }
     }
 

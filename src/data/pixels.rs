@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::dataset::{DataError, Example};
-use super::image_file::with_rgb;
+use super::image_file::{Digest, with_rgb};
 use super::problems::{ProblemKind, Problems, shown_path};
 use super::processor::ImageProcessor;
 
@@ -18,7 +18,7 @@ use super::processor::ImageProcessor;
 /// Lists every image that cannot be decoded, and, where the processor does not resize, every image of another
 /// size.
 pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<Vec<Vec<f32>>, DataError> {
-    read_each(examples.iter(), |path| read_pixels(path, processor))
+    read_each(examples.iter(), |example| pixels_of(&example.path, example.digest.as_ref(), processor))
 }
 
 /// What `read` makes of each example's image, in parallel and in the order of the examples.
@@ -27,10 +27,10 @@ pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<V
 /// Lists every image that `read` cannot use.
 pub fn read_each<'a, T: Send>(
     examples: impl Iterator<Item = &'a Example>,
-    read: impl Fn(&Path) -> Result<T, String> + Sync,
+    read: impl Fn(&Example) -> Result<T, String> + Sync,
 ) -> Result<Vec<T>, DataError> {
     let examples: Vec<&Example> = examples.collect();
-    let results: Vec<Result<T, String>> = examples.par_iter().map(|example| read(&example.path)).collect();
+    let results: Vec<Result<T, String>> = examples.par_iter().map(|example| read(example)).collect();
     let mut problems = Problems::default();
     let mut all = Vec::with_capacity(results.len());
     for result in results {
@@ -47,7 +47,11 @@ pub fn read_each<'a, T: Send>(
 /// # Errors
 /// Says which file cannot be decoded, or has another size where the processor does not resize.
 pub fn read_pixels(path: &Path, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
-    with_rgb(path, |picture| {
+    pixels_of(path, None, processor)
+}
+
+fn pixels_of(path: &Path, digest: Option<&Digest>, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
+    with_rgb(path, digest, |picture| {
         let (width, height) = picture.dimensions();
         if !processor.do_resize && (width, height) != (processor.width, processor.height) {
             let wanted = format!("{} x {}", processor.width, processor.height);
@@ -68,7 +72,12 @@ mod tests {
     use super::*;
 
     fn example(folder: &Path, name: &str) -> Example {
-        Example { image: name.to_owned(), path: folder.join(name), captions: vec!["x".to_owned()] }
+        Example {
+            image: name.to_owned(),
+            path: folder.join(name),
+            captions: vec!["x".to_owned()],
+            digest: None,
+        }
     }
 
     fn picture(folder: &Path, name: &str, side: u32, shade: u8) -> Example {

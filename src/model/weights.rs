@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::Config;
 use super::weight_files::{self, WeightsError};
+use crate::record::memory::allocatable_memory;
 
 /// All tensors of a model.
 pub struct Weights {
@@ -61,10 +62,12 @@ impl Weights {
     /// `config.json` does not know are left out, as in transformers.
     ///
     /// # Errors
-    /// Files that cannot be read, and a tensor that is missing or has another shape than the configuration says.
+    /// Files that cannot be read, weights that do not fit into memory, and a tensor that is missing or has another shape
+    /// than the configuration says.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, WeightsError> {
         let config = Config::load(folder)?;
         let shapes: BTreeMap<String, Vec<usize>> = config.tensor_shapes().into_iter().collect();
+        check_room(folder, &shapes, allocatable_memory())?;
         let mut tensors = BTreeMap::new();
         // A head of its own has the shape of what it would be tied to.
         let tied_to = |name: &str| HEAD.iter().find(|(own, _)| *own == name).map_or("", |(_, shared)| shared);
@@ -185,6 +188,21 @@ fn settle_head(
         }
     }
     Ok(())
+}
+
+/// Refuses a model that cannot be held, before anything of it is read: what its files hold is no matter then.
+fn check_room(
+    folder: &Path,
+    shapes: &BTreeMap<String, Vec<usize>>,
+    free: Option<u64>,
+) -> Result<(), WeightsError> {
+    let values: u64 =
+        shapes.values().map(|shape| shape.iter().map(|size| *size as u64).product::<u64>()).sum();
+    let needed = values.saturating_mul(size_of::<f32>() as u64);
+    match free {
+        Some(free) if free < needed => Err(WeightsError::TooLarge { path: folder.to_owned(), needed, free }),
+        _ => Ok(()),
+    }
 }
 
 fn are_equal(a: &Tensor, b: &Tensor) -> candle_core::Result<bool> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::canonical::{Inactive, canonicalise, matters, trains};
-use super::id;
+use super::id::{self, Ids};
 use crate::record::recipe::Kind;
 use crate::record::{Recipe, RunSpec};
 use crate::spec::{Axis, Setting, SweepSpec};
@@ -176,8 +176,9 @@ fn add_fine_tuned(
         return Ok(());
     }
     let inactive = canonicalise(&mut recipe)?;
+    let ids = Ids::of(&recipe)?;
     for &seed in &spec.seeds {
-        let id = id::of(&recipe, seed)?;
+        let id = ids.with_seed(seed);
         match rank_of.get(&id) {
             None => {
                 rank_of.insert(id.clone(), plan.runs.len());

@@ -27,23 +27,43 @@ const FORMAT: u64 = 1;
 
 /// The id of a run with this canonical recipe and seed.
 pub fn of(recipe: &Recipe, seed: u64) -> serde_json::Result<String> {
-    let digest = Sha256::digest(canonical_text(recipe, seed)?.as_bytes());
-    let mut id = "r".to_owned();
-    for byte in digest.iter().take(5) {
-        // Writing into a string cannot fail.
-        let _ = write!(id, "{byte:02x}");
-    }
-    Ok(id)
+    Ok(Ids::of(recipe)?.with_seed(seed))
 }
 
-/// The text that is hashed.
-fn canonical_text(recipe: &Recipe, seed: u64) -> serde_json::Result<String> {
-    let mut recipe = recipe.clone();
-    recipe.evaluation.batch_size = 1;
-    let value = json!({"format": FORMAT, "recipe": serde_json::to_value(&recipe)?, "seed": seed});
+/// The ids of a recipe's runs: a plan has many seeds of each, and all but the seed is hashed once.
+pub struct Ids(Sha256);
+
+impl Ids {
+    /// Of a canonical recipe.
+    pub fn of(recipe: &Recipe) -> serde_json::Result<Self> {
+        Ok(Self(Sha256::new_with_prefix(text_before_seed(recipe)?)))
+    }
+
+    pub fn with_seed(&self, seed: u64) -> String {
+        let digest = self.0.clone().chain_update(text_of_seed(seed)).finalize();
+        let mut id = String::with_capacity(11);
+        id.push('r');
+        for byte in digest.iter().take(5) {
+            // Writing into a string cannot fail.
+            let _ = write!(id, "{byte:02x}");
+        }
+        id
+    }
+}
+
+/// The text that is hashed, up to the seed.
+fn text_before_seed(recipe: &Recipe) -> serde_json::Result<String> {
+    let mut value = serde_json::to_value(recipe)?;
+    value["evaluation"]["batch_size"] = json!(1);
     let mut text = String::with_capacity(1024);
+    let _ = write!(text, r#"{{"format":{FORMAT},"recipe":"#);
     write_canonical(&value, &mut text)?;
+    text.push_str(r#","seed":"#);
     Ok(text)
+}
+
+fn text_of_seed(seed: u64) -> String {
+    format!("{seed}}}")
 }
 
 /// Sorts keys itself: whether `serde_json`'s maps do depends on features that other crates switch on.
@@ -86,6 +106,11 @@ fn write_canonical(value: &Value, text: &mut String) -> serde_json::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn canonical_text(recipe: &Recipe, seed: u64) -> serde_json::Result<String> {
+        Ok(text_before_seed(recipe)? + &text_of_seed(seed))
+    }
+
     use crate::record::recipe::{BeamStopping, DataFiles, DataSource, Split, Validation};
     use crate::spec::Preset;
     use crate::spec::setting::SETTINGS;

@@ -184,7 +184,8 @@ pub struct Summary {
     /// SHA-256 of the frozen weights after training; equals the one at the start.
     pub frozen_digest: Option<String>,
     pub peak_memory_bytes: Option<u64>,
-    /// Images encoded by the frozen part of the vision model.
+    /// Images encoded by the frozen part of the vision model, repetitions included, over all attempts. What an attempt
+    /// that was killed encoded after its last checkpoint nobody knows.
     pub images_encoded: usize,
 }
 

@@ -38,6 +38,13 @@ impl RunRecord {
         }
     }
 
+    /// What the last line alone says of a run that ended.
+    pub fn ended(spec: RunSpec, attempts: u64, at: String, ended: Ended) -> Self {
+        let Ended { status, reason, summary } = ended;
+        let status = Some(status);
+        Self { status, reason, attempts, summary: Some(summary), last_seen: Some(at), ..Self::planned(spec) }
+    }
+
     fn apply(&mut self, line: Line) {
         if line.attempt < self.attempts {
             // Two processes wrote at once, or the log was put together by hand: the later attempt counts.

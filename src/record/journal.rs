@@ -6,14 +6,14 @@
 //! event's own fields behind. Numbers that are not finite are written as `null`.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
 use super::event::{Ended, Event, Line, VERSION};
-use super::files::{StoreError, open_for_appending, read_last_row, read_rows_with};
+use super::files::{MAX_ROW_BYTES, StoreError, open_for_appending, read_last_row, read_rows_with};
 
 /// The log of a run at work, open for appending. A run has one writer at a time.
 #[derive(Debug)]
@@ -76,11 +76,23 @@ pub fn read(path: &Path) -> Result<(Vec<Line>, Vec<String>), StoreError> {
 /// How a run ended, if the last complete line of its log says so. Reads only the end of the log, so that many
 /// runs can be looked through quickly.
 pub fn read_end(path: &Path) -> Result<Option<Ended>, StoreError> {
-    let Some(text) = read_last_row(path)? else { return Ok(None) };
-    match decode(&text) {
-        Ok(Line { event: Event::Ended(ended), .. }) => Ok(Some(*ended)),
+    match read_last(path)? {
+        Some(Line { event: Event::Ended(ended), .. }) => Ok(Some(*ended)),
         _ => Ok(None),
     }
+}
+
+/// The last complete line of a log, if it says anything.
+pub fn read_last(path: &Path) -> Result<Option<Line>, StoreError> {
+    Ok(read_last_row(path)?.and_then(|text| decode(&text).ok()))
+}
+
+/// The first line of a log, if it says anything.
+pub fn read_first(path: &Path) -> Option<Line> {
+    let mut text = Vec::new();
+    let file = File::open(path).ok()?.take(MAX_ROW_BYTES as u64);
+    BufReader::new(file).read_until(b'\n', &mut text).ok()?;
+    decode(std::str::from_utf8(&text).ok()?).ok()
 }
 
 /// A line as JSON text, without the newline.

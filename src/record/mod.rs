@@ -15,6 +15,7 @@ mod fold;
 pub mod image_use;
 pub mod invocation;
 pub mod journal;
+pub mod memory;
 pub mod recipe;
 pub mod run;
 pub mod store;

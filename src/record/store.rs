@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::audit::{self, Audit};
-use super::event::Ended;
+use super::event::{Ended, Event, Line, Started};
 pub use super::files::{StoreError, remove_file, write_atomic, write_new};
 use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, write_value};
 use super::journal;
@@ -231,6 +231,25 @@ impl RunDir {
     pub fn try_read_record(&self, spec: RunSpec) -> Result<RunRecord, StoreError> {
         let (lines, problems) = journal::read(&self.events())?;
         Ok(RunRecord::fold(spec, lines, problems))
+    }
+
+    /// The same, but of a complete run no more than how it ended, from the end of its log: ten thousand runs that have
+    /// their results are looked through in no time.
+    pub fn try_read_standing(&self, spec: RunSpec) -> Result<RunRecord, StoreError> {
+        match journal::read_last(&self.events()) {
+            Ok(Some(Line { at, attempt, event: Event::Ended(ended) })) if ended.status.is_complete() => {
+                Ok(RunRecord::ended(spec, attempt, at, *ended))
+            }
+            _ => self.try_read_record(spec),
+        }
+    }
+
+    /// What the last attempt of a run said when it started.
+    pub fn read_started(&self, record: &RunRecord) -> Option<Started> {
+        match (record.attempts, journal::read_first(&self.events())) {
+            (1, Some(Line { event: Event::Started(started), .. })) => Some(*started),
+            _ => self.read_record(record.spec.clone()).started,
+        }
     }
 
     /// Replaces the captions of the best epoch.

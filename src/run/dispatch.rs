@@ -22,6 +22,14 @@ use crate::record::store::StoreError;
 /// Who was asked to stop and still works after this time is killed. A checkpoint of a large model on a slow disk takes a
 /// while, and so does a batch of captions on a CPU.
 const GRACE: Duration = Duration::from_secs(300);
+/// Even where all that a run may take is less.
+const LEAST_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a run may take to stop whose time of so long is up: as long again, within reason. A run that hangs should not
+/// outlast by much the time that it was given.
+fn grace(limit: Option<Duration>) -> Duration {
+    limit.map_or(GRACE, |limit| limit.clamp(LEAST_GRACE, GRACE))
+}
 
 /// What the dispatcher is bound to.
 #[derive(Debug, Clone)]
@@ -77,15 +85,17 @@ struct Slot {
 }
 
 impl Slot {
-    /// Asks the run to stop, once. What has not begun is killed: there is nothing it could save, and loading may take
-    /// long.
-    fn ask_to_stop(&mut self, now: Instant) {
+    /// Asks the run to stop within a grace. What has not begun is killed: there is nothing it could save, and loading may
+    /// take long.
+    fn ask_to_stop(&mut self, now: Instant, grace: Duration) {
         if !self.has_begun {
-            self.kill();
-        } else if self.killed_at.is_none() {
-            self.running.ask_to_stop();
-            self.killed_at = now.checked_add(GRACE);
+            return self.kill();
         }
+        if self.killed_at.is_none() {
+            self.running.ask_to_stop();
+        }
+        // Asked for two reasons, the run has until the first moment.
+        self.killed_at = self.killed_at.into_iter().chain(now.checked_add(grace)).min();
     }
 
     fn kill(&mut self) {
@@ -95,11 +105,11 @@ impl Slot {
         }
     }
 
-    /// Stops or kills the run where its time has come.
-    fn look_at_clock(&mut self, now: Instant) {
+    /// Stops or kills the run where its time has come, which was `limit`.
+    fn look_at_clock(&mut self, now: Instant, limit: Option<Duration>) {
         if !self.is_out_of_time && self.deadline.is_some_and(|at| at <= now) {
             self.is_out_of_time = true;
-            self.ask_to_stop(now);
+            self.ask_to_stop(now, grace(limit));
         }
         if self.killed_at.is_some_and(|at| at <= now) {
             self.kill();
@@ -198,7 +208,8 @@ impl Dispatcher<'_> {
             let budget = self.rules.policy.time_budget.map(duration).unwrap_or_default();
             self.ask_all_to_stop(Halt::BudgetSpent, &format!("the time budget of {budget} is spent"), now);
         }
-        self.running.values_mut().for_each(|slot| slot.look_at_clock(now));
+        let limit = self.rules.policy.run_timeout;
+        self.running.values_mut().for_each(|slot| slot.look_at_clock(now, limit));
     }
 
     fn fill_slots(&mut self) {
@@ -341,7 +352,8 @@ impl Dispatcher<'_> {
                     .note(&format!("{why}: {count} runs save a checkpoint and end; Ctrl-C kills them"));
             }
         }
-        self.running.values_mut().for_each(|slot| slot.ask_to_stop(now));
+        let limit = self.rules.policy.time_budget.filter(|_| halt == Halt::BudgetSpent);
+        self.running.values_mut().for_each(|slot| slot.ask_to_stop(now, grace(limit)));
     }
 
     /// Stopped after the last task had ended is not stopped at all.

@@ -456,3 +456,52 @@ fn a_sweep_may_stop_at_its_first_failure_and_what_runs_goes_on_to_its_end() {
         ["no other run starts: a run has failed (`on_failure: stop`); 1 run at work goes on to its end"]
     );
 }
+
+#[test]
+fn who_does_not_stop_has_as_long_again_as_its_limit_but_neither_a_moment_nor_forever() {
+    let seconds = Duration::from_secs;
+    let table = [
+        (None, GRACE),
+        (Some(Duration::from_millis(1)), LEAST_GRACE),
+        (Some(seconds(60)), seconds(60)),
+        (Some(seconds(3600)), GRACE),
+    ];
+    for (limit, wanted) in table {
+        assert_eq!(grace(limit), wanted, "{limit:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_for_two_reasons_is_asked_once_and_has_until_the_first_moment() {
+    struct Counted(Rc<RefCell<[usize; 2]>>);
+    impl Running for Counted {
+        fn ask_to_stop(&mut self) {
+            self.0.borrow_mut()[0] += 1;
+        }
+        fn kill(&mut self) {
+            self.0.borrow_mut()[1] += 1;
+        }
+        fn wait(&mut self) -> io::Result<Exit> {
+            Ok(Exit::Code(0))
+        }
+    }
+    let counts = Rc::new(RefCell::new([0, 0]));
+    let (began, second) = (Instant::now(), Duration::from_secs(1));
+    let mut slot = Slot {
+        running: Box::new(Counted(Rc::clone(&counts))),
+        attempts_before: 0,
+        has_begun: true,
+        deadline: Some(began),
+        is_out_of_time: false,
+        killed_at: None,
+        was_killed: false,
+    };
+    slot.look_at_clock(began, Some(60 * second));
+    slot.ask_to_stop(began, 20 * second);
+    slot.ask_to_stop(began, 40 * second);
+    slot.look_at_clock(began + 19 * second, Some(60 * second));
+    assert_eq!(*counts.borrow(), [1, 0]);
+    slot.look_at_clock(began + 20 * second, Some(60 * second));
+    slot.look_at_clock(began + 21 * second, Some(60 * second));
+    assert_eq!((*counts.borrow(), slot.next_moment()), ([1, 1], None));
+}

@@ -16,7 +16,7 @@ use super::resolve::{self, resolve_data};
 use crate::data::{self, Dataset};
 use crate::model::{Weights, weight_files};
 use crate::record::recipe::DataSource;
-use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
+use crate::record::{RunRecord, RunSpec, Status, SweepDir};
 use crate::train;
 
 /// Ids that a note shows; the rest is counted.
@@ -24,29 +24,26 @@ const SHOWN: usize = 5;
 
 /// Tidies up after the complete runs of a plan. Returns what the user should know of them.
 pub fn look_after(sweep: &SweepDir, plan: &[RunSpec], runs: &Path) -> Vec<String> {
-    let is_complete = |directory: &RunDir| directory.read_end().is_some_and(|end| end.status.is_complete());
-    let complete: Vec<RunRecord> = plan
-        .iter()
-        .map(|spec| (spec, sweep.run(&spec.id)))
-        .filter(|(_, directory)| is_complete(directory))
-        .map(|(spec, directory)| {
-            // A process that is killed after its last word leaves what it would have gone on from. That it cannot be
-            // removed is no reason not to run what is missing.
-            let _ = train::forget(&directory);
-            directory.read_record(spec.clone())
-        })
-        .collect();
+    let is_complete = |record: &RunRecord| record.status.is_some_and(Status::is_complete);
+    let records = plan.iter().filter_map(|spec| sweep.run(&spec.id).try_read_standing(spec.clone()).ok());
+    let complete: Vec<RunRecord> = records.filter(is_complete).collect();
+    for run in &complete {
+        // A process that is killed after its last word leaves what it would have gone on from. That it cannot be removed
+        // is no reason not to run what is missing.
+        let _ = train::forget(&sweep.run(&run.spec.id));
+    }
+    let started = |run: &RunRecord| sweep.run(&run.spec.id).read_started(run);
     let data = notes(
         "data",
         &complete,
         |run| match &run.spec.recipe.data {
             // The program's own data are named by their content.
             DataSource::BuiltIn(_) => None,
-            files => Some((serde_json::to_string(files).ok()?, run.started.as_ref()?.data_digest.clone())),
+            files => Some((serde_json::to_string(files).ok()?, started(run)?.data_digest)),
         },
         |run| {
             let files = resolve_data(&run.spec.recipe.data, runs).ok()?;
-            data::digest(&Dataset::load(&files).ok()?).ok()
+            data::digest(&mut Dataset::load(&files).ok()?).ok()
         },
     );
     let model = notes(
@@ -55,7 +52,7 @@ pub fn look_after(sweep: &SweepDir, plan: &[RunSpec], runs: &Path) -> Vec<String
         |run| {
             let folder = Path::new(&run.spec.recipe.model);
             let is_newer = folder.is_dir() && was_written_after(folder, &sweep.run(&run.spec.id).events());
-            is_newer.then_some((run.spec.recipe.model.clone(), run.started.as_ref()?.model_digest.clone()))
+            is_newer.then_some((run.spec.recipe.model.clone(), started(run)?.model_digest))
         },
         |run| {
             let folder = resolve::model_folder(&run.spec.recipe.model, runs).ok()?;

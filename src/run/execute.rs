@@ -54,15 +54,30 @@ pub struct Options {
 #[derive(Debug, Error)]
 pub enum ExecuteError {
     #[error(
-        "{}: another `sweep run` is at work on this sweep{}\nhint: `sweep status {}` shows how far it is",
-        folder.display(), holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default(), folder.display()
+        "{}: another `sweep run` is at work on this sweep{}\nhint: `sweep status {}` shows how far it is{}",
+        folder.display(), holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default(), folder.display(),
+        silence.map(in_words).unwrap_or_default()
     )]
-    Occupied { folder: PathBuf, holder: Option<Holder> },
+    Occupied {
+        folder: PathBuf,
+        holder: Option<Holder>,
+        /// How long a holder on another machine has been silent, and after how long a silence the folder is free.
+        silence: Option<[Duration; 2]>,
+    },
     #[error(
         "{}: {} free on the disk, and the sweep's checkpoints take about {}\nhint: name another folder with `--runs`, or `--no-preflight` to start all the same",
         folder.display(), size(*free), size(*needed)
     )]
     DiskFull { folder: PathBuf, free: u64, needed: u64 },
+}
+
+/// What the user may hope for whose other machine is gone.
+fn in_words([silence, most]: [Duration; 2]) -> String {
+    format!(
+        "; should that machine be gone: its last sign of life is {} old, and after {} without one the folder is free",
+        duration(silence),
+        duration(most)
+    )
 }
 
 /// Runs what is missing of a plan. Runs that fail are part of the outcome, not an error.
@@ -146,8 +161,9 @@ fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
     let lease = Lease::try_take(&sweep.path)
         .with_context(|| format!("{}: cannot be written", sweep.path.display()))?;
     lease.ok_or_else(|| {
-        let (folder, holder) = (sweep.path.clone(), lease::holder(&sweep.path));
-        ExecuteError::Occupied { folder, holder }.into()
+        let holder = lease::holder(&sweep.path);
+        ExecuteError::Occupied { folder: sweep.path.clone(), holder, silence: lease::silence(&sweep.path) }
+            .into()
     })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `sweep run` holds the sweep's folder, a worker its run's. There is no time-out to wait for and nothing to clean up
 //! after a crash: the lock dies with the process. What the lock's file says of its holder is for people alone. On file
-//! systems that know no locks, as some networks' do, [`heartbeat`] stands in.
+//! systems that know no locks, as some networks' do, a [`heartbeat`] stands in. On some networks a lock holds on its own
+//! machine alone, which no program can tell: there the user asks for heartbeats as well ([`WISH`]).
 
 mod heartbeat;
 
@@ -26,14 +27,22 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a folder that another holds is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
-/// The right to write to a folder, for as long as the value lives.
-#[derive(Debug)]
-pub struct Lease(Held);
+/// The environment's word for how folders are held: [`LOCKS`], which is what is done without it, or [`HEARTBEATS`] too.
+/// Workers inherit it.
+pub const WISH: &str = "SWEEP_LEASE";
+const LOCKS: &str = "lock";
+const HEARTBEATS: &str = "heartbeat";
+/// "No locks available", as a network's file system says whose lock server does not answer.
+const ENOLCK: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
 
+/// The right to write to a folder, for as long as the value lives.
+///
+/// The fields are dropped in their order: who gets the lock must not find the beats of who let go of it.
 #[derive(Debug)]
-enum Held {
-    Lock(File),
-    Heartbeat { _beats: Box<Heartbeat> },
+pub struct Lease {
+    beats: Option<Heartbeat>,
+    /// Absent where there are no locks.
+    lock: Option<File>,
 }
 
 /// Who holds a folder, as it said itself.
@@ -61,16 +70,31 @@ impl fmt::Display for Holder {
 impl Lease {
     /// Takes the folder, creating it where there is none; `None` where another process holds it.
     pub fn try_take(folder: &Path) -> io::Result<Option<Self>> {
+        let wants_beats = wants_heartbeats(std::env::var(WISH).ok())?;
         let file = open(folder)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self::locked(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                let beats = Heartbeat::try_start(folder)?;
-                Ok(beats.map(|beats| Self(Held::Heartbeat { _beats: Box::new(beats) })))
+        let has_locks = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if knows_no_locks(&error) => false,
+            Err(TryLockError::Error(error)) => return Err(error),
+        };
+        let beats = if has_locks && !wants_beats {
+            // Someone on another machine may hold it without a lock.
+            if heartbeat::is_taken(folder) {
+                return Ok(None);
             }
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+            None
+        } else {
+            let Some(beats) = Heartbeat::try_start(folder)? else { return Ok(None) };
+            Some(beats)
+        };
+        Ok(Some(Self { beats, lock: has_locks.then(|| signed(file)) }))
+    }
+
+    /// Makes sure that the folder is still this process's. It is as long as the process lives, unless it slept so long
+    /// that another machine took it for gone.
+    pub fn check(&self) -> io::Result<()> {
+        self.beats.as_ref().map_or(Ok(()), Heartbeat::check)
     }
 
     /// Takes the folder as soon as its holder lets go of it. The worker of a parent that was killed needs a moment to
@@ -93,19 +117,35 @@ impl Lease {
             thread::sleep(POLL);
         }
     }
+}
 
-    fn locked(mut file: File) -> Self {
-        // What is said there is a courtesy: a disk that is full is no reason not to take the folder.
-        let text = serde_json::to_string(&Holder::this_process()).unwrap_or_default();
-        let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
-        Self(Held::Lock(file))
+/// Whether the environment asks for heartbeats.
+fn wants_heartbeats(wish: Option<String>) -> io::Result<bool> {
+    match wish.as_deref() {
+        None | Some("" | LOCKS) => Ok(false),
+        Some(HEARTBEATS) => Ok(true),
+        Some(other) => {
+            let message = format!("the variable {WISH} is `{other}`; it must be `{LOCKS}` or `{HEARTBEATS}`");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
     }
+}
+
+fn knows_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
+}
+
+/// A lock's file that says who holds it. That is a courtesy: a disk that is full is no reason not to take the folder.
+fn signed(mut file: File) -> File {
+    let text = serde_json::to_string(&Holder::this_process()).unwrap_or_default();
+    let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+    file
 }
 
 impl Drop for Lease {
     /// Who held a folder once is nobody's business.
     fn drop(&mut self) {
-        if let Held::Lock(file) = &self.0 {
+        if let Some(file) = &self.lock {
             let _ = file.set_len(0);
         }
     }
@@ -113,20 +153,25 @@ impl Drop for Lease {
 
 /// Whether a process holds the folder now.
 pub fn is_held(folder: &Path) -> bool {
-    let Ok(file) = File::open(folder.join(FILE_NAME)) else {
-        return false;
-    };
+    is_locked(folder) || heartbeat::is_beating(folder)
+}
+
+fn is_locked(folder: &Path) -> bool {
+    let Ok(file) = File::open(folder.join(FILE_NAME)) else { return false };
     // A shared lock, so that two who ask at the same time do not take each other for a holder.
-    match file.try_lock_shared() {
-        Ok(()) => false,
-        Err(TryLockError::WouldBlock) => true,
-        Err(TryLockError::Error(_)) => heartbeat::is_beating(folder),
-    }
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Who holds the folder, where that can be learned.
 pub fn holder(folder: &Path) -> Option<Holder> {
-    read_json(&folder.join(FILE_NAME)).or_else(|| heartbeat::holder(folder))
+    // What a lock's file says may be of a process of before.
+    if heartbeat::is_beating(folder) { heartbeat::holder(folder) } else { read_json(&folder.join(FILE_NAME)) }
+}
+
+/// How long ago the holder of a folder gave its last sign of life, and after how long a silence the folder is free.
+/// `None` where that needs no waiting: the system knows whether the holder lives.
+pub fn silence(folder: &Path) -> Option<[Duration; 2]> {
+    heartbeat::silence_of_distant(folder).map(|silence| [silence, heartbeat::SILENCE])
 }
 
 fn open(folder: &Path) -> io::Result<File> {
@@ -159,6 +204,23 @@ mod tests {
         assert!(!is_held(&folder));
         assert_eq!(holder(&folder), None);
         assert!(Lease::try_take(&folder).unwrap().is_some());
+    }
+
+    #[test]
+    fn heartbeats_are_asked_for_by_their_name_and_other_words_are_refused() {
+        let wish = |word: &str| wants_heartbeats(Some(word.to_owned())).map_err(|error| error.to_string());
+        assert!(!wants_heartbeats(None).unwrap() && !wish("").unwrap() && !wish("lock").unwrap());
+        assert!(wish("heartbeat").unwrap());
+        let refused = "the variable SWEEP_LEASE is `yes`; it must be `lock` or `heartbeat`";
+        assert_eq!(wish("yes").unwrap_err(), refused);
+    }
+
+    #[test]
+    fn systems_without_locks_are_told_from_other_faults() {
+        let says = |code| knows_no_locks(&io::Error::from_raw_os_error(code));
+        assert!(says(ENOLCK));
+        assert!(knows_no_locks(&io::ErrorKind::Unsupported.into()));
+        assert!(!says(5) && !says(28), "a broken disk and a full one");
     }
 
     #[test]

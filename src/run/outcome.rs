@@ -50,7 +50,7 @@ pub struct Failure {
 pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], dispatched: &Dispatched) -> Result<Outcome, StoreError> {
     let with_seed = has_several_seeds(plan);
     let read = |spec: &RunSpec| {
-        let mut record = sweep.run(&spec.id).try_read_record(spec.clone())?;
+        let mut record = sweep.run(&spec.id).try_read_standing(spec.clone())?;
         if let Some(ended) = dispatched.unrecorded.get(&spec.id) {
             record.status = Some(ended.status);
             record.reason = ended.reason.clone();

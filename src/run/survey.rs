@@ -35,7 +35,7 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Resul
     let (mut missing, mut left_out, mut complete) = (Vec::new(), Vec::new(), 0);
     for (position, spec) in runs.iter().enumerate() {
         let directory = sweep.run(&spec.id);
-        let standing = Standing::of(&directory.try_read_record(spec.clone())?);
+        let standing = Standing::of(&directory.try_read_standing(spec.clone())?);
         if standing.is_to_do(retry) {
             missing.push((standing, Task { spec: spec.clone(), directory, position }));
         } else if standing == Standing::Complete {

@@ -40,12 +40,23 @@ pub struct Order {
 
 /// Works on a run until it ends, and returns the exit code that says how.
 pub fn work(order: &Order) -> anyhow::Result<i32> {
+    work_as(order, |spec, stop, emit| {
+        check_settings(order, spec)?;
+        with_session(order, spec, stop, |session| train::execute(session, emit))
+    })
+}
+
+/// The same with another's work in the place of the training.
+pub fn work_as(
+    order: &Order,
+    work: impl FnOnce(&RunSpec, &AtomicBool, &mut dyn FnMut(Event) -> anyhow::Result<()>) -> anyhow::Result<Ended>,
+) -> anyhow::Result<i32> {
     let stop = signals::stop_flag()?;
     if order.supervised {
         stop_at_end_of_input(&stop);
     }
     // A worker whose parent was killed may still be saving its checkpoint.
-    let _lease = Lease::wait_for(&order.run.path).context("cannot take the run's folder")?;
+    let lease = Lease::wait_for(&order.run.path).context("cannot take the run's folder")?;
     let spec = config::read_config(&order.run)?;
     let record = order.run.try_read_record(spec.clone())?;
     if record.status.is_some_and(Status::is_complete) {
@@ -56,14 +67,12 @@ pub fn work(order: &Order) -> anyhow::Result<i32> {
     let attempt = record.attempts + 1;
     log(&format!("attempt {attempt} at {}", humantime::format_rfc3339_seconds(SystemTime::now())));
     let mut reporter = Reporter {
+        lease,
         journal: Journal::open(&order.run.events(), attempt)?,
         echo: io::stdout(),
         stop: Arc::clone(&stop),
     };
-    let ended = reporter.record(&order.run, &spec, |emit| {
-        check_settings(order, &spec)?;
-        with_session(order, &spec, &stop, |session| train::execute(session, emit))
-    })?;
+    let ended = reporter.record(&order.run, &spec, |emit| work(&spec, &stop, emit))?;
     // Not before the end is recorded: a run that is killed between finds its way back to it.
     if is_final(ended.status)
         && let Err(error) = train::forget(&order.run)
@@ -165,6 +174,8 @@ fn at_end_of_input(act: impl FnOnce() + Send + 'static) {
 
 /// Takes events to the journal and to whoever started the worker.
 struct Reporter<W> {
+    /// The right to write to the journal.
+    lease: Lease,
     journal: Journal,
     echo: W,
     stop: Arc<AtomicBool>,
@@ -175,6 +186,7 @@ impl<W: Write> Reporter<W> {
         if let Event::Started(started) = &event {
             started.notes.iter().for_each(|note| log(&format!("note: {note}")));
         }
+        self.lease.check()?;
         let line = self.journal.append(event)?;
         let text = journal::encode(&line)?;
         if writeln!(self.echo, "{text}").and_then(|()| self.echo.flush()).is_err() {
@@ -247,7 +259,8 @@ mod tests {
         let spec = planned("r1");
         let stop = Arc::new(AtomicBool::new(false));
         let journal = Journal::open(&run.events(), 1).unwrap();
-        let mut reporter = Reporter { journal, echo, stop: Arc::clone(&stop) };
+        let lease = Lease::try_take(&run.path).unwrap().unwrap();
+        let mut reporter = Reporter { lease, journal, echo, stop: Arc::clone(&stop) };
         let ended = reporter.record(&run, &spec, work).unwrap();
         (ended, run.read_record(spec), stop.load(Ordering::SeqCst))
     }

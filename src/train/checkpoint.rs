@@ -53,6 +53,9 @@ pub struct State {
     pub last: Option<Evaluated>,
     /// Wall-clock seconds of all attempts so far.
     pub seconds: f64,
+    /// Images encoded by all attempts so far.
+    #[serde(default)]
+    pub images_encoded: usize,
 }
 
 impl State {
@@ -67,6 +70,7 @@ impl State {
             initial: None,
             last: None,
             seconds: 0.0,
+            images_encoded: 0,
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::checkpoint;
 use super::diagnostics::{Layers, Observer, alignment, source_scores};
 use super::evaluate::Split;
 use super::features::{BUDGET_BYTES, Features};
@@ -25,7 +24,7 @@ impl<'a> Comparison<'a> {
     /// Puts the weights from before training into the model and looks.
     pub fn before(bench: &mut Bench<'a>) -> Result<Self> {
         let Bench { session, pretrained, material, .. } = *bench;
-        checkpoint::restore_weights(&session.inputs.model, bench.weights(), &session.device)?;
+        bench.restore_pretrained()?;
         let observer = Observer::new(session, pretrained, material);
         let (processor, config) = (&pretrained.processor, &pretrained.config);
         let unfrozen = session.spec.recipe.training.unfrozen_vision_layers;

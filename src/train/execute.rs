@@ -10,6 +10,7 @@ use super::material::{Material, Pretrained};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
 use super::{Emit, Session, checkpoint, controls, references};
+use crate::data;
 use crate::model::ops::product::kernels;
 use crate::model::ops::product::panels::Format;
 use crate::model::{Config, Part, Weights};
@@ -22,6 +23,8 @@ use crate::record::store::remove_file;
 pub struct Loaded {
     pub pretrained: Pretrained,
     pub material: Material,
+    /// Of captions and images, all of which are known by it from here on.
+    pub data_digest: String,
 }
 
 impl Loaded {
@@ -33,7 +36,8 @@ impl Loaded {
         if session.spec.recipe.kind == Kind::ShuffledCaptions {
             material.train = controls::dealt_anew(material.train, session.spec.seed)?;
         }
-        Ok(Self { pretrained, material })
+        let data_digest = data::digest(&mut material.dataset)?;
+        Ok(Self { pretrained, material, data_digest })
     }
 }
 

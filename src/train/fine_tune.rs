@@ -38,7 +38,7 @@ const STEPS_RECORDED: usize = 10;
 pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
     let origin = Origin::of(session, &loaded)?;
     unfreeze(session, &mut loaded.pretrained)?;
-    let Loaded { pretrained, material } = &loaded;
+    let Loaded { pretrained, material, .. } = &loaded;
     let frozen_digest = pretrained.weights.frozen_digest()?;
     let mut bench = Bench::new(session, pretrained, material, origin)?;
     let (mut state, resumed) = resume(&mut bench)?;
@@ -66,7 +66,7 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         }
         match test_best(&mut bench, best) {
             Err(error) if error.is::<Stopped>() => {
-                bench.partial.keep()?;
+                bench.save_to_stop(&state)?;
                 status = Status::Interrupted;
                 reason = Some("stopped before the test images were captioned".to_owned());
             }
@@ -84,10 +84,7 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         train: tested.1,
         frozen_digest: Some(frozen_digest),
         peak_memory_bytes: None,
-        images_encoded: [&bench.train, &bench.validation, &bench.test]
-            .map(|split| split.features.encoded)
-            .iter()
-            .sum(),
+        images_encoded: bench.images_encoded(),
     };
     Ok(Ended { status, reason, summary })
 }
@@ -120,9 +117,9 @@ pub(super) struct Bench<'a> {
     /// Shares the model's values and records no graph.
     pub(super) observer: Blip,
     pub(super) optimizer: AdamW,
-    train: Split<'a>,
+    pub(super) train: Split<'a>,
     pub(super) validation: Split<'a>,
-    test: Split<'a>,
+    pub(super) test: Split<'a>,
     pub(super) steps_per_epoch: usize,
     total_steps: usize,
     pub(super) keeping: Keeping,
@@ -321,8 +318,11 @@ type SplitScores = Option<BTreeMap<String, f64>>;
 fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, SplitScores)> {
     let (session, epoch) = (bench.session, best.unwrap_or(0));
     let comparison = Comparison::before(bench)?;
-    let folder = if best.is_some() { &session.directory.best() } else { &session.inputs.model };
-    checkpoint::restore_weights(folder, bench.weights(), &session.device)?;
+    if best.is_some() {
+        checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)?;
+    } else {
+        bench.restore_pretrained()?;
+    }
     comparison.after(bench, epoch)?;
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
     let mut speaker = Speaker { model: observer, epoch, tokenizer: &pretrained.tokenizer, partial };

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::Emit;
 use super::checkpoint::{self, Saved, State};
@@ -23,21 +23,34 @@ pub(super) struct Keeping {
     pace: Pace,
     /// Optimizer steps of the weights in `last/`, once this attempt knows.
     step: Option<usize>,
-    /// When this attempt began, and the seconds of those before it.
     began: Instant,
-    earlier: f64,
+    /// What the attempts before this one took.
+    earlier: Spent,
+}
+
+/// What attempts took.
+#[derive(Default)]
+struct Spent {
+    seconds: f64,
+    images_encoded: usize,
 }
 
 impl Keeping {
     pub(super) fn new(every: Duration) -> Self {
-        Self { pace: Pace::new(every), step: None, began: Instant::now(), earlier: 0.0 }
+        Self { pace: Pace::new(every), step: None, began: Instant::now(), earlier: Spent::default() }
     }
 }
 
 impl Bench<'_> {
     /// Wall-clock seconds of all attempts so far.
     pub(super) fn seconds(&self) -> f64 {
-        self.keeping.earlier + self.keeping.began.elapsed().as_secs_f64()
+        self.keeping.earlier.seconds + self.keeping.began.elapsed().as_secs_f64()
+    }
+
+    /// Images that the frozen layers encoded in all attempts so far.
+    pub(super) fn images_encoded(&self) -> usize {
+        let splits = [&self.train, &self.validation, &self.test];
+        splits.iter().fold(self.keeping.earlier.images_encoded, |sum, split| sum + split.features.encoded)
     }
 
     /// Takes over what a checkpoint holds: all of it or nothing.
@@ -45,7 +58,21 @@ impl Bench<'_> {
         let weights = &self.pretrained.weights;
         checkpoint::restore(folder, weights, &mut self.optimizer, state.step, &self.session.device)?;
         self.keeping.step = Some(state.step);
-        self.keeping.earlier = state.seconds;
+        self.keeping.earlier = Spent { seconds: state.seconds, images_encoded: state.images_encoded };
+        Ok(())
+    }
+
+    /// Puts the weights from before training into the model. They are read anew, and must be those of then.
+    pub(super) fn restore_pretrained(&self) -> Result<()> {
+        let (folder, weights) = (&self.session.inputs.model, self.weights());
+        checkpoint::restore_weights(folder, weights, &self.session.device)?;
+        ensure!(
+            weights.digest()? == self.origin.model_digest,
+            "{}: the weights changed while the run was at work\nhint: put back what the run began with, or remove {} to \
+             run it anew",
+            folder.display(),
+            self.session.directory.path.display()
+        );
         Ok(())
     }
 
@@ -115,7 +142,8 @@ impl Bench<'_> {
         let began = Instant::now();
         let session = self.session;
         session.directory.sync_rows()?;
-        let state = State { seconds: self.seconds(), ..state.clone() };
+        let (seconds, images_encoded) = (self.seconds(), self.images_encoded());
+        let state = State { seconds, images_encoded, ..state.clone() };
         let saved = Saved::new(&self.origin, &state);
         let folder = session.directory.last();
         if self.keeping.step == Some(state.step) {

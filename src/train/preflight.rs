@@ -24,7 +24,7 @@ pub struct Preflight {
 
 /// Runs one step on the longest captions, without changing anything.
 pub fn preflight(session: &Session) -> Result<Preflight> {
-    let Loaded { mut pretrained, material } = Loaded::new(session)?;
+    let Loaded { mut pretrained, material, .. } = Loaded::new(session)?;
     let training = &session.spec.recipe.training;
     let depth = pretrained.config.vision.num_hidden_layers;
     let unfrozen = training.unfrozen_vision_layers.min(depth);

@@ -44,7 +44,7 @@ fn evaluate_whole(
     began: Instant,
     emit: &mut Emit,
 ) -> Result<Ended> {
-    let Loaded { pretrained, material } = loaded;
+    let Loaded { pretrained, material, .. } = loaded;
     let recipe = &session.spec.recipe;
     let [mut validation, mut test_split] = splits(session, loaded);
     let mut train =
@@ -75,7 +75,7 @@ fn evaluate_whole(
 
 /// Compares the domain with the one that the model came from, where its data are given.
 fn diagnose(session: &Session, loaded: &Loaded, speaker: &mut Speaker, target_nll: f64) -> Result<()> {
-    let Loaded { pretrained, material } = loaded;
+    let Loaded { pretrained, material, .. } = loaded;
     let observer = Observer::new(session, pretrained, material);
     if !observer.has_source() {
         return Ok(());
@@ -126,7 +126,7 @@ fn first_captions(examples: &[Example]) -> impl Iterator<Item = &str> {
 fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<Partial> {
     let origin = Origin::of(session, loaded)?;
     session.directory.remove_results()?;
-    let Loaded { pretrained, material } = loaded;
+    let Loaded { pretrained, material, .. } = loaded;
     let digest = origin.model_digest.clone();
     let started = started(session, (pretrained, material), &origin, &digest, 0, Resumed::default());
     emit(Event::Started(Box::new(started)))?;
@@ -136,7 +136,7 @@ fn begin(session: &Session, loaded: &Loaded, emit: &mut Emit) -> Result<Partial>
 }
 
 fn splits<'a>(session: &Session, loaded: &'a Loaded) -> [Split<'a>; 2] {
-    let Loaded { pretrained, material } = loaded;
+    let Loaded { pretrained, material, .. } = loaded;
     let dataset = &material.dataset;
     let parts =
         [("validation", &dataset.validation, &material.validation), ("test", &dataset.test, &material.test)];

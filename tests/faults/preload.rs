@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 const EINTR: c_int = 4;
 const EIO: c_int = 5;
 const ENOSPC: c_int = 28;
+const ENOLCK: c_int = 37;
 const O_WRONLY: c_int = 1;
 const O_RDWR: c_int = 2;
 const O_CREAT: c_int = 0o100;
@@ -49,6 +50,8 @@ enum Kind {
     Full,
     /// A read or a write does half of what it was asked for.
     Short,
+    /// The file system knows no locks. Not counted: every lock fails.
+    NoLocks,
     /// The process is killed: in the middle of a write, or right after any other call.
     Kill,
 }
@@ -94,6 +97,7 @@ impl Kind {
             b"full" => Self::Full,
             b"short" => Self::Short,
             b"kill" => Self::Kill,
+            b"no locks" => Self::NoLocks,
             _ => Self::Count,
         }
     }
@@ -112,6 +116,7 @@ impl Kind {
             Self::Short => matches!(call, Call::Read | Call::Write),
             // What only looks leaves nothing behind.
             Self::Kill => !matches!(call, Call::Read | Call::Open { creates: false, writes: false }),
+            Self::NoLocks => false,
             Self::Error(_) | Self::Count => true,
         }
     }
@@ -201,7 +206,7 @@ fn judge(name: &str, call: Call, path: impl for<'a> FnOnce(&'a mut [u8; 1024]) -
         }
     }
     match settings.kind {
-        Kind::Count => Verdict::Go,
+        Kind::Count | Kind::NoLocks => Verdict::Go,
         Kind::Error(error) => Verdict::Fail(error),
         Kind::Full => Verdict::Fail(ENOSPC),
         Kind::Short => Verdict::Half,
@@ -336,6 +341,17 @@ pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int
         |space| absolute(to, space),
         || unsafe { transmute::<*mut c_void, Rename>(next(c"rename"))(from, to) as isize },
     ) as c_int
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn flock(fd: c_int, operation: c_int) -> c_int {
+    let is_below = |settings: &Settings| is_below(path_of_file(fd, &mut [0; 1024]), settings.folder);
+    match settings() {
+        Some(settings) if settings.kind == Kind::NoLocks && is_below(settings) => fail(ENOLCK) as c_int,
+        _ => unsafe {
+            transmute::<*mut c_void, unsafe extern "C" fn(c_int, c_int) -> c_int>(next(c"flock"))(fd, operation)
+        },
+    }
 }
 
 macro_rules! path_functions {

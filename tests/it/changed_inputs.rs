@@ -7,8 +7,8 @@ use candle_core::DType;
 use serde_json::{Value, json};
 use sweep::lab::pretrain::random_weights;
 use sweep::model::Config;
-use sweep::record::RunDir;
 use sweep::record::event::Started;
+use sweep::record::{Event, RunDir};
 
 use crate::cuts::{ALWAYS, Bed, Cut, differences};
 use crate::end_to_end::json_lines;
@@ -89,6 +89,59 @@ fn a_run_is_not_gone_on_with_on_other_inputs_and_is_once_they_are_put_back() {
 
     bed.finish(&folder, ALWAYS);
     assert_eq!(differences(&bed.results(&folder), &bed.results(&whole)), [""; 0]);
+}
+
+/// Why a run fails when its inputs are meddled with just after it began, without the names of folders.
+fn failure_when(bed: &Bed, folder: &RunDir, meddle: &dyn Fn()) -> String {
+    let after = |event: &Event| {
+        if matches!(event, Event::Started(_)) {
+            meddle();
+        }
+    };
+    let (ended, _) = bed.attempt_watched(folder, ALWAYS, Cut::Never, &after);
+    let message = format!("{:#}", ended.unwrap().unwrap_err());
+    message.replace(&*bed.workdir.path().to_string_lossy(), "[DIR]")
+}
+
+#[test]
+fn a_picture_that_changes_while_a_run_is_at_work_is_not_taken_for_the_one_that_it_began_with() {
+    let bed = Bed::new();
+    let whole = bed.folder("whole");
+    bed.finish(&whole, ALWAYS);
+    let folder = bed.folder("meddled");
+    let image = |index: usize| bed.workdir.path().join(format!("images/{index}.png"));
+    // A training image, a validation image and a test image.
+    for index in [0, 6, 9] {
+        let bytes = fs::read(image(index)).unwrap();
+        let failure = failure_when(&bed, &folder, &|| {
+            fs::copy(image(1), image(index)).unwrap();
+        });
+        let wanted = format!(
+            "[DIR]/images/{index}.png: it is not the file that it was when the run began; it changed meanwhile"
+        );
+        assert!(failure.contains(&wanted), "{failure}");
+        // The same bytes in a new file are the same picture.
+        fs::remove_file(image(index)).unwrap();
+        fs::write(image(index), bytes).unwrap();
+    }
+    // What was put back is gone on with, and nothing of the others is in it.
+    bed.finish(&folder, ALWAYS);
+    assert_eq!(differences(&bed.results(&folder), &bed.results(&whole)), [""; 0]);
+}
+
+#[test]
+fn weights_that_change_while_a_run_is_at_work_are_not_taken_for_those_that_it_began_with() {
+    let bed = Bed::new();
+    let weights = bed.workdir.path().join("model");
+    let bytes = fs::read(weights.join("model.safetensors")).unwrap();
+    let folder = bed.folder("meddled");
+    let failure = failure_when(&bed, &folder, &|| write_weights(&weights, 1));
+    insta::assert_snapshot!(failure, @"
+    [DIR]/model: the weights changed while the run was at work
+    hint: put back what the run began with, or remove [DIR]/cut/meddled to run it anew
+    ");
+    fs::write(weights.join("model.safetensors"), bytes).unwrap();
+    bed.finish(&folder, ALWAYS);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use sweep::run::resolve::resolve;
 use sweep::train::{Inputs, Session, Stopped, execute, forget};
 use sweep::{plan, spec};
 
+use crate::end_to_end::json_lines;
 use crate::toy;
 use crate::workdir::Workdir;
 
@@ -99,6 +100,17 @@ impl Bed {
         every: Duration,
         cut: Cut,
     ) -> (Option<anyhow::Result<Ended>>, [usize; 2]) {
+        self.attempt_watched(folder, every, cut, &|_| ())
+    }
+
+    /// The same, and does something after each event.
+    pub fn attempt_watched(
+        &self,
+        folder: &RunDir,
+        every: Duration,
+        cut: Cut,
+        after: &dyn Fn(&Event),
+    ) -> (Option<anyhow::Result<Ended>>, [usize; 2]) {
         let attempt = folder.read_record(self.run.clone()).attempts + 1;
         let mut journal = Journal::open(&folder.events(), attempt).unwrap();
         let (checks, events) = (Cell::new(0), Cell::new(0));
@@ -121,7 +133,8 @@ impl Bed {
             stop: &stop,
         };
         let mut emit = |event| -> anyhow::Result<()> {
-            journal.append(event)?;
+            let line = journal.append(event)?;
+            after(&line.event);
             events.set(events.get() + 1);
             if cut == Cut::KilledAfter(events.get()) {
                 resume_unwind(Box::new(()));
@@ -286,6 +299,69 @@ fn a_killed_run_loses_no_step_where_every_one_is_saved() {
         assert_eq!(steps_by_attempt(&folder).iter().sum::<usize>(), whole, "killed at check {at}");
         fs::remove_dir_all(&folder.path).unwrap();
     }
+}
+
+/// The epochs that attempts evaluated, in the order of the log.
+fn evaluated_epochs(folder: &RunDir) -> Vec<u64> {
+    let events = json_lines(&folder.events());
+    let evaluated = events.iter().filter(|event| event["event"] == "evaluated");
+    evaluated.map(|event| event["epoch"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn an_evaluation_is_kept_by_a_small_update_of_the_checkpoint_and_not_made_again_after_a_kill() {
+    let bed = Bed::new();
+    let whole = bed.folder("whole");
+    bed.finish(&whole, ALWAYS);
+    let events = json_lines(&whole.events());
+    let epochs = evaluated_epochs(&whole);
+    assert_eq!(epochs[..3], [0, 1, 2]);
+    let folder = bed.folder("cut");
+    let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    for epoch in &epochs {
+        let is_it = |event: &Value| event["event"] == "evaluated" && event["epoch"] == *epoch;
+        let evaluated = events.iter().position(is_it).unwrap();
+        let is_kept = |event: &Value| event["event"] == "checkpointed" && event["checkpoint"] == "last";
+        let kept = evaluated + events[evaluated..].iter().position(is_kept).unwrap();
+        bed.attempt(&folder, ALWAYS, Cut::KilledAfter(kept + 1));
+        if *epoch > 0 {
+            // Weights and moments are those that were saved before the evaluation wrote its rows.
+            let [moments, state] = ["moments.safetensors", "training_state.json"]
+                .map(|name| modified(&folder.last().join(name)));
+            let rows = modified(&folder.per_image());
+            assert!(moments <= rows && rows <= state, "epoch {epoch}: {moments:?}, {rows:?}, {state:?}");
+        }
+        bed.finish(&folder, ALWAYS);
+        assert_eq!(
+            evaluated_epochs(&folder),
+            epochs,
+            "killed after the evaluation of epoch {epoch} was kept"
+        );
+        assert_eq!(differences(&bed.results(&folder), &bed.results(&whole)), [""; 0], "epoch {epoch}");
+        fs::remove_dir_all(&folder.path).unwrap();
+        fs::create_dir_all(&folder.path).unwrap();
+    }
+}
+
+#[test]
+fn the_images_encoded_are_those_of_all_attempts() {
+    let bed = Bed::new();
+    let whole = bed.folder("whole");
+    let (ended, [checks, _]) = bed.attempt(&whole, HOURLY, Cut::Never);
+    // All of six training, three validation and three test images, each once.
+    assert_eq!(ended.unwrap().unwrap().summary.images_encoded, 12);
+    let folder = bed.folder("cut");
+    let mut before = 0;
+    for at in [checks / 3, checks / 3, 1] {
+        let (ended, _) = bed.attempt(&folder, HOURLY, Cut::Stopped(at));
+        let ended = ended.unwrap().unwrap();
+        assert_eq!(ended.status, Status::Interrupted);
+        assert!(ended.summary.images_encoded >= before, "{} after {before}", ended.summary.images_encoded);
+        before = ended.summary.images_encoded;
+    }
+    let all = bed.finish(&folder, HOURLY).summary.images_encoded;
+    // The last attempt knows nothing of the features of those before it.
+    assert!(before >= 9 && all >= before + 9, "{all} after {before}");
 }
 
 /// Kills the run where it has captioned some of the test images, and returns its folder.

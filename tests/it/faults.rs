@@ -29,7 +29,7 @@ const STRIDE: usize = 127;
 const HANGS: Duration = Duration::from_secs(60);
 
 /// Builds the layer into a folder and returns its path.
-fn build_layer(folder: &Path) -> PathBuf {
+pub fn build_layer(folder: &Path) -> PathBuf {
     let library = folder.join("libfaults.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/preload.rs");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

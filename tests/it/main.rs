@@ -31,6 +31,8 @@ mod pruning;
 mod resume;
 mod second_opinion;
 #[cfg(target_os = "linux")]
+mod shared_folders;
+#[cfg(target_os = "linux")]
 mod stopping;
 mod threads;
 mod toy;

@@ -12,21 +12,22 @@ use serde_json::Value;
 use sweep::run::lease::Lease;
 
 use crate::end_to_end::{json_lines, prepared};
+use crate::toy;
 use crate::workdir::Workdir;
 
 /// A sweep that asks for a stop has ended after this time, on a machine with other work to do.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 /// Nothing here takes longer.
 const AT_LAST: Duration = Duration::from_secs(120);
 
 /// Overrides that leave the sweep a single run.
-const ONE_RUN: &str = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 references.zero_shot=false \
+pub const ONE_RUN: &str = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 references.zero_shot=false \
                        references.constant_caption=false references.nearest_image=false references.matched_length=false";
 /// The same with three runs.
 const THREE_RUNS: &str = "unfrozen_vision_layers=0,1,2 vision_lr_multiplier=1.0 references.zero_shot=false \
                           references.constant_caption=false references.nearest_image=false references.matched_length=false";
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + AT_LAST;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
@@ -41,32 +42,38 @@ fn is_worker(pid: u32) -> bool {
 }
 
 /// Processes that work in the folder, by number.
-fn processes(workdir: &Workdir) -> Vec<u32> {
+pub fn processes(workdir: &Workdir) -> Vec<u32> {
     let folder = fs::canonicalize(workdir.path()).unwrap();
     let numbers = fs::read_dir("/proc").unwrap().flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     numbers.filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder)).collect()
 }
 
-fn signal(name: &str, pid: u32) {
+pub fn signal(name: &str, pid: u32) {
     assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
 
 /// A `sweep run` at work, and what it came to. It is killed with the test.
-struct Running<'a> {
+pub struct Running<'a> {
     workdir: &'a Workdir,
-    child: Child,
+    pub child: Child,
 }
 
 /// Starts a sweep of the small study.
-fn start<'a>(workdir: &'a Workdir, arguments: &str) -> Running<'a> {
+pub fn start<'a>(workdir: &'a Workdir, arguments: &str) -> Running<'a> {
+    start_with(workdir, arguments, &[])
+}
+
+/// The same with these variables.
+pub fn start_with<'a>(workdir: &'a Workdir, arguments: &str, variables: &[(&str, &str)]) -> Running<'a> {
     let mut command = workdir.command(&format!("run small.yaml --threads 1 --jobs 1 {arguments}"));
+    command.envs(variables.iter().copied());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     Running { workdir, child }
 }
 
 impl Running<'_> {
-    fn worker(&self) -> u32 {
+    pub fn worker(&self) -> u32 {
         let mut worker = None;
         wait_until("a worker", || {
             worker = processes(self.workdir).into_iter().find(|pid| is_worker(*pid));
@@ -76,7 +83,7 @@ impl Running<'_> {
     }
 
     /// The exit code, what was said on standard error, and how long that took.
-    fn end(mut self) -> (Option<i32>, String, Duration) {
+    pub fn end(mut self) -> (Option<i32>, String, Duration) {
         let began = Instant::now();
         wait_until("the end of the sweep", || self.child.try_wait().unwrap().is_some());
         let took = began.elapsed();
@@ -98,28 +105,28 @@ fn plan_of(workdir: &Workdir) -> Vec<Value> {
 }
 
 /// The folder of the first run, once the plan is frozen.
-fn first_run(workdir: &Workdir) -> PathBuf {
+pub fn first_run(workdir: &Workdir) -> PathBuf {
     let plan = workdir.path().join("runs/small/plan.jsonl");
     wait_until("the plan", || plan.is_file());
     workdir.path().join("runs/small").join(plan_of(workdir)[0]["id"].as_str().unwrap())
 }
 
-fn wait_for_event(run: &Path, event: &str) {
+pub fn wait_for_event(run: &Path, event: &str) {
     wait_until(event, || events(run).iter().any(|line| line["event"] == event));
 }
 
 /// What a run has said so far; it may be in the middle of a line.
-fn events(run: &Path) -> Vec<Value> {
+pub fn events(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-fn last_event(run: &Path) -> Value {
+pub fn last_event(run: &Path) -> Value {
     events(run).pop().unwrap()
 }
 
 /// The sweep, run again, comes to its end.
-fn completes(workdir: &Workdir, arguments: &str) {
+pub fn completes(workdir: &Workdir, arguments: &str) {
     let shown = workdir.sweep(&format!("run small.yaml --threads 1 --no-preflight {arguments}"));
     assert!(shown.starts_with("exit 0\n"), "{shown}");
 }
@@ -313,6 +320,36 @@ fn a_run_beyond_its_time_ends_as_timed_out_and_the_others_go_on() {
     assert!(said.contains("it had no result after 3 s, its limit (`--run-timeout`)"), "{said}");
     let status = workdir.sweep("status");
     assert!(status.contains("timed out") && status.contains("log.txt"), "{status}");
+}
+
+#[test]
+fn a_run_that_hangs_is_ended_as_timed_out_and_the_others_go_on() {
+    let workdir = toy::prepared();
+    // The first has so many epochs that it is still at work when it is made to hang; the second has a few.
+    let plan = "unfrozen_vision_layers=1 epochs=100000,2 patience=0 references.zero_shot=false \
+                references.nearest_image=false references.matched_length=false";
+    let arguments = format!("{plan} --no-preflight --device cpu --threads 1 --jobs 1 --run-timeout 5s");
+    let mut command = workdir.command(&format!("run toy.yaml {arguments}"));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let sweep = Running { workdir: &workdir, child };
+    let mut runs = Vec::new();
+    wait_until("the plan", || {
+        let path = workdir.path().join("runs/toy/plan.jsonl");
+        runs = if path.is_file() { json_lines(&path) } else { Vec::new() };
+        !runs.is_empty()
+    });
+    let run = |index: usize| workdir.path().join("runs/toy").join(runs[index]["id"].as_str().unwrap());
+    wait_for_event(&run(0), "evaluated");
+    let began = Instant::now();
+    signal("-STOP", sweep.worker());
+    let (code, said, _) = sweep.end();
+    assert_eq!((code, runs.len()), (Some(3), 2), "{said}");
+    // Five seconds are its time, ten more its grace.
+    assert!(began.elapsed() < Duration::from_secs(15) + SOON, "{:?}", began.elapsed());
+    assert_eq!(last_event(&run(0))["status"], "timed_out");
+    assert!(said.contains("it had no result after 5 s, its limit (`--run-timeout`)"), "{said}");
+    assert_eq!(last_event(&run(1))["status"], "finished");
+    assert_eq!(processes(&workdir), [0; 0]);
 }
 
 #[test]

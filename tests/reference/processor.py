@@ -11,6 +11,7 @@ left as it is. All is drawn from the seed, so that a second run changes nothing.
 import argparse
 import gzip
 import hashlib
+import io
 import json
 import os
 import struct
@@ -111,6 +112,36 @@ def png(name, width, height, bits, color_type, rows, extra=b""):
     (OUT / name).write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 
+def animated_webp(frame, canvas, offset, **options):
+    """An animation whose frames cover a part of the canvas and are to be blended; Pillow writes none."""
+
+    def chunk(kind, data):
+        return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+    def u24(*numbers):
+        return b"".join(struct.pack("<I", number)[:3] for number in numbers)
+
+    def still(image):
+        file = io.BytesIO()
+        image.save(file, "WEBP", **options)
+        data, chunks, at = file.getvalue(), b"", 12
+        while at < len(data):
+            size = struct.unpack("<I", data[at + 4 : at + 8])[0]
+            if data[at : at + 4] in (b"ALPH", b"VP8 ", b"VP8L"):
+                chunks += data[at : at + 8 + size + size % 2]
+            at += 8 + size + size % 2
+        return chunks
+
+    def framed(image):
+        place = u24(offset[0] // 2, offset[1] // 2, image.width - 1, image.height - 1, 40) + b"\0"
+        return chunk(b"ANMF", place + still(image))
+
+    head = chunk(b"VP8X", b"\x12\0\0\0" + u24(canvas[0] - 1, canvas[1] - 1))
+    frames = framed(frame) + framed(frame.transpose(Image.Transpose.ROTATE_180))
+    body = b"WEBP" + head + chunk(b"ANIM", b"\x20\x40\x60\xff\0\0") + frames
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 def draw_pictures():
     shapes = {
         "down": (97, 61), "up": (7, 5), "same": (SIDE, SIDE), "same_width": (SIDE, 57), "same_height": (11, SIDE),
@@ -136,6 +167,10 @@ def draw_pictures():
         OUT / "exact_animation.gif", save_all=True, append_images=[colour.rotate(90).quantize(40)], duration=50
     )
     colour.save(OUT / "exact_webp.webp", lossless=True)
+    for name, lossless in [("animation_lossless", True), ("animation_lossy", False)]:
+        small = Image.fromarray(picture(26, 19, 13, 4), "RGBA")
+        (OUT / f"{name}.webp").write_bytes(animated_webp(small, (33, 21), (6, 4), lossless=lossless, exact=True))
+        Image.open(OUT / f"{name}.webp").convert("RGB").save(OUT / f"pillow_{name}.png")
 
     wide = np.random.default_rng(24).integers(0, 1 << 16, (9, 13, 4)).astype(">u2")
     wide[:3] //= 200  # Some of the 16-bit greys must lie below 256, where clipping and scaling differ.

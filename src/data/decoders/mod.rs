@@ -1,10 +1,12 @@
 //! Decoders of our own, for the files that the `image` crate reads otherwise than Pillow: JPEG (rounding
-//! and enlargement of chroma), GIF (what lies around a first frame that is smaller than the picture) and
-//! some BMP (16 bits a pixel, run lengths, black and white). PNG and WebP are equal, and so are other BMP.
+//! and enlargement of chroma), GIF (what lies around a first frame that is smaller than the picture),
+//! animated WebP (transparent pixels of the first frame) and some BMP (16 bits a pixel, run lengths, black
+//! and white). PNG and still WebP are equal, and so are other BMP.
 
 mod bmp;
 mod gif;
 mod jpeg;
+mod webp;
 
 use image::{ImageFormat, Rgb, RgbImage};
 
@@ -17,6 +19,7 @@ pub fn decode(format: ImageFormat, bytes: &[u8], most_bytes: u64) -> Option<RgbI
         ImageFormat::Jpeg => jpeg::decode(bytes, most_bytes),
         ImageFormat::Gif => gif::decode(bytes),
         ImageFormat::Bmp => bmp::decode(bytes),
+        ImageFormat::WebP => webp::decode(bytes),
         _ => None,
     }
 }

@@ -40,6 +40,12 @@ pub enum WeightsError {
     Missing { folder: PathBuf },
     #[error("{}: cannot read the weights: {reason}", path.display())]
     Read { path: PathBuf, reason: String },
+    #[error(
+        "{}: the weights take {} MB in memory, and {} MB can be had\nhint: `hidden_size`, `intermediate_size`, \
+         `num_hidden_layers` and `vocab_size` of config.json make up that size",
+        path.display(), needed.div_ceil(1 << 20), free >> 20
+    )]
+    TooLarge { path: PathBuf, needed: u64, free: u64 },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("{}: tensor `{name}` {reason}", path.display())]

@@ -49,6 +49,12 @@ fn png(width: u32, height: u32, depth: u8, color: u8, bytes: u64) -> Vec<u8> {
     [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header), &data, &chunk(b"IEND", b"")].concat()
 }
 
+/// What an animated WebP says of its first frame: place, size, ...
+fn frame_of(bytes: &mut [u8]) -> &mut [u8] {
+    let at = bytes.windows(4).position(|name| name == b"ANMF").unwrap();
+    &mut bytes[at + 8..]
+}
+
 /// Gives a JPEG another size in its header.
 fn resized(bytes: &mut [u8], width: u16, height: u16) {
     let frame = bytes.windows(2).position(|two| two == [0xff, 0xc0] || two == [0xff, 0xc2]).unwrap();
@@ -122,6 +128,35 @@ const CASES: &[Case] = &[
     case("16 bits a channel", CAPTION, |dir| picture(dir, "exact_alpha_16.png")),
     case("a palette with transparency", CAPTION, |dir| picture(dir, "exact_palette_alpha.png")),
     case("an animated GIF", CAPTION, |dir| picture(dir, "exact_animation.gif")),
+    case("an animated WebP", CAPTION, |dir| picture(dir, "animation_lossy.webp")),
+    case("an animated WebP that is cut off in its first frame", CAPTION, |dir| {
+        changed(dir, "animation_lossy.webp", |bytes| bytes.truncate(100));
+    }),
+    case("an animated WebP whose frame leads out of its canvas", CAPTION, |dir| {
+        changed(dir, "animation_lossy.webp", |bytes| frame_of(bytes)[0] = 200);
+    }),
+    case("an animated WebP whose frame is of another size than it says", CAPTION, |dir| {
+        changed(dir, "animation_lossy.webp", |bytes| frame_of(bytes)[6] = 9);
+    }),
+    case("an animated WebP of 2^24 pixels a side", AUDIT, |dir| {
+        changed(dir, "animation_lossy.webp", |bytes| bytes[24..30].fill(0xff));
+    }),
+    case("an animated WebP of as many pixels as are read, and hardly a byte", CAPTION, |dir| {
+        changed(dir, "animation_lossy.webp", |bytes| {
+            // 9,450 pixels a side, less one.
+            [24, 27].iter().for_each(|at| bytes[*at..at + 3].copy_from_slice(&[0xe9, 0x24, 0]));
+        });
+    }),
+    case("an animated WebP without a frame", CAPTION, |dir| {
+        changed(dir, "animation_lossy.webp", |bytes| {
+            let length = bytes.len() as u32 - 8;
+            let frames = bytes.windows(4).filter(|name| name == b"ANMF").count();
+            assert_eq!((frames, u32::from_le_bytes(bytes[4..8].try_into().unwrap())), (2, length));
+            while let Some(at) = bytes.windows(4).position(|name| name == b"ANMF") {
+                bytes[at..at + 4].copy_from_slice(b"NONE");
+            }
+        });
+    }),
     case("turned by EXIF, which is not followed", CAPTION, |dir| {
         changed(dir, "lossy_444.jpg", |bytes| {
             let tags =

@@ -63,7 +63,7 @@ fn shown(cases: &[Case], base: fn() -> Workdir) -> (String, Vec<String>) {
         if output.status.success() {
             output.stdout.clear();
         }
-        let shown = without_offsets(&without_ids(&workdir.shown(&output)));
+        let shown = without_accidents(&without_ids(&workdir.shown(&output)));
         text.push_str(&format!("## {name}\n$ sweep {command}\n{shown}\n"));
     }
     (text, faults)
@@ -84,17 +84,19 @@ fn without_ids(text: &str) -> String {
         .collect()
 }
 
-/// A text without the places in logs and tables, which move with the digits of times and losses before them.
-fn without_offsets(text: &str) -> String {
-    const BEFORE: &str = "line at byte ";
-    let mut parts = text.split(BEFORE);
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        let offset = &part[..part.len() - rest.len()];
-        shown += &format!("{BEFORE}{}{rest}", if offset == "0" { "0" } else { "[N]" });
-    }
-    shown
+/// A text without the places in logs and tables, which move with the digits of times and losses before them, and without
+/// the memory that the machine has.
+fn without_accidents(text: &str) -> String {
+    ["line at byte ", " MB in memory, and "].iter().fold(text.to_owned(), |text, before| {
+        let mut parts = text.split(before);
+        let mut shown = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+            let number = &part[..part.len() - rest.len()];
+            shown += &format!("{before}{}{rest}", if number == "0" { "0" } else { "[N]" });
+        }
+        shown
+    })
 }
 
 /// What is wrong with the end of a command: it must be without a panic, with an exit code that says whose fault it was,

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use sweep::model::Config;
 
 use super::{Case, Spoil, assets, case, check, fixture, own_data};
 use crate::workdir::Workdir;
@@ -28,6 +29,36 @@ fn edited(workdir: &Workdir, edit: impl FnOnce(&mut Value, &mut Vec<u8>)) {
 fn weights(workdir: &Workdir, header: &str, data: &[u8]) {
     let length = (header.len() as u64).to_le_bytes();
     workdir.bytes(WEIGHTS, &[&length[..], header.as_bytes(), data].concat());
+}
+
+/// The same with another header alone, which is told how long the values are. Returns the file's length.
+fn edited_header(workdir: &Workdir, edit: impl FnOnce(&mut Value, u64)) -> u64 {
+    edited(workdir, |header, data| edit(header, data.len() as u64));
+    fs::metadata(workdir.path().join(WEIGHTS)).unwrap().len()
+}
+
+/// Makes the weights' file so long, without a byte more on the disk.
+fn lengthen(workdir: &Workdir, length: u64) {
+    let file = fs::OpenOptions::new().write(true).open(workdir.path().join(WEIGHTS)).unwrap();
+    file.set_len(length).unwrap();
+}
+
+/// A model of which each size may be, and weights for it that the disk holds nothing of.
+fn enormous(workdir: &Workdir) {
+    for (place, value) in [("hidden_size", 8192), ("intermediate_size", 32_768), ("num_hidden_layers", 16)] {
+        config(workdir, &format!("/vision_config/{place}"), json!(value));
+    }
+    let shapes = Config::load(&workdir.path().join("model")).unwrap().tensor_shapes();
+    let (mut header, mut end) = (serde_json::Map::new(), 0);
+    for (name, shape) in shapes {
+        let begin = end;
+        end += 4 * shape.iter().map(|size| *size as u64).product::<u64>();
+        header.insert(name, json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}));
+    }
+    assert!(end > 48 << 30, "{end} bytes");
+    let header = Value::Object(header).to_string();
+    weights(workdir, &header, b"");
+    lengthen(workdir, 8 + header.len() as u64 + end);
 }
 
 /// The built-in model's configuration with another value at a place such as `/vision_config/hidden_size`.
@@ -107,6 +138,15 @@ const FILES: &[Case] = &[
             let start = header[TENSOR]["data_offsets"][0].as_u64().unwrap() as usize;
             data[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
         });
+    }),
+    case("fifty gigabytes of nothing that fit the configuration", CAPTION, enormous),
+    case("a tensor of fifty gigabytes more, which is passed over", CAPTION, |dir| {
+        let length = edited_header(dir, |header, bytes| {
+            header["more"] = json!({
+                "dtype": "F32", "shape": [50u64 << 28], "data_offsets": [bytes, bytes + (50 << 30)],
+            });
+        });
+        lengthen(dir, length + (50 << 30));
     }),
     case("a folder", CAPTION, |dir| dir.folder(WEIGHTS)),
     case("a pipe", CAPTION, |dir| dir.pipe(WEIGHTS)),
