@@ -75,7 +75,7 @@ fn main() -> Result<()> {
         let embeddings = features.training_embeddings(&model, &indices, &Dropout::NONE)?;
         let logits = model.training_logits(&embeddings, &captions, &Dropout::NONE)?;
         let loss = mean_loss(&logits, &targets(&captions, true), 0.0)?;
-        let gradients = loss.backward()?;
+        let gradients = model.backward(&loss)?;
         let norm = optimizer.gradient_norm(&gradients)?;
         optimizer.step(&gradients, 3e-8 * step as f64, clip_scale(norm, 2.0))?;
         losses.push(loss.to_scalar::<f32>()?);

@@ -77,7 +77,7 @@ pub fn pretrain(
         let (pixels, captions) = scenes(config, tokenizer, processor, step, recipe.batch_size)?;
         let image_embeds = model.vision_model.finish(&model.vision_model.encode(&pixels, 0)?, 0)?;
         let loss = mean_loss(&model.logits(&image_embeds, &captions)?, &targets(&captions, false), 0.0)?;
-        let grads = loss.backward()?;
+        let grads = model.backward(&loss)?;
         let rate = recipe.learning_rate * linear_with_warmup(step, recipe.warmup_steps, recipe.steps);
         let scale = clip_scale(optimizer.gradient_norm(&grads)?, recipe.max_grad_norm);
         optimizer.step(&grads, rate, scale)?;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::config::Config;
-use super::ops::{Dropout, Mask, Targets, cross_entropy};
+use super::ops::{Dropout, Engine, Mask, Targets, cross_entropy};
 use super::text::TextDecoder;
 use super::vision::VisionModel;
 use super::weights::Weights;
@@ -18,6 +19,7 @@ pub struct Blip {
     pub config: Config,
     pub vision_model: VisionModel,
     pub text_decoder: TextDecoder,
+    engine: Engine,
 }
 
 impl Blip {
@@ -31,16 +33,18 @@ impl Blip {
 
     /// Builds the model over the tensors of `vb`.
     pub fn from_builder(config: &Config, vb: VarBuilder) -> Result<Self> {
+        let engine = Engine::new(config.precision);
         Ok(Self {
             config: config.clone(),
-            vision_model: VisionModel::new(&config.vision, config.precision, vb.pp("vision_model"))?,
-            text_decoder: TextDecoder::new(
-                &config.text,
-                config.tokens.pad,
-                config.precision,
-                vb.pp("text_decoder"),
-            )?,
+            vision_model: VisionModel::new(&config.vision, &engine, vb.pp("vision_model"))?,
+            text_decoder: TextDecoder::new(&config.text, config.tokens.pad, &engine, vb.pp("text_decoder"))?,
+            engine,
         })
+    }
+
+    /// The gradients of a loss of this model with respect to all its variables. `loss.backward()` alone would miss most.
+    pub fn backward(&self, loss: &Tensor) -> Result<GradStore> {
+        self.engine.backward(loss)
     }
 
     /// Logits (captions x (tokens - 1), vocabulary) of each caption token from those before it.

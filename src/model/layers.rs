@@ -3,29 +3,29 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Activation, Module, VarBuilder};
 
-use super::ops::{self, Precision};
+use super::ops::{self, Engine};
 
 /// `y = x W^T + b`.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
-    precision: Precision,
+    engine: Engine,
 }
 
 impl Linear {
     /// Takes `weight` (out, in) and `bias` (out,) below `vb`.
-    pub fn new(ins: usize, outs: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
-        Ok(Self::tied(vb.get((outs, ins), "weight")?, vb.get(outs, "bias")?, precision))
+    pub fn new(ins: usize, outs: usize, engine: &Engine, vb: VarBuilder) -> Result<Self> {
+        Ok(Self::tied(vb.get((outs, ins), "weight")?, vb.get(outs, "bias")?, engine))
     }
 
     /// A layer over tensors that live elsewhere, such as the tied output head.
-    pub fn tied(weight: Tensor, bias: Tensor, precision: Precision) -> Self {
-        Self { weight, bias, precision }
+    pub fn tied(weight: Tensor, bias: Tensor, engine: &Engine) -> Self {
+        Self { weight, bias, engine: engine.clone() }
     }
 
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        ops::linear(xs, &self.weight, &self.bias, self.precision)
+        ops::linear(xs, &self.weight, &self.bias, &self.engine)
     }
 }
 

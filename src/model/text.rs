@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip_text::Config;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::{Dropout, Mask, Precision, attention, dropout, embedding};
+use super::ops::{Dropout, Engine, Mask, attention, dropout, embedding};
 
 /// `BlipTextLMHeadModel`.
 #[derive(Debug, Clone)]
@@ -59,18 +59,18 @@ impl Cache {
 
 impl TextDecoder {
     /// `padding_id` is the token whose lookup passes no gradient.
-    pub fn new(config: &Config, padding_id: u32, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &Config, padding_id: u32, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let layers = vb.pp("bert.encoder.layer");
-        let embeddings = TextEmbeddings::new(config, padding_id, vb.pp("bert.embeddings"))?;
+        let embeddings = TextEmbeddings::new(config, padding_id, engine, vb.pp("bert.embeddings"))?;
         Ok(Self {
             predictions: Predictions::new(
                 config,
                 embeddings.word_embeddings.clone(),
-                precision,
+                engine,
                 vb.pp("cls.predictions"),
             )?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| TextLayer::new(config, precision, layers.pp(i)))
+                .map(|i| TextLayer::new(config, engine, layers.pp(i)))
                 .collect::<Result<_>>()?,
             embeddings,
         })
@@ -124,12 +124,13 @@ struct TextEmbeddings {
     layer_norm: LayerNorm,
     /// `padding_idx` of the lookup.
     padding_id: u32,
+    engine: Engine,
     /// The name of this module in the checkpoint.
     place: String,
 }
 
 impl TextEmbeddings {
-    fn new(config: &Config, padding_id: u32, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, padding_id: u32, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
             word_embeddings: vb.get((config.vocab_size, width), "word_embeddings.weight")?,
@@ -137,6 +138,7 @@ impl TextEmbeddings {
                 .get((config.max_position_embeddings, width), "position_embeddings.weight")?,
             layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("LayerNorm"))?,
             padding_id,
+            engine: engine.clone(),
             place: vb.prefix(),
         })
     }
@@ -145,8 +147,8 @@ impl TextEmbeddings {
     fn forward(&self, ids: &[u32], captions: usize, past: usize, regular: &Dropout) -> Result<Tensor> {
         let tokens = ids.len() / captions;
         let positions: Vec<u32> = (0..ids.len()).map(|i| (past + i % tokens) as u32).collect();
-        let words = embedding(&self.word_embeddings, ids, Some(self.padding_id))?;
-        let positions = embedding(&self.position_embeddings, &positions, None)?;
+        let words = embedding(&self.word_embeddings, ids, Some(self.padding_id), &self.engine)?;
+        let positions = embedding(&self.position_embeddings, &positions, None, &self.engine)?;
         let hidden = self.layer_norm.forward(&(words + positions)?.reshape((captions, tokens, ()))?)?;
         dropout(&hidden, regular.at(&self.place))
     }
@@ -162,18 +164,18 @@ struct TextLayer {
 }
 
 impl TextLayer {
-    fn new(config: &Config, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         Ok(Self {
-            attention: Attention::new(config, width, precision, vb.pp("attention"))?,
+            attention: Attention::new(config, width, engine, vb.pp("attention"))?,
             crossattention: Attention::new(
                 config,
                 config.encoder_hidden_size,
-                precision,
+                engine,
                 vb.pp("crossattention"),
             )?,
-            intermediate: Linear::new(width, inner, precision, vb.pp("intermediate.dense"))?,
-            output: Output::new(config, inner, precision, vb.pp("output"))?,
+            intermediate: Linear::new(width, inner, engine, vb.pp("intermediate.dense"))?,
+            output: Output::new(config, inner, engine, vb.pp("output"))?,
             activation: config.hidden_act,
         })
     }
@@ -215,22 +217,22 @@ struct Attention {
     value: Linear,
     output: Output,
     heads: usize,
-    precision: Precision,
+    engine: Engine,
     /// The name in the checkpoint of the module that holds query, key and value.
     place: String,
 }
 
 impl Attention {
     /// Attention whose keys and values come from states of width `source`.
-    fn new(config: &Config, source: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, source: usize, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
-            query: Linear::new(width, width, precision, vb.pp("self.query"))?,
-            key: Linear::new(source, width, precision, vb.pp("self.key"))?,
-            value: Linear::new(source, width, precision, vb.pp("self.value"))?,
-            output: Output::new(config, width, precision, vb.pp("output"))?,
+            query: Linear::new(width, width, engine, vb.pp("self.query"))?,
+            key: Linear::new(source, width, engine, vb.pp("self.key"))?,
+            value: Linear::new(source, width, engine, vb.pp("self.value"))?,
+            output: Output::new(config, width, engine, vb.pp("output"))?,
             heads: config.num_attention_heads,
-            precision,
+            engine: engine.clone(),
             place: vb.pp("self").prefix(),
         })
     }
@@ -241,7 +243,8 @@ impl Attention {
 
     fn forward(&self, xs: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask, dropout: &Dropout) -> Result<Tensor> {
         let drops = dropout.at(&self.place);
-        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops, self.precision)?;
+        let context =
+            attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops, self.engine.precision)?;
         self.output.forward(&context, xs, dropout)
     }
 }
@@ -256,9 +259,9 @@ struct Output {
 }
 
 impl Output {
-    fn new(config: &Config, ins: usize, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, ins: usize, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            dense: Linear::new(ins, config.hidden_size, precision, vb.pp("dense"))?,
+            dense: Linear::new(ins, config.hidden_size, engine, vb.pp("dense"))?,
             layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp("LayerNorm"))?,
             place: vb.prefix(),
         })
@@ -280,15 +283,15 @@ struct Predictions {
 }
 
 impl Predictions {
-    fn new(config: &Config, word_embeddings: Tensor, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &Config, word_embeddings: Tensor, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
-            transform: Linear::new(width, width, precision, vb.pp("transform.dense"))?,
+            transform: Linear::new(width, width, engine, vb.pp("transform.dense"))?,
             layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("transform.LayerNorm"))?,
             decoder: Linear::tied(
                 own_or(vb.pp("decoder"), "weight", (config.vocab_size, width), || Ok(word_embeddings))?,
                 own_or(vb.pp("decoder"), "bias", config.vocab_size, || vb.get(config.vocab_size, "bias"))?,
-                precision,
+                engine,
             ),
             activation: config.hidden_act,
         })

@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip::VisionConfig;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::{Dropout, Precision, packed_attention};
+use super::ops::{Dropout, Engine, packed_attention};
 
 /// `BlipVisionModel`.
 #[derive(Debug, Clone)]
@@ -19,12 +19,12 @@ pub struct VisionModel {
 }
 
 impl VisionModel {
-    pub fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &VisionConfig, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let layers = vb.pp("encoder.layers");
         Ok(Self {
-            embeddings: VisionEmbeddings::new(config, precision, vb.pp("embeddings"))?,
+            embeddings: VisionEmbeddings::new(config, engine, vb.pp("embeddings"))?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| EncoderLayer::new(config, precision, layers.pp(i)))
+                .map(|i| EncoderLayer::new(config, engine, layers.pp(i)))
                 .collect::<Result<_>>()?,
             post_layernorm: LayerNorm::new(
                 config.hidden_size,
@@ -79,13 +79,13 @@ struct VisionEmbeddings {
 }
 
 impl VisionEmbeddings {
-    fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &VisionConfig, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let (width, patch) = (config.hidden_size, config.patch_size);
         let side = config.image_size / patch;
         let weight = vb.get((width, 3, patch, patch), "patch_embedding.weight")?.reshape((width, ()))?;
         Ok(Self {
             class_embedding: vb.get((1, 1, width), "class_embedding")?,
-            patch_embedding: Linear::tied(weight, vb.get(width, "patch_embedding.bias")?, precision),
+            patch_embedding: Linear::tied(weight, vb.get(width, "patch_embedding.bias")?, engine),
             position_embedding: vb.get((1, side * side + 1, width), "position_embedding")?,
             patch_size: patch,
         })
@@ -117,13 +117,13 @@ struct EncoderLayer {
 }
 
 impl EncoderLayer {
-    fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &VisionConfig, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let norm = |name| LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp(name));
         Ok(Self {
             layer_norm1: norm("layer_norm1")?,
-            self_attn: SelfAttention::new(config, precision, vb.pp("self_attn"))?,
+            self_attn: SelfAttention::new(config, engine, vb.pp("self_attn"))?,
             layer_norm2: norm("layer_norm2")?,
-            mlp: Mlp::new(config, precision, vb.pp("mlp"))?,
+            mlp: Mlp::new(config, engine, vb.pp("mlp"))?,
         })
     }
 
@@ -138,26 +138,31 @@ struct SelfAttention {
     qkv: Linear,
     projection: Linear,
     heads: usize,
-    precision: Precision,
+    engine: Engine,
     /// The name of this module in the checkpoint.
     place: String,
 }
 
 impl SelfAttention {
-    fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &VisionConfig, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let width = config.hidden_size;
         Ok(Self {
-            qkv: Linear::new(width, 3 * width, precision, vb.pp("qkv"))?,
-            projection: Linear::new(width, width, precision, vb.pp("projection"))?,
+            qkv: Linear::new(width, 3 * width, engine, vb.pp("qkv"))?,
+            projection: Linear::new(width, width, engine, vb.pp("projection"))?,
             heads: config.num_attention_heads,
-            precision,
+            engine: engine.clone(),
             place: vb.prefix(),
         })
     }
 
     fn forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
         let drops = dropout.at(&self.place);
-        self.projection.forward(&packed_attention(&self.qkv.forward(xs)?, self.heads, drops, self.precision)?)
+        self.projection.forward(&packed_attention(
+            &self.qkv.forward(xs)?,
+            self.heads,
+            drops,
+            self.engine.precision,
+        )?)
     }
 }
 
@@ -169,11 +174,11 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn new(config: &VisionConfig, precision: Precision, vb: VarBuilder) -> Result<Self> {
+    fn new(config: &VisionConfig, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         Ok(Self {
-            fc1: Linear::new(width, inner, precision, vb.pp("fc1"))?,
-            fc2: Linear::new(inner, width, precision, vb.pp("fc2"))?,
+            fc1: Linear::new(width, inner, engine, vb.pp("fc1"))?,
+            fc2: Linear::new(inner, width, engine, vb.pp("fc2"))?,
             activation: config.hidden_act,
         })
     }

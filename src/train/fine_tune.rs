@@ -285,7 +285,7 @@ fn step(bench: &mut Bench, indices: &[usize], epoch: usize, rate: f64) -> Result
     let image_embeds = bench.train.features.training_embeddings(&bench.model, indices, &dropout)?;
     let logits = bench.model.training_logits(&image_embeds, &captions, &dropout)?;
     let loss = mean_loss(&logits, &targets(&captions, !training.mask_padding), training.label_smoothing)?;
-    let gradients = loss.backward()?;
+    let gradients = bench.model.backward(&loss)?;
     let norm = bench.optimizer.gradient_norm(&gradients)?;
     if norm.is_finite() {
         bench.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm))?;

@@ -47,7 +47,7 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
     let wanted = targets(&captions, !training.mask_padding);
     let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
     let loss = mean_loss(&logits, &wanted, training.label_smoothing)?;
-    let grads = loss.backward()?;
+    let grads = model.backward(&loss)?;
     for (name, var) in pretrained.weights.trainable() {
         anyhow::ensure!(grads.get(var).is_some(), "no gradient reached the trainable tensor `{name}`");
     }

@@ -85,7 +85,7 @@ fn losses_gradient_norms_and_final_weights_equal_those_of_pytorch() {
             let logits = model.logits(&image_embeds, &captions).unwrap();
             let loss =
                 mean_loss(&logits, &targets(&captions, !run.mask_padding), run.label_smoothing).unwrap();
-            let grads = loss.backward().unwrap();
+            let grads = model.backward(&loss).unwrap();
             let norm = optimizer.gradient_norm(&grads).unwrap();
             let rate =
                 fixture.learning_rate * linear_with_warmup(i, fixture.warmup_steps, fixture.total_steps);
@@ -139,6 +139,7 @@ fn step(model: &Blip, pixels: &Tensor, optimizer: &mut AdamW) {
     let captions = collate(&[&[44, 7, 9, 3], &[44, 8, 3]], 0);
     let image_embeds = model.vision_model.finish(&model.vision_model.encode(pixels, 2).unwrap(), 2).unwrap();
     let logits = model.logits(&image_embeds, &captions).unwrap();
-    let grads = mean_loss(&logits, &targets(&captions, true), 0.0).unwrap().backward().unwrap();
+    let loss = mean_loss(&logits, &targets(&captions, true), 0.0).unwrap();
+    let grads = model.backward(&loss).unwrap();
     optimizer.step(&grads, 1e-3, 1.0).unwrap();
 }

@@ -38,7 +38,7 @@ fn trained(threads: usize, precision: Precision) -> (Vec<(u64, u64)>, String) {
             let embeds = model.vision_model.finish_training(&hidden, depth - 2, &dropout).unwrap();
             let logits = model.training_logits(&embeds, &captions, &dropout).unwrap();
             let loss = mean_loss(&logits, &targets(&captions, false), 0.1).unwrap();
-            let grads = loss.backward().unwrap();
+            let grads = model.backward(&loss).unwrap();
             let norm = optimizer.gradient_norm(&grads).unwrap();
             optimizer.step(&grads, 1e-3, clip_scale(norm, 1.0)).unwrap();
             (loss.to_scalar::<f32>().unwrap().to_bits() as u64, norm.to_bits())

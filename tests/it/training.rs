@@ -138,7 +138,7 @@ fn every_gradient_of_many_architectures_equals_that_of_pytorch_with_and_without_
             < conditioning.loss.max(2.0 * pytorch_f32_error.loss).max(1e-5);
         assert!(close, "{case}: loss {}, not {wanted}", value(&loss));
 
-        let grads = loss.backward().unwrap();
+        let grads = trainer.model.backward(&loss).unwrap();
         let wanted: BTreeMap<&str, &Tensor> =
             stored.iter().filter_map(|(name, grad)| Some((name.strip_prefix("grad.")?, grad))).collect();
         let trainable = trainer.weights.trainable();
@@ -248,7 +248,7 @@ impl Course {
         let pixels = pixels(&self.pictures.index_select(&rows, 0).unwrap());
         let batch = trainer.batch(&run.mode, &self.captions, chosen.iter().copied());
         let loss = trainer.loss(&run.mode, &pixels, &batch, step as u64);
-        let grads = loss.backward().unwrap();
+        let grads = trainer.model.backward(&loss).unwrap();
         let norm = optimizer.gradient_norm(&grads).unwrap();
         let rate = run.learning_rate * linear_with_warmup(step, run.warmup_steps, run.total_steps);
         optimizer.step(&grads, rate, clip_scale(norm, run.max_grad_norm)).unwrap();

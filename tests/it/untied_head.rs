@@ -26,7 +26,7 @@ fn backward(config: &Config, tensors: &BTreeMap<String, Tensor>) -> (f32, BTreeM
     let captions = collate(&[&[44, 5, 17, 9, 5, 30, 3]], 0);
     let logits = model.logits(&image_embeds, &captions).unwrap();
     let loss = mean_loss(&logits, &targets(&captions, false), 0.0).unwrap();
-    let gradients = loss.backward().unwrap();
+    let gradients = model.backward(&loss).unwrap();
     let of = |(name, var): (&String, &candle_core::Var)| {
         (name.clone(), gradients.get(var.as_tensor()).unwrap_or_else(|| panic!("{name}")).clone())
     };

@@ -4,19 +4,20 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::engine::Engine;
+use super::slices::{contiguous, is_fused, output, with_values};
 
 /// Rows of `table` (vocabulary, width) at `ids`, of shape (ids, width).
 ///
 /// # Errors
 /// An id beyond the table.
-pub fn embedding(table: &Tensor, ids: &[u32], padding_id: Option<u32>) -> Result<Tensor> {
+pub fn embedding(table: &Tensor, ids: &[u32], padding_id: Option<u32>, engine: &Engine) -> Result<Tensor> {
     let rows = table.dim(0)?;
     if let Some(id) = ids.iter().find(|id| **id as usize >= rows) {
         candle_core::bail!("token id {id} is beyond the vocabulary of {rows}");
     }
     if is_fused(table) {
-        table.apply_op1(Embedding { ids: ids.to_vec(), padding_id })
+        table.apply_op1(Embedding { ids: ids.to_vec(), padding_id, engine: engine.clone() })
     } else {
         composed(table, ids, padding_id)
     }
@@ -35,6 +36,7 @@ pub fn composed(table: &Tensor, ids: &[u32], padding_id: Option<u32>) -> Result<
 struct Embedding {
     ids: Vec<u32>,
     padding_id: Option<u32>,
+    engine: Engine,
 }
 
 impl CustomOp1 for Embedding {
@@ -54,16 +56,15 @@ impl CustomOp1 for Embedding {
 
     fn bwd(&self, table: &Tensor, _rows: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = table.dim(1)?;
-        let mut dtable = vec![0f32; table.elem_count()];
         with_values([grad], |[grads]| {
-            for (id, grad) in self.ids.iter().zip(grads.chunks_exact(width)) {
-                if Some(*id) != self.padding_id {
-                    let row = &mut dtable[*id as usize * width..][..width];
-                    row.iter_mut().zip(grad).for_each(|(sum, value)| *sum += value);
+            self.engine.gradient_of(table, |dtable, _| {
+                for (id, grad) in self.ids.iter().zip(grads.chunks_exact(width)) {
+                    if Some(*id) != self.padding_id {
+                        let row = &mut dtable[*id as usize * width..][..width];
+                        row.iter_mut().zip(grad).for_each(|(sum, value)| *sum += value);
+                    }
                 }
-            }
-            Ok(())
-        })?;
-        Ok(Some(gradient(dtable, table)?))
+            })
+        })
     }
 }

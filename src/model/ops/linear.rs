@@ -6,14 +6,15 @@
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::engine::Engine;
 use super::product::{Precision, View, product};
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
 use super::vector::{CHUNK_ROWS, add_in_order, widest};
 
 /// Applies the layer to the last dimension of `xs`, which has any number of dimensions.
-pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
+pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, engine: &Engine) -> Result<Tensor> {
     if is_fused(xs) {
-        xs.contiguous()?.apply_op3(weight, bias, Linear { precision })
+        xs.contiguous()?.apply_op3(weight, bias, Linear { engine: engine.clone() })
     } else {
         composed(xs, weight, bias)
     }
@@ -40,7 +41,7 @@ fn rows_of_a_batch(width: usize, outs: usize) -> usize {
 }
 
 struct Linear {
-    precision: Precision,
+    engine: Engine,
 }
 
 impl CustomOp3 for Linear {
@@ -67,7 +68,7 @@ impl CustomOp3 for Linear {
         }
         shape.push(outs);
         let rows = xs.len() / width;
-        let computed = match self.precision {
+        let computed = match self.engine.precision {
             Precision::F32 => rows.max(rows_of_a_batch(width, outs)),
             Precision::Bf16 => rows,
         };
@@ -84,7 +85,7 @@ impl CustomOp3 for Linear {
         }
         let (shape_of_product, left) = ((computed, width, outs), View::rows(xs, width));
         let right = View::rows(weight, width).transposed();
-        product(shape_of_product, left, right, 1.0, &mut ys, outs, true, self.precision);
+        product(shape_of_product, left, right, 1.0, &mut ys, outs, true, self.engine.precision);
         ys.truncate(rows * outs);
         output(ys, shape)
     }
@@ -98,24 +99,23 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (outs, width) = weight.dims2()?;
-        let rows = xs.elem_count() / width;
+        let (rows, precision) = (xs.elem_count() / width, self.engine.precision);
         with_values([xs, weight, grad], |[xs_values, weight_values, grads]| {
             let of_xs = || {
                 let mut dxs = vec![0f32; rows * width];
                 let (left, right) = (View::rows(grads, outs), View::rows(weight_values, width));
-                product((rows, outs, width), left, right, 1.0, &mut dxs, width, false, self.precision);
+                product((rows, outs, width), left, right, 1.0, &mut dxs, width, false, precision);
                 gradient(dxs, xs)
             };
-            let of_weight = || {
-                let mut dweight = vec![0f32; outs * width];
+            let of_weight = |dweight: &mut [f32], adds: bool| {
                 let (left, right) = (View::rows(grads, outs).transposed(), View::rows(xs_values, width));
-                product((outs, rows, width), left, right, 1.0, &mut dweight, width, false, self.precision);
-                gradient(dweight, weight)
+                product((outs, rows, width), left, right, 1.0, dweight, width, adds, precision);
             };
+            let of_bias = |dbias: &mut [f32], _: bool| sum_rows(grads, dbias);
             Ok((
                 xs.track_op().then(of_xs).transpose()?,
-                weight.track_op().then(of_weight).transpose()?,
-                bias.track_op().then(|| gradient(sum_rows(grads, outs), bias)).transpose()?,
+                self.engine.gradient_of(weight, of_weight)?,
+                self.engine.gradient_of(bias, of_bias)?,
             ))
         })
     }
@@ -131,9 +131,10 @@ widest! {
     }
 }
 
-/// The sum over rows of a matrix stored row by row.
-fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
-    let partials = values
+/// Adds the sum over rows of a matrix stored row by row.
+fn sum_rows(values: &[f32], total: &mut [f32]) {
+    let width = total.len();
+    let partials: Vec<Vec<f32>> = values
         .par_chunks(CHUNK_ROWS * width)
         .map(|rows| {
             let mut total = vec![0f32; width];
@@ -141,5 +142,5 @@ fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
             total
         })
         .collect();
-    add_in_order(partials, width)
+    add_rows(&add_in_order(partials, width), total);
 }

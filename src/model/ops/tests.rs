@@ -13,6 +13,15 @@ fn random(shape: &[usize], purpose: &str) -> Var {
     Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
+/// An engine that leaves gradients to candle.
+fn in_full() -> Engine {
+    Engine::default()
+}
+
+fn rounded() -> Engine {
+    Engine { precision: Precision::Bf16, gradients: None }
+}
+
 /// Largest difference between two tensors, relative to the largest value of the second.
 fn difference(a: &Tensor, b: &Tensor) -> f64 {
     let largest =
@@ -56,7 +65,7 @@ fn layer_norm_agrees_with_the_composed_one() {
 fn linear_agrees_with_the_composed_one() {
     let args = [random(&[3, 23, 10], "x"), random(&[7, 10], "w"), random(&[7], "b")];
     let [xs, w, b] = &args;
-    check(&args, || linear(xs, w, b, Precision::F32), || linear::composed(xs, w, b));
+    check(&args, || linear(xs, w, b, &in_full()), || linear::composed(xs, w, b));
 }
 
 #[test]
@@ -69,7 +78,7 @@ fn gelu_agrees_with_the_composed_one() {
 fn embedding_agrees_with_the_composed_one_and_drops_the_gradient_of_padding() {
     let args = [random(&[9, 4], "table")];
     let ids = [3, 0, 8, 3, 0, 1];
-    let fused = || embedding(&args[0], &ids, Some(0));
+    let fused = || embedding(&args[0], &ids, Some(0), &in_full());
     check(&args, fused, || embedding::composed(&args[0], &ids, Some(0)));
     let grads = fused().unwrap().sum_all().unwrap().backward().unwrap();
     let rows = grads.get(&args[0]).unwrap().sum(1).unwrap().to_vec1::<f32>().unwrap();
@@ -138,9 +147,9 @@ const OF_BF16: [f64; 2] = [1.0 / 256.0, 2.0 / 256.0];
 fn products_of_rounded_factors_are_as_close_as_their_precision_says() {
     let args = [random(&[3, 23, 70], "x"), random(&[40, 70], "w"), random(&[40], "b")];
     let [xs, w, b] = &args;
-    check_within(OF_BF16, &args, || linear(xs, w, b, Precision::Bf16), || linear::composed(xs, w, b));
-    let exact = linear(xs, w, b, Precision::F32).unwrap();
-    let error = difference(&linear(xs, w, b, Precision::Bf16).unwrap(), &exact);
+    check_within(OF_BF16, &args, || linear(xs, w, b, &rounded()), || linear::composed(xs, w, b));
+    let exact = linear(xs, w, b, &in_full()).unwrap();
+    let error = difference(&linear(xs, w, b, &rounded()).unwrap(), &exact);
     assert!(error > 1e-5, "nothing was rounded: {error}");
     let args = long();
     let [q, k, v] = &args;
@@ -193,8 +202,27 @@ fn packed_attention_agrees_with_the_composed_one() {
 fn an_untracked_argument_gets_no_gradient_and_breaks_nothing() {
     let (xs, w, b) = (random(&[4, 6], "x"), random(&[3, 6], "w"), random(&[3], "b"));
     let frozen = (w.as_tensor().detach(), b.as_tensor().detach());
-    let grads =
-        linear(&xs, &frozen.0, &frozen.1, Precision::F32).unwrap().sum_all().unwrap().backward().unwrap();
+    let grads = linear(&xs, &frozen.0, &frozen.1, &in_full()).unwrap().sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&xs).is_some());
     assert!(grads.get(&frozen.0).is_none());
+}
+
+#[test]
+fn gradients_that_are_collected_are_those_of_candle_also_where_a_weight_is_used_twice() {
+    let (table, w, b) = (random(&[9, 6], "table"), random(&[6, 6], "w"), random(&[6], "b"));
+    let head_bias = random(&[9], "head");
+    let loss = |engine: &Engine| {
+        let xs = embedding(&table, &[3, 0, 8, 3], Some(0), engine)?;
+        let xs = linear(&linear(&xs, &w, &b, engine)?, &w, &b, engine)?;
+        linear(&xs, &table, &head_bias, engine)?.sqr()?.sum_all()
+    };
+    let by_candle = loss(&in_full()).unwrap().backward().unwrap();
+    let engine = Engine::new(Precision::F32);
+    for _ in 0..2 {
+        let collected = engine.backward(&loss(&engine).unwrap()).unwrap();
+        for variable in [&table, &w, &b, &head_bias] {
+            let (a, b) = (collected.get(variable).unwrap(), by_candle.get(variable).unwrap());
+            assert!(difference(a, b) < 5e-6, "{}", difference(a, b));
+        }
+    }
 }
