@@ -28,6 +28,8 @@ use sweep::run::{Options, execute, worker};
 use sweep::{plan, spec};
 
 const SWEEP: &str = env!("CARGO_BIN_EXE_sweep");
+/// Called so, this program is a sweep whose runs have nothing to train.
+const NO_TRAINING: &str = "no-training";
 /// Of each command so many runs are timed.
 const REPEATS: usize = 5;
 const EPOCHS: usize = 100;
@@ -38,6 +40,12 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.first().is_some_and(|word| word == "worker") {
         return as_worker(&words);
+    }
+    if let [word, home, runs] = words.as_slice()
+        && word == NO_TRAINING
+    {
+        println!("{}", dispatched(Path::new(home), runs.parse().expect("a number")).as_secs_f64());
+        return ExitCode::SUCCESS;
     }
     let runs =
         words.iter().position(|word| word == "--runs").map(|at| words[at + 1].parse().expect("a number"));
@@ -314,9 +322,14 @@ fn overhead(folder: &Path) {
             let times = [100, 300].map(|runs| {
                 let home = folder.join(format!("overhead-{round}-{runs}"));
                 fs::create_dir_all(&home).expect("a folder");
-                dispatched(&home, runs)
+                // A process has one sweep at work.
+                let mut command = Command::new(std::env::current_exe().expect("this program"));
+                let output =
+                    command.arg(NO_TRAINING).arg(home).arg(runs.to_string()).output().expect("it starts");
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().expect("seconds")
             });
-            (times[1] - times[0]).as_secs_f64() / 200.0
+            (times[1] - times[0]) / 200.0
         })
         .collect();
     costs.sort_by(f64::total_cmp);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -77,8 +78,13 @@ pub fn expand(spec: &SweepSpec) -> Result<Plan, PlanError> {
         }
     }
     let references = plan.runs.len();
-    for combination in combinations(spec, |_| true) {
-        add_fine_tuned(combination, spec, &mut plan, &mut rank_of)?;
+    let fine_tuned =
+        combinations(spec, |_| true).into_par_iter().map(|combination| resolve(combination, spec));
+    for resolved in fine_tuned.collect::<Result<Vec<_>, _>>()? {
+        match resolved {
+            Some(resolved) => add_fine_tuned(resolved, spec, &mut plan, &mut rank_of),
+            None => plan.excluded += spec.seeds.len(),
+        }
     }
     if plan.runs.len() == references {
         return Err(PlanError::NothingTrains);
@@ -164,21 +170,35 @@ fn add_references(
     Ok(())
 }
 
-fn add_fine_tuned(
+/// A combination with all that follows from it.
+struct Resolved {
     combination: Combination,
-    spec: &SweepSpec,
-    plan: &mut Plan,
-    rank_of: &mut HashMap<String, usize>,
-) -> Result<(), PlanError> {
+    recipe: Recipe,
+    inactive: Vec<Inactive>,
+    /// One for each seed, in their order.
+    ids: Vec<String>,
+}
+
+/// Nothing where nothing would train.
+fn resolve(combination: Combination, spec: &SweepSpec) -> Result<Option<Resolved>, PlanError> {
     let mut recipe = recipe_of(spec, &combination, Kind::FineTuned)?;
     if !trains(&recipe) {
-        plan.excluded += spec.seeds.len();
-        return Ok(());
+        return Ok(None);
     }
     let inactive = canonicalise(&mut recipe)?;
     let ids = Ids::of(&recipe)?;
-    for &seed in &spec.seeds {
-        let id = ids.with_seed(seed);
+    let ids = spec.seeds.iter().map(|seed| ids.with_seed(*seed)).collect();
+    Ok(Some(Resolved { combination, recipe, inactive, ids }))
+}
+
+fn add_fine_tuned(
+    resolved: Resolved,
+    spec: &SweepSpec,
+    plan: &mut Plan,
+    rank_of: &mut HashMap<String, usize>,
+) {
+    let Resolved { combination, recipe, inactive, ids } = resolved;
+    for (&seed, id) in spec.seeds.iter().zip(ids) {
         match rank_of.get(&id) {
             None => {
                 rank_of.insert(id.clone(), plan.runs.len());
@@ -190,7 +210,6 @@ fn add_fine_tuned(
             }
         }
     }
-    Ok(())
 }
 
 /// A run whose point leaves out what has no effect in it: its value is not the run's.

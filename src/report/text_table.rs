@@ -38,7 +38,19 @@ pub struct Cell {
     pub class: &'static str,
 }
 
+/// Rows that a page shows; whoever needs more opens the files beside it.
+const MAX_ROWS: usize = 500;
+
 impl Table {
+    fn shown(&self) -> &[Row] {
+        self.rows.get(..MAX_ROWS).unwrap_or(&self.rows)
+    }
+
+    /// Rows that the page does not show.
+    fn left_out(&self) -> usize {
+        self.rows.len() - self.shown().len()
+    }
+
     /// A table with these columns; names that begin with `#` are columns of numbers.
     pub fn new(columns: &[&str]) -> Self {
         Self { columns: columns.iter().map(|name| heading(name)).collect(), ..Self::default() }

@@ -1,6 +1,6 @@
 //! Figure: the metric that ranks the runs, over epochs.
 
-use super::{Figure, Words, scoring, single};
+use super::{Epochs, Figure, MAX_COLUMNS, Words, scoring, single, table_in_words};
 use crate::record::recipe::Kind;
 use crate::report::charts::score_curves::{Curve, Level, Role, ScoreCurves};
 use crate::report::findings::{Findings, Study};
@@ -12,24 +12,33 @@ use crate::report::text_table::Table;
 
 pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Option<Figure>> {
     let ranked: Vec<&RunRow> = study.ranked().collect();
-    let curves: Vec<Curve> =
-        ranked.iter().enumerate().map(|(index, row)| curve(row, role(index, ranked.len()), steps)).collect();
+    let epochs = Epochs::new(steps);
+    // Of many grey lines some show as much as all.
+    let every = ranked.len().div_ceil(MAX_CURVES);
+    let roles = ranked.iter().enumerate().map(|(index, row)| (index, role(index, ranked.len()), row));
+    let drawn = roles.filter(|(index, role, _)| *role != Role::Other || index.is_multiple_of(every));
+    let curves: Vec<Curve> = drawn.map(|(_, role, row)| curve(row, role, epochs.of(&row.run))).collect();
     if curves.iter().all(|curve| curve.points.len() < 2) {
         return Ok(None);
     }
     let name = metric_name(study.ranked_by);
     let chart =
         ScoreCurves { y_title: format!("validation {name}"), levels: levels(study, findings), curves };
-    let table = table(&chart.curves, &ranked);
+    let first: Vec<Curve> =
+        ranked.iter().take(MAX_COLUMNS).map(|row| curve(row, Role::Other, epochs.of(&row.run))).collect();
+    let table = table(&first, &ranked);
     let words = Words {
         name: "learning_curves",
         title: format!("Validation {name} by epoch"),
-        caption: caption(&chart, study.ranked_by.higher_is_better()),
+        caption: caption(&chart, study.ranked_by.higher_is_better(), every) + &table_in_words(ranked.len()),
         table,
         footnote: scoring(study),
     };
     single(words, &chart).map(Some)
 }
+
+/// Lines of a chart; more cover each other.
+const MAX_CURVES: usize = 300;
 
 /// Best, median and worst run stand out; of few runs no median.
 fn role(index: usize, runs: usize) -> Role {
@@ -44,7 +53,7 @@ fn role(index: usize, runs: usize) -> Role {
     }
 }
 
-fn curve(row: &RunRow, role: Role, steps: &[StepRow]) -> Curve {
+fn curve(row: &RunRow, role: Role, steps: &[&StepRow]) -> Curve {
     let rank = row.rank.unwrap_or_default();
     let name = match role {
         Role::Best => "best",
@@ -55,11 +64,7 @@ fn curve(row: &RunRow, role: Role, steps: &[StepRow]) -> Curve {
     Curve {
         label: format!("#{rank} {name}"),
         role,
-        points: steps
-            .iter()
-            .filter(|step| step.run == row.run)
-            .filter_map(|step| Some((step.epoch, step.ranked?)))
-            .collect(),
+        points: steps.iter().filter_map(|step| Some((step.epoch, step.ranked?))).collect(),
         best_epoch: row.best_epoch,
     }
 }
@@ -81,10 +86,13 @@ fn levels(study: &Study, findings: &Findings) -> Vec<Level> {
         .collect()
 }
 
-fn caption(chart: &ScoreCurves, is_higher_better: bool) -> String {
+fn caption(chart: &ScoreCurves, is_higher_better: bool, every: usize) -> String {
     let mut caption = "Each line is a fine-tuned run; the dot marks its best epoch, the one that is kept. \
                        Solid blue is the best run, dashed green the median, dotted orange the worst, grey the others."
         .to_owned();
+    if every > 1 {
+        caption.push_str(&format!(" Of the others, one in {every} is drawn."));
+    }
     if !chart.levels.is_empty() {
         let beyond = if is_higher_better { "above" } else { "below" };
         caption.push_str(&format!(
@@ -97,7 +105,7 @@ fn caption(chart: &ScoreCurves, is_higher_better: bool) -> String {
 
 fn table(curves: &[Curve], ranked: &[&RunRow]) -> Table {
     let mut table = Table::new(&["#epoch"]);
-    for row in ranked {
+    for row in ranked.iter().take(curves.len()) {
         table.add_column(format!("#{}", row.rank.unwrap_or_default()));
     }
     let last = curves.iter().flat_map(|curve| &curve.points).map(|(epoch, _)| *epoch).max().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Figure: training and validation loss of every run.
 
-use super::{Figure, Words, fitted, panelled};
+use super::{Epochs, Figure, MAX_COLUMNS, Words, fitted, panelled, table_in_words};
 use crate::report::charts::axes::Scale;
 use crate::report::charts::losses::LossPanel;
 use crate::report::findings::Study;
@@ -22,7 +22,9 @@ struct Losses<'a> {
 }
 
 pub fn figure(study: &Study, steps: &[StepRow]) -> anyhow::Result<Option<Figure>> {
-    let all: Vec<Losses> = study.fine_tuned().map(|row| losses(row, steps)).filter(Losses::has_any).collect();
+    let epochs = Epochs::new(steps);
+    let of_run = |row| losses(row, epochs.of(&row.run));
+    let all: Vec<Losses> = study.fine_tuned().map(of_run).filter(Losses::has_any).collect();
     if all.is_empty() {
         return Ok(None);
     }
@@ -35,15 +37,15 @@ pub fn figure(study: &Study, steps: &[StepRow]) -> anyhow::Result<Option<Figure>
     let words = Words {
         name: "losses",
         title: "Training and validation loss".to_owned(),
-        caption: caption(all.len(), &y),
-        table: table(&all),
+        caption: caption(all.len(), &y) + &table_in_words(all.len()),
+        table: table(all.get(..MAX_COLUMNS).unwrap_or(&all)),
         footnote: None,
     };
     panelled(words, &panels, &titles, PANEL_COLUMNS).map(Some)
 }
 
-fn losses<'a>(row: &'a RunRow, steps: &[StepRow]) -> Losses<'a> {
-    let of_run = || steps.iter().filter(|step| step.run == row.run);
+fn losses<'a>(row: &'a RunRow, steps: &[&StepRow]) -> Losses<'a> {
+    let of_run = || steps.iter();
     Losses {
         row,
         train: of_run().filter_map(|step| Some((step.epoch, step.train_loss?))).collect(),

@@ -16,6 +16,8 @@ mod parallel;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use askama::Template;
 
 pub use gaps::Gaps;
@@ -103,6 +105,35 @@ impl Figures {
     pub fn has_effects(&self) -> bool {
         let figures = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
         self.importance.is_some() || self.gaps.is_some() || figures.into_iter().any(Option::is_some)
+    }
+}
+
+/// Runs that a table beside a chart has columns for; the files hold all.
+const MAX_COLUMNS: usize = 50;
+
+/// What a caption says of a table that leaves runs out.
+fn table_in_words(runs: usize) -> String {
+    if runs > MAX_COLUMNS {
+        format!(" The table has the first {MAX_COLUMNS} of {runs} runs; steps.csv has all.")
+    } else {
+        String::new()
+    }
+}
+
+/// The evaluated epochs by run: many runs have many.
+struct Epochs<'a>(HashMap<&'a str, Vec<&'a StepRow>>);
+
+impl<'a> Epochs<'a> {
+    fn new(steps: &'a [StepRow]) -> Self {
+        let mut of_runs: HashMap<&str, Vec<&StepRow>> = HashMap::new();
+        for step in steps {
+            of_runs.entry(step.run.as_str()).or_default().push(step);
+        }
+        Self(of_runs)
+    }
+
+    fn of(&self, run: &str) -> &[&'a StepRow] {
+        self.0.get(run).map_or(&[], Vec::as_slice)
     }
 }
 
