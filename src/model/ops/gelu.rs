@@ -20,6 +20,16 @@ pub fn composed(xs: &Tensor) -> Result<Tensor> {
     (xs * phi)? * 0.5
 }
 
+#[inline(always)]
+fn gelu_of(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// Applies the unit to values that no one else needs, on this thread.
+pub fn gelu_in_place(xs: &mut [f32]) {
+    vectorised(|| xs.iter_mut().for_each(|x| *x = gelu_of(*x)));
+}
+
 struct Gelu;
 
 impl CustomOp1 for Gelu {
@@ -31,11 +41,7 @@ impl CustomOp1 for Gelu {
         let xs = contiguous(xs, layout, self.name())?;
         let mut ys = vec![0f32; xs.len()];
         xs.par_chunks(CHUNK).zip(ys.par_chunks_mut(CHUNK)).for_each(|(xs, ys)| {
-            vectorised(|| {
-                for (y, &x) in ys.iter_mut().zip(xs) {
-                    *y = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-                }
-            });
+            vectorised(|| ys.iter_mut().zip(xs).for_each(|(y, x)| *y = gelu_of(*x)));
         });
         output(ys, layout.shape().clone())
     }
