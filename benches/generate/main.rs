@@ -63,19 +63,39 @@ fn main() -> Result<()> {
         end: config.tokens.end,
     };
     for _ in 0..arguments.repeats {
-        let began = Instant::now();
-        let image_embeds = encode(&blip, &pixels)?;
-        let encode_seconds = began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        let captions = generate(&blip.text_decoder, &image_embeds, &settings)?;
-        let text_seconds = began.elapsed().as_secs_f64();
-        println!("{}", json!({"encode_seconds": encode_seconds, "text_seconds": text_seconds}));
+        let (image_embeds, encode) = timed(|| embed(&blip, &pixels))?;
+        let (captions, text) = timed(|| Ok(generate(&blip.text_decoder, &image_embeds, &settings)?))?;
+        println!(
+            "{}",
+            json!({"encode_seconds": encode.wall, "text_seconds": text.wall,
+                "encode_cpu_seconds": encode.cpu, "text_cpu_seconds": text.cpu})
+        );
         keep(folder, &captions)?;
     }
     Ok(())
 }
 
-fn encode(blip: &Blip, pixels: &Tensor) -> Result<Tensor> {
+struct Seconds {
+    wall: f64,
+    /// Of all threads, user and system; `NaN` where the system does not say.
+    cpu: f64,
+}
+
+fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Seconds)> {
+    let (began, before) = (Instant::now(), cpu_seconds());
+    let value = f()?;
+    Ok((value, Seconds { wall: began.elapsed().as_secs_f64(), cpu: cpu_seconds() - before }))
+}
+
+/// From the 14th and 15th field of `/proc/self/stat`, which are hundredths.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().into_iter().flat_map(str::split_whitespace);
+    let ticks: Vec<f64> = fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    if ticks.len() == 2 { (ticks[0] + ticks[1]) / 100.0 } else { f64::NAN }
+}
+
+fn embed(blip: &Blip, pixels: &Tensor) -> Result<Tensor> {
     let (images, depth) = (pixels.dim(0)?, blip.vision_model.depth());
     let parts: Vec<Tensor> = (0..images)
         .step_by(ENCODED_AT_ONCE)

@@ -167,7 +167,7 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
     }
     with_values([gradient], |[values]| {
         let partials: Vec<f64> =
-            values.par_chunks(CHUNK).map(|values| vectorised(|| squares(values))).collect();
+            values.par_chunks(CHUNK).map(|values| vectorised!(squares(values))).collect();
         Ok(partials.iter().sum())
     })
 }
@@ -250,7 +250,7 @@ impl InplaceOp2 for InPlace<'_> {
                 // Slices of one known length let the compiler drop bounds checks.
                 let n = values.len();
                 let (gradients, first, second) = (&gradients[..n], &mut first[..n], &mut second[..n]);
-                vectorised(|| self.update.apply(values, gradients, first, second));
+                vectorised!(self.update.apply(values, gradients, first, second));
             },
         );
         Ok(())

@@ -42,7 +42,7 @@ impl Buffers {
         let layers = with_values([image_embeds], |[embeds]| {
             let images: Vec<Image> =
                 embeds.par_chunks(image_tokens * width).map(|rows| Image::new(rows, width)).collect();
-            let layers = decoder.layers.iter().map(|layer| {
+            let layers = decoder.layers.par_iter().map(|layer| {
                 let attention = &layer.crossattention;
                 let seen = with_layers([&attention.key, &attention.value], |[key, value]| {
                     Ok(seen::look_at(&images, key, value, attention.heads))

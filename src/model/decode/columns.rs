@@ -36,7 +36,11 @@ impl Columns {
 
     /// Adds another matrix of the same shape.
     pub fn add(&mut self, other: &Self) {
-        vectorised(|| self.values.iter_mut().zip(&other.values).for_each(|(value, other)| *value += other));
+        vectorised!({
+            for (value, other) in self.values.iter_mut().zip(&other.values) {
+                *value += other;
+            }
+        });
     }
 
     /// Normalises every column as [`layer_norm`](crate::model::ops::layer_norm()) does rows, to the bit: sums are taken in
@@ -44,17 +48,23 @@ impl Columns {
     pub fn normalise(&mut self, weight: &[f32], bias: &[f32], eps: f32) {
         let (n, stride) = (self.features as f32, self.stride);
         let values = &mut self.values;
-        vectorised(|| {
+        vectorised!({
             let mut mean = column_sums(values, stride, |sum, row| {
-                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+                for (sum, value) in sum.iter_mut().zip(row) {
+                    *sum += value;
+                }
             });
-            mean.iter_mut().for_each(|sum| *sum /= n);
+            for sum in &mut mean {
+                *sum /= n;
+            }
             let mut scale = column_sums(values, stride, |sum, row| {
                 for ((sum, value), mean) in sum.iter_mut().zip(row).zip(&mean) {
                     *sum += (value - mean) * (value - mean);
                 }
             });
-            scale.iter_mut().for_each(|sum| *sum = 1.0 / (*sum / n + eps).sqrt());
+            for sum in &mut scale {
+                *sum = 1.0 / (*sum / n + eps).sqrt();
+            }
             for ((row, weight), bias) in values.chunks_exact_mut(stride).zip(weight).zip(bias) {
                 for ((value, mean), scale) in row.iter_mut().zip(&mean).zip(&scale) {
                     *value = (*value - mean) * scale * weight + bias;
@@ -75,7 +85,9 @@ fn column_sums(values: &[f32], stride: usize, add: impl Fn(&mut [f32], &[f32])) 
     let mut width = LANES / 2;
     while width > 0 {
         let (sums, others) = lanes.split_at_mut(width * stride);
-        sums.iter_mut().zip(&*others).for_each(|(sum, other)| *sum += other);
+        for (sum, other) in sums.iter_mut().zip(&*others) {
+            *sum += other;
+        }
         width /= 2;
     }
     lanes.truncate(stride);

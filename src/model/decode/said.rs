@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::columns::{Columns, Layer};
-use crate::model::ops::vector::{softmax, sum, vectorised};
+use crate::model::ops::vector::{dot, softmax, vectorised};
 
 /// Where the keys and values of each caption's tokens lie, first token first.
 #[derive(Debug, Clone, Default)]
@@ -80,8 +80,10 @@ pub fn attend(
         project(projections.key, &mut said.keys);
         project(projections.value, &mut said.values);
         let scale = 1.0 / (head_width as f32).sqrt();
-        vectorised(|| {
-            queries.iter_mut().for_each(|value| *value *= scale);
+        vectorised!({
+            for value in &mut queries {
+                *value *= scale;
+            }
             let mut probabilities = vec![0f32; history.length()];
             let mut found = vec![0f32; head_width];
             for (caption, (query, places)) in
@@ -101,14 +103,15 @@ pub fn attend(
 fn look_up(query: &[f32], said: &Said, places: &[u32], probabilities: &mut [f32], found: &mut [f32]) {
     let width = query.len();
     for (probability, place) in probabilities.iter_mut().zip(places) {
-        let key = &said.keys[*place as usize * width..][..width];
-        *probability = sum(width, |i| query[i] * key[i]);
+        *probability = dot(query, &said.keys[*place as usize * width..][..width]);
     }
     softmax(probabilities);
     found.fill(0.0);
     for (probability, place) in probabilities.iter().zip(places) {
         let value = &said.values[*place as usize * width..][..width];
-        found.iter_mut().zip(value).for_each(|(found, value)| *found += probability * value);
+        for (found, value) in found.iter_mut().zip(value) {
+            *found += probability * value;
+        }
     }
 }
 

@@ -48,58 +48,82 @@ impl<'a> Image<'a> {
         Self { rows, columns, width }
     }
 
-    fn keys(&self, layer: Layer) -> Vec<f32> {
-        let (tokens, head_width) = (self.rows.len() / self.width, layer.bias.len());
-        let mut keys = vec![0f32; tokens.next_multiple_of(LANES) * head_width];
+    /// The keys of each head. A block is used for all heads while it is in the cache.
+    fn keys(&self, layers: &[Layer]) -> Vec<Vec<f32>> {
+        let tokens = self.rows.len() / self.width;
+        let empty = |layer: &Layer| vec![0f32; tokens.next_multiple_of(LANES) * layer.bias.len()];
+        let mut heads: Vec<Vec<f32>> = layers.iter().map(empty).collect();
         for (first, block) in blocks(tokens) {
-            let product = Product {
-                left: layer.weight,
-                left_stride: self.width,
-                depth: self.width,
-                right: &self.columns[first * self.width..],
-                right_stride: block,
-                columns: block,
-                start: Start::Rows(layer.bias),
-            };
-            product.compute(head_width, &mut keys[first * head_width..], block);
+            for (layer, keys) in layers.iter().zip(&mut heads) {
+                let head_width = layer.bias.len();
+                let product = Product {
+                    left: layer.weight,
+                    left_stride: self.width,
+                    depth: self.width,
+                    right: &self.columns[first * self.width..],
+                    right_stride: block,
+                    columns: block,
+                    start: Start::Rows(layer.bias),
+                };
+                product.compute(head_width, &mut keys[first * head_width..], block);
+            }
         }
-        keys
+        heads
     }
 
-    /// `weight` and `bias` have a column for each of the head's features.
-    fn values(&self, weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        let (tokens, columns) = (self.rows.len() / self.width, bias.len());
+    /// The values of one head.
+    fn values(&self, layer: &Turned) -> Vec<f32> {
+        let (tokens, columns) = (self.rows.len() / self.width, layer.bias.len());
         let mut values = vec![0f32; tokens * columns];
         let product = Product {
             left: self.rows,
             left_stride: self.width,
             depth: self.width,
-            right: weight,
+            right: &layer.weight,
             right_stride: columns,
             columns,
-            start: Start::Columns(bias),
+            start: Start::Columns(&layer.bias),
         };
         product.compute(tokens, &mut values, columns);
         values
     }
 }
 
+/// A layer as the right operand of a product: a column for each of its features, filled up to whole vectors.
+struct Turned {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Turned {
+    fn new(layer: Layer) -> Self {
+        let columns = layer.bias.len().next_multiple_of(LANES);
+        let depth = layer.weight.len() / layer.bias.len();
+        let mut weight = vec![0f32; depth * columns];
+        for (column, row) in layer.weight.chunks_exact(depth).enumerate() {
+            weight.iter_mut().skip(column).step_by(columns).zip(row).for_each(|(to, from)| *to = *from);
+        }
+        let mut bias = layer.bias.to_vec();
+        bias.resize(columns, 0.0);
+        Self { weight, bias }
+    }
+}
+
 /// Keys and values of `images` in each head of a layer.
 pub fn look_at(images: &[Image], key: Layer, value: Layer, heads: usize) -> Vec<Vec<Seen>> {
     let head_width = key.bias.len() / heads;
-    let heads = (0..heads).into_par_iter().map(|head| {
-        let (key, value) = (key.head(head, head_width), value.head(head, head_width));
-        let columns = head_width.next_multiple_of(LANES);
-        let mut weight = vec![0f32; value.weight.len() / head_width * columns];
-        for (column, row) in value.weight.chunks_exact(value.weight.len() / head_width).enumerate() {
-            weight.iter_mut().skip(column).step_by(columns).zip(row).for_each(|(to, from)| *to = *from);
-        }
-        let mut bias = value.bias.to_vec();
-        bias.resize(columns, 0.0);
-        let images = images.par_iter();
-        images.map(|image| Seen { keys: image.keys(key), values: image.values(&weight, &bias) }).collect()
-    });
-    heads.collect()
+    let keys: Vec<Layer> = (0..heads).map(|head| key.head(head, head_width)).collect();
+    let values: Vec<Turned> =
+        (0..heads).into_par_iter().map(|head| Turned::new(value.head(head, head_width))).collect();
+    let look = |image: &Image| -> Vec<Seen> {
+        let values = values.iter().map(|layer| image.values(layer));
+        image.keys(&keys).into_iter().zip(values).map(|(keys, values)| Seen { keys, values }).collect()
+    };
+    let mut seen = vec![Vec::with_capacity(images.len()); heads];
+    for image in images.par_iter().map(look).collect::<Vec<_>>() {
+        seen.iter_mut().zip(image).for_each(|(head, seen)| head.push(seen));
+    }
+    seen
 }
 
 /// Puts into `out` what the query of each caption of `xs` finds in its image, which is `tokens` long. `seen` has the images
@@ -112,7 +136,11 @@ pub fn attend(query: Layer, xs: &Columns, seen: &[Vec<Seen>], tokens: usize, out
         let mut projected = vec![0f32; head_width * xs.stride];
         query.head(head, head_width).apply(xs, &mut projected);
         let scale = 1.0 / (head_width as f32).sqrt();
-        vectorised(|| projected.iter_mut().for_each(|value| *value *= scale));
+        vectorised!({
+            for value in &mut projected {
+                *value *= scale;
+            }
+        });
         let mut queries = Vec::with_capacity(head_width * xs.captions);
         append_transposed(&projected, xs.stride, xs.captions, &mut queries);
 
@@ -160,7 +188,7 @@ impl Scratch {
             };
             product.compute(self.captions, &mut self.probabilities[first..], padded);
         }
-        vectorised(|| {
+        vectorised!({
             for row in self.probabilities.chunks_exact_mut(padded) {
                 softmax(&mut row[..self.tokens]);
             }

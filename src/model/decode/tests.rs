@@ -31,6 +31,9 @@ fn normal(name: &str, shape: &[usize]) -> Tensor {
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
+/// What each row says, where each goes on, and which images stay.
+type Step = (&'static [u32], &'static [u32], Option<&'static [u32]>);
+
 fn farthest(xs: &[f32], ys: &[f32]) -> f32 {
     assert_eq!(xs.len(), ys.len());
     xs.iter().zip(ys).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
@@ -44,8 +47,7 @@ fn buffers_and_tensors_say_the_same_of_beams_that_part_and_images_that_leave() {
         let decoder = &model.text_decoder;
         let mut buffers = Buffers::begin(decoder, &embeds, 0).unwrap();
         let mut tensors = Tensors::begin(decoder, &embeds).unwrap();
-        // What each row says, where each goes on, and which images stay.
-        let steps: [(&[u32], &[u32], Option<&[u32]>); 5] = [
+        let steps: [Step; 5] = [
             (&[1, 1, 1], &[0, 0, 1, 1, 2, 2], None),
             (&[5, 9, 17, 30, 90, 130], &[1, 0, 2, 2, 5, 4], None),
             (&[6, 7, 18, 31, 91, 3], &[0, 0, 5, 5], Some(&[0, 2])),

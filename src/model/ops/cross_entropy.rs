@@ -90,7 +90,7 @@ impl CustomOp1 for CrossEntropy {
         let mut losses = vec![0f32; rows];
         let chunks = logits.par_chunks(CHUNK_ROWS * vocabulary).zip(losses.par_chunks_mut(CHUNK_ROWS));
         chunks.zip(self.targets.par_chunks(CHUNK_ROWS)).for_each(|((logits, losses), targets)| {
-            vectorised(|| {
+            vectorised!({
                 for ((row, loss), target) in logits.chunks_exact(vocabulary).zip(losses).zip(targets) {
                     *loss = target.map_or(0.0, |target| self.row_loss(row, target));
                 }
@@ -107,7 +107,7 @@ impl CustomOp1 for CrossEntropy {
             let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
             rows.for_each(|((row, dlogits), (grad, target))| {
                 if let Some(target) = target {
-                    vectorised(|| self.row_gradient(row, *target, *grad, dlogits));
+                    vectorised!(self.row_gradient(row, *target, *grad, dlogits));
                 }
             });
             Ok(())

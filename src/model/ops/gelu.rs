@@ -27,7 +27,11 @@ fn gelu_of(x: f32) -> f32 {
 
 /// Applies the unit to values that no one else needs, on this thread.
 pub fn gelu_in_place(xs: &mut [f32]) {
-    vectorised(|| xs.iter_mut().for_each(|x| *x = gelu_of(*x)));
+    vectorised!({
+        for x in xs {
+            *x = gelu_of(*x);
+        }
+    });
 }
 
 struct Gelu;
@@ -41,7 +45,11 @@ impl CustomOp1 for Gelu {
         let xs = contiguous(xs, layout, self.name())?;
         let mut ys = vec![0f32; xs.len()];
         xs.par_chunks(CHUNK).zip(ys.par_chunks_mut(CHUNK)).for_each(|(xs, ys)| {
-            vectorised(|| ys.iter_mut().zip(xs).for_each(|(y, x)| *y = gelu_of(*x)));
+            vectorised!({
+                for (y, x) in ys.iter_mut().zip(xs) {
+                    *y = gelu_of(*x);
+                }
+            });
         });
         output(ys, layout.shape().clone())
     }
@@ -52,7 +60,7 @@ impl CustomOp1 for Gelu {
         with_values([xs, grad], |[xs, grads]| {
             let chunks = xs.par_chunks(CHUNK).zip(grads.par_chunks(CHUNK)).zip(dxs.par_chunks_mut(CHUNK));
             chunks.for_each(|((xs, grads), dxs)| {
-                vectorised(|| {
+                vectorised!({
                     for ((dx, &x), &grad) in dxs.iter_mut().zip(xs).zip(grads) {
                         let phi = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
                         *dx = grad * (phi + x * INV_SQRT_TAU * exp(-0.5 * x * x));

@@ -58,7 +58,7 @@ impl Sizes {
         let Self { queries, keys, head_width } = *self;
         let shape = (queries, head_width, keys);
         product(shape, head.q, head.k.transposed(), self.scale(), scores, keys, false, Parallelism::None);
-        vectorised(|| {
+        vectorised!({
             for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
                 let visible = place.rules.mask.visible(place.element, query, keys);
                 let (seen, unseen) = row.split_at_mut(visible);
@@ -125,7 +125,7 @@ impl Scratch {
         if drops {
             multiply(&mut self.dscores, &self.factors);
         }
-        vectorised(|| {
+        vectorised!({
             let rows = self.dscores.chunks_exact_mut(keys).zip(self.probabilities.chunks_exact(keys));
             for (dscores, probabilities) in rows {
                 let mean = sum(keys, |i| probabilities[i] * dscores[i]);
@@ -142,7 +142,11 @@ impl Scratch {
 }
 
 fn multiply(values: &mut [f32], factors: &[f32]) {
-    vectorised(|| values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor));
+    vectorised!({
+        for (value, factor) in values.iter_mut().zip(factors) {
+            *value *= factor;
+        }
+    });
 }
 
 /// A view of the columns from `column` on of a matrix whose rows lie `stride` apart.

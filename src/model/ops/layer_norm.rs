@@ -43,7 +43,7 @@ impl LayerNorm {
 
     fn forward_rows(&self, xs: &[f32], weight: &[f32], bias: &[f32], ys: &mut [f32]) {
         let width = weight.len();
-        vectorised(|| {
+        vectorised!({
             for (row, out) in xs.chunks_exact(width).zip(ys.chunks_exact_mut(width)) {
                 let (mean, scale) = self.statistics(row);
                 for i in 0..width {
@@ -59,7 +59,7 @@ impl LayerNorm {
         let n = width as f32;
         let mut shares = vec![0f32; 2 * width];
         let (dweight, dbias) = shares.split_at_mut(width);
-        vectorised(|| {
+        vectorised!({
             let rows = xs.chunks_exact(width).zip(grads.chunks_exact(width));
             for ((row, grad), dx) in rows.zip(dxs.chunks_exact_mut(width)) {
                 let (mean, scale) = self.statistics(row);

@@ -199,7 +199,7 @@ fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
         .par_chunks(CHUNK_ROWS * width)
         .map(|rows| {
             let mut total = vec![0f32; width];
-            vectorised(|| {
+            vectorised!({
                 for row in rows.chunks_exact(width) {
                     for (sum, value) in total.iter_mut().zip(row) {
                         *sum += value;

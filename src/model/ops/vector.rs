@@ -11,8 +11,23 @@ pub const CHUNK_ROWS: usize = 32;
 const LANES: usize = 16;
 
 /// Runs a loop compiled for the widest vector instructions of this processor.
+///
+/// It takes the place of a function that is handed a closure: a long closure without this attribute is compiled by itself,
+/// for the narrowest instructions that any processor has. Inside, write loops: iterators' own, such as `for_each`, may meet
+/// the same fate.
+macro_rules! vectorised {
+    ($body:expr) => {
+        $crate::model::ops::vector::dispatch(
+            #[inline(always)]
+            || $body,
+        )
+    };
+}
+pub(crate) use vectorised;
+
+/// Calls `f`, which must be inlined here, as [`vectorised`] sees to.
 #[inline(always)]
-pub fn vectorised<T>(f: impl FnOnce() -> T) -> T {
+pub fn dispatch<T>(f: impl FnOnce() -> T) -> T {
     struct Once<F>(F);
     impl<T, F: FnOnce() -> T> pulp::NullaryFnOnce for Once<F> {
         type Output = T;
@@ -88,6 +103,27 @@ pub fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
     for i in whole..n {
         lanes[i % LANES] += f(i);
     }
+    add_lanes(lanes)
+}
+
+/// Sum of the products of two slices of one length, as [`sum`] would give it.
+#[inline(always)]
+pub fn dot(xs: &[f32], ys: &[f32]) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let ((xs, x_rest), (ys, y_rest)) = (xs.as_chunks::<LANES>(), ys.as_chunks::<LANES>());
+    for (xs, ys) in xs.iter().zip(ys) {
+        for ((lane, x), y) in lanes.iter_mut().zip(xs).zip(ys) {
+            *lane += x * y;
+        }
+    }
+    for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane += x * y;
+    }
+    add_lanes(lanes)
+}
+
+#[inline(always)]
+fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -158,6 +194,15 @@ mod tests {
             let x = i as f32 * 0.001;
             let want = candle_core::cpu::erf::erf_f64(x as f64);
             assert!((erf(x) as f64 - want).abs() <= 2e-7 * want.abs(), "erf({x}) = {}, not {want}", erf(x));
+        }
+    }
+
+    #[test]
+    fn a_dot_product_is_the_sum_of_the_products() {
+        for n in [0, 1, 15, 16, 17, 64, 100] {
+            let values = |by: f32| (0..n).map(|i| (i as f32 * by).sin()).collect::<Vec<f32>>();
+            let (xs, ys) = (values(0.7), values(1.3));
+            assert_eq!(dot(&xs, &ys), sum(n, |i| xs[i] * ys[i]));
         }
     }
 
