@@ -4,7 +4,7 @@
 //! says which beams go on with which tokens. Scores are `f32`, as there. With one beam it is greedy search,
 //! where, as in `GenerationMixin._sample`, penalties act on logits instead of log-probabilities.
 
-use super::ops::vector::{exp, max, sum, widest};
+use super::ops::vector::{exp, max, sum, vectorised};
 use crate::record::recipe::BeamStopping;
 
 /// How captions are generated; meanings as in `transformers.GenerationConfig`.
@@ -47,6 +47,9 @@ pub struct BeamSearch<'a> {
     finished: Vec<Hypothesis>,
     over: bool,
 }
+
+/// Scores that are compared with the worst candidate together.
+const SEARCHED_AT_ONCE: usize = 256;
 
 struct Candidate {
     score: f32,
@@ -144,16 +147,16 @@ fn finish(finished: &mut Vec<Hypothesis>, hypothesis: Hypothesis, beams: usize) 
     finished.truncate(beams);
 }
 
-widest! {
-    /// Turns logits into log-probabilities. The largest logit is taken off first, so that large logits do not
-    /// coarsen what is left.
-    fn log_softmax(row: &mut [f32]) {
+/// Turns logits into log-probabilities. The largest logit is taken off first, so that large logits do not
+/// coarsen what is left.
+fn log_softmax(row: &mut [f32]) {
+    vectorised!({
         let largest = max(row);
         let log_sum = sum(row.len(), |i| exp(row[i] - largest)).ln();
-        for value in row.iter_mut() {
+        for value in row {
             *value = *value - largest - log_sum;
         }
-    }
+    });
 }
 
 /// Greedy choice: leaves the log-probability of the token with the largest processed logit, bans the others.
@@ -211,19 +214,31 @@ fn repeating(said: &[u32], n: usize) -> impl Iterator<Item = u32> {
 fn best_candidates(scores: &[f32], vocabulary: usize, count: usize) -> Vec<Candidate> {
     let mut best: Vec<Candidate> = Vec::with_capacity(count + 1);
     for (parent, row) in scores.chunks_exact(vocabulary).enumerate() {
-        for (token, &score) in row.iter().enumerate() {
-            let enters = match best.last() {
-                Some(last) if best.len() == count => score > last.score,
-                _ => score > f32::NEG_INFINITY,
-            };
-            if enters {
-                let place = best.partition_point(|other| other.score >= score);
-                best.insert(place, Candidate { score, parent, token: token as u32 });
-                best.truncate(count);
+        for (first, some) in row.chunks(SEARCHED_AT_ONCE).enumerate() {
+            // Nearly always none of so many enters.
+            if largest_of(some) <= least(&best, count) {
+                continue;
+            }
+            for (token, &score) in some.iter().enumerate() {
+                if score > least(&best, count) {
+                    let place = best.partition_point(|other| other.score >= score);
+                    let token = (first * SEARCHED_AT_ONCE + token) as u32;
+                    best.insert(place, Candidate { score, parent, token });
+                    best.truncate(count);
+                }
             }
         }
     }
     best
+}
+
+/// What a score must exceed to be among the best.
+fn least(best: &[Candidate], count: usize) -> f32 {
+    best.last().filter(|_| best.len() == count).map_or(f32::NEG_INFINITY, |last| last.score)
+}
+
+fn largest_of(scores: &[f32]) -> f32 {
+    vectorised!(max(scores))
 }
 
 #[cfg(test)]

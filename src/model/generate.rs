@@ -1,8 +1,10 @@
 //! Captions for several images at once: beam search over the decoder with cached keys and values.
 
 use candle_core::{Result, Tensor};
+use rayon::prelude::*;
 
-use super::beam::{BeamSearch, BeamSettings, Hypothesis};
+use super::beam::{BeamSearch, BeamSettings, Continuation, Hypothesis};
+use super::decode::Decoding;
 use super::text::TextDecoder;
 
 /// What the model says of an image.
@@ -31,40 +33,41 @@ pub fn generate_while(
     settings: &BeamSettings,
     go_on: impl Fn() -> bool,
 ) -> Result<Option<Vec<GeneratedCaption>>> {
-    let mut searches: Vec<BeamSearch> =
-        (0..image_embeds.dim(0)?).map(|_| BeamSearch::new(settings)).collect();
-    let mut cache = decoder.begin(image_embeds)?;
-    // Images whose search goes on, in the order of their rows.
-    let mut active: Vec<usize> = (0..searches.len()).filter(|image| !searches[*image].is_over()).collect();
-    let mut tokens = vec![settings.start; searches.len()];
-    while !active.is_empty() {
+    let images = image_embeds.dim(0)?;
+    let mut searches: Vec<BeamSearch> = (0..images).map(|_| BeamSearch::new(settings)).collect();
+    let places = images * settings.num_beams.max(1) * settings.max_length;
+    let mut decoding = Decoding::begin(decoder, image_embeds, places)?;
+    let (mut tokens, mut logits) = (vec![settings.start; images], Vec::new());
+    loop {
+        // Searches that go on, in the order of their rows.
+        let mut open: Vec<&mut BeamSearch> = searches.iter_mut().filter(|search| !search.is_over()).collect();
+        if open.is_empty() {
+            return Ok(Some(searches.iter().map(|search| caption(search.best(), settings)).collect()));
+        }
         if !go_on() {
             return Ok(None);
         }
-        let logits = decoder.step(&tokens, &mut cache)?;
-        let (rows, vocabulary) = logits.dims2()?;
-        let rows_per_image = rows / active.len();
-        let mut logits = logits.flatten_all()?.to_vec1::<f32>()?;
+        decoding.step(&tokens, &mut logits)?;
+        let (rows, vocabulary) = (tokens.len() / open.len(), logits.len() / tokens.len());
+        let of_images = open.par_iter_mut().zip(logits.par_chunks_exact_mut(rows * vocabulary));
+        let chosen: Vec<Vec<Continuation>> =
+            of_images.map(|(search, logits)| search.advance(logits, vocabulary)).collect();
 
-        let (mut parents, mut kept) = (Vec::new(), Vec::new());
         tokens.clear();
-        for (place, logits) in logits.chunks_exact_mut(rows_per_image * vocabulary).enumerate() {
-            let continuations = searches[active[place]].advance(logits, vocabulary);
+        let (mut parents, mut kept, before) = (Vec::new(), Vec::new(), chosen.len());
+        for (place, continuations) in chosen.into_iter().enumerate() {
             if !continuations.is_empty() {
                 kept.push(place as u32);
             }
             for continuation in pad(continuations, settings.num_beams) {
-                parents.push((place * rows_per_image + continuation.parent) as u32);
+                parents.push((place * rows + continuation.parent) as u32);
                 tokens.push(continuation.token);
             }
         }
-        let changed = kept.len() < active.len();
-        active = kept.iter().map(|place| active[*place as usize]).collect();
-        if !active.is_empty() {
-            cache.select(&parents, changed.then_some(&kept))?;
+        if !kept.is_empty() {
+            decoding.select(&parents, (kept.len() < before).then_some(&kept))?;
         }
     }
-    Ok(Some(searches.iter().map(|search| caption(search.best(), settings)).collect()))
 }
 
 /// Repeats the last beam where fewer than `beams` go on (a vocabulary smaller than the beams), so that every

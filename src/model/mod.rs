@@ -7,6 +7,7 @@
 pub mod beam;
 pub mod blip;
 pub mod config;
+pub mod decode;
 pub mod generate;
 pub mod layers;
 pub mod ops;

@@ -1,7 +1,7 @@
 //! The caption decoder: BERT with causal self-attention, cross-attention to the image and a tied output head.
 //!
-//! Training runs whole captions at once ([`TextDecoder::logits`]); generation goes token by token with cached
-//! keys and values ([`TextDecoder::begin`], [`TextDecoder::step`]).
+//! Training runs whole captions at once ([`TextDecoder::logits`]); generation goes token by token
+//! ([`Decoding`](super::decode::Decoding)).
 
 use candle_core::{Result, Shape, Tensor};
 use candle_nn::{Activation, VarBuilder};
@@ -13,48 +13,9 @@ use super::ops::{Dropout, Engine, Mask, attention, dropout, embedding};
 /// `BlipTextLMHeadModel`.
 #[derive(Debug, Clone)]
 pub struct TextDecoder {
-    embeddings: TextEmbeddings,
-    layers: Vec<TextLayer>,
-    predictions: Predictions,
-}
-
-/// Keys and values of what has been said and of the images, for generation.
-///
-/// Rows are captions, the same number for every image and grouped by image.
-#[derive(Debug, Clone)]
-pub struct Cache {
-    /// Tokens said so far.
-    length: usize,
-    /// Images, of which each has as many rows as the others.
-    images: usize,
-    layers: Vec<LayerCache>,
-}
-
-#[derive(Debug, Clone)]
-struct LayerCache {
-    /// Keys and values of the tokens, (rows, tokens, width); absent before the first token.
-    said: Option<(Tensor, Tensor)>,
-    /// Keys and values of the images, (images, image tokens, width): shared by all rows of an image.
-    seen: (Tensor, Tensor),
-}
-
-impl Cache {
-    /// Continues with the captions at `rows`, in that order; `images` keeps the images they belong to.
-    pub fn select(&mut self, rows: &[u32], images: Option<&[u32]>) -> Result<()> {
-        for layer in &mut self.layers {
-            if let Some((k, v)) = &mut layer.said {
-                let rows = Tensor::new(rows, k.device())?;
-                *k = k.index_select(&rows, 0)?;
-                *v = v.index_select(&rows, 0)?;
-            }
-            if let Some(images) = images {
-                let images = Tensor::new(images, layer.seen.0.device())?;
-                layer.seen = (layer.seen.0.index_select(&images, 0)?, layer.seen.1.index_select(&images, 0)?);
-            }
-        }
-        self.images = images.map_or(self.images, <[u32]>::len);
-        Ok(())
-    }
+    pub(super) embeddings: TextEmbeddings,
+    pub(super) layers: Vec<TextLayer>,
+    pub(super) predictions: Predictions,
 }
 
 impl TextDecoder {
@@ -97,31 +58,17 @@ impl TextDecoder {
         self.predictions.forward(&hidden)
     }
 
-    /// An empty cache for one caption an image.
-    pub fn begin(&self, image_embeds: &Tensor) -> Result<Cache> {
-        let layers = self.layers.iter().map(|layer| {
-            let seen = layer.crossattention.keys_and_values(image_embeds)?;
-            Ok(LayerCache { said: None, seen })
-        });
-        Ok(Cache { length: 0, images: image_embeds.dim(0)?, layers: layers.collect::<Result<_>>()? })
-    }
-
-    /// Logits (rows, vocabulary) of what follows when `ids` says the next token of each row.
-    pub fn step(&self, ids: &[u32], cache: &mut Cache) -> Result<Tensor> {
-        let mut hidden = self.embeddings.forward(ids, ids.len(), cache.length, &Dropout::NONE)?;
-        for (layer, state) in self.layers.iter().zip(&mut cache.layers) {
-            hidden = layer.step(&hidden, state, cache.images)?;
-        }
-        cache.length += 1;
-        self.predictions.forward(&hidden)?.squeeze(1)
+    /// The activation of all layers.
+    pub(super) fn activation(&self) -> Activation {
+        self.predictions.activation
     }
 }
 
 #[derive(Debug, Clone)]
-struct TextEmbeddings {
-    word_embeddings: Tensor,
-    position_embeddings: Tensor,
-    layer_norm: LayerNorm,
+pub(super) struct TextEmbeddings {
+    pub(super) word_embeddings: Tensor,
+    pub(super) position_embeddings: Tensor,
+    pub(super) layer_norm: LayerNorm,
     /// `padding_idx` of the lookup.
     padding_id: u32,
     engine: Engine,
@@ -144,7 +91,13 @@ impl TextEmbeddings {
     }
 
     /// Embeds `ids` (captions x tokens), the first of which stands at position `past`.
-    fn forward(&self, ids: &[u32], captions: usize, past: usize, regular: &Dropout) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        ids: &[u32],
+        captions: usize,
+        past: usize,
+        regular: &Dropout,
+    ) -> Result<Tensor> {
         let tokens = ids.len() / captions;
         let positions: Vec<u32> = (0..ids.len()).map(|i| (past + i % tokens) as u32).collect();
         let words = embedding(&self.word_embeddings, ids, Some(self.padding_id), &self.engine)?;
@@ -155,11 +108,11 @@ impl TextEmbeddings {
 }
 
 #[derive(Debug, Clone)]
-struct TextLayer {
-    attention: Attention,
-    crossattention: Attention,
-    intermediate: Linear,
-    output: Output,
+pub(super) struct TextLayer {
+    pub(super) attention: Attention,
+    pub(super) crossattention: Attention,
+    pub(super) intermediate: Linear,
+    pub(super) output: Output,
     activation: Activation,
 }
 
@@ -187,36 +140,19 @@ impl TextLayer {
         self.feed_forward(&self.crossattention.forward(&xs, &k, &v, &Mask::default(), dropout)?, dropout)
     }
 
-    /// One token a row: (rows, 1, width).
-    fn step(&self, xs: &Tensor, cache: &mut LayerCache, images: usize) -> Result<Tensor> {
-        let (rows, _, width) = xs.dims3()?;
-        let (k, v) = self.attention.keys_and_values(xs)?;
-        let (k, v) = match cache.said.take() {
-            Some((past_k, past_v)) => (Tensor::cat(&[past_k, k], 1)?, Tensor::cat(&[past_v, v], 1)?),
-            None => (k, v),
-        };
-        let xs = self.attention.forward(xs, &k, &v, &Mask::default(), &Dropout::NONE)?;
-        cache.said = Some((k, v));
-        // All rows of an image query its keys at once, as if they were positions of one caption.
-        let xs = xs.reshape((images, rows / images, width))?;
-        let (k, v) = &cache.seen;
-        let xs = self.crossattention.forward(&xs, k, v, &Mask::default(), &Dropout::NONE)?;
-        self.feed_forward(&xs.reshape((rows, 1, width))?, &Dropout::NONE)
-    }
-
-    fn feed_forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
+    pub(super) fn feed_forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
         let inner = activate(self.activation, &self.intermediate.forward(xs)?)?;
         self.output.forward(&inner, xs, dropout)
     }
 }
 
 #[derive(Debug, Clone)]
-struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Output,
-    heads: usize,
+pub(super) struct Attention {
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) output: Output,
+    pub(super) heads: usize,
     engine: Engine,
     /// The name in the checkpoint of the module that holds query, key and value.
     place: String,
@@ -237,11 +173,18 @@ impl Attention {
         })
     }
 
-    fn keys_and_values(&self, source: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn keys_and_values(&self, source: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((self.key.forward(source)?, self.value.forward(source)?))
     }
 
-    fn forward(&self, xs: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask, dropout: &Dropout) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        xs: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        mask: &Mask,
+        dropout: &Dropout,
+    ) -> Result<Tensor> {
         let drops = dropout.at(&self.place);
         let context =
             attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops, self.engine.precision)?;
@@ -251,9 +194,9 @@ impl Attention {
 
 /// `BlipTextSelfOutput` and `BlipTextOutput`: a projection with dropout, the residual and a layer norm.
 #[derive(Debug, Clone)]
-struct Output {
-    dense: Linear,
-    layer_norm: LayerNorm,
+pub(super) struct Output {
+    pub(super) dense: Linear,
+    pub(super) layer_norm: LayerNorm,
     /// The name of this module in the checkpoint.
     place: String,
 }
@@ -275,10 +218,10 @@ impl Output {
 
 /// `BlipTextOnlyMLMHead`; the decoder's weight is the word embeddings' unless the checkpoint has one of its own.
 #[derive(Debug, Clone)]
-struct Predictions {
-    transform: Linear,
-    layer_norm: LayerNorm,
-    decoder: Linear,
+pub(super) struct Predictions {
+    pub(super) transform: Linear,
+    pub(super) layer_norm: LayerNorm,
+    pub(super) decoder: Linear,
     activation: Activation,
 }
 
@@ -297,7 +240,7 @@ impl Predictions {
         })
     }
 
-    fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
         let hidden = activate(self.activation, &self.transform.forward(hidden)?)?;
         self.decoder.forward(&self.layer_norm.forward(&hidden)?)
     }

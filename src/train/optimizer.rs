@@ -12,7 +12,7 @@ use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 
 use crate::model::ops::slices::{contiguous, is_fused, with_values};
-use crate::model::ops::vector::widest;
+use crate::model::ops::vector::vectorised;
 use crate::model::{Part, Weights};
 
 const BETA1: f64 = 0.9;
@@ -166,25 +166,25 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
         return Ok(gradient.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()? as f64);
     }
     with_values([gradient], |[values]| {
-        let partials: Vec<f64> = values.par_chunks(CHUNK).map(squares).collect();
+        let partials: Vec<f64> =
+            values.par_chunks(CHUNK).map(|values| vectorised!(squares(values))).collect();
         Ok(partials.iter().sum())
     })
 }
 
-widest! {
-    /// In `f64`, which costs no time, since memory is slower: in `f32` the sum of a large tensor would be off in the
-    /// fifth digit.
-    fn squares(values: &[f32]) -> f64 {
-        let mut lanes = [0f64; 8];
-        let chunks = values.chunks_exact(lanes.len());
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (lane, value) in lanes.iter_mut().zip(chunk) {
-                *lane += *value as f64 * *value as f64;
-            }
+/// In `f64`, which costs no time, since memory is slower: in `f32` the sum of a large tensor would be off in the
+/// fifth digit.
+#[inline(always)]
+fn squares(values: &[f32]) -> f64 {
+    let mut lanes = [0f64; 8];
+    let chunks = values.chunks_exact(lanes.len());
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += *value as f64 * *value as f64;
         }
-        rest.iter().map(|value| *value as f64 * *value as f64).chain(lanes).sum()
     }
+    rest.iter().map(|value| *value as f64 * *value as f64).chain(lanes).sum()
 }
 
 /// The numbers of one update, as PyTorch rounds them.
@@ -205,21 +205,17 @@ impl Update {
             root_correction: (1.0 - BETA2.powi(step)).sqrt() as f32,
         }
     }
-}
 
-widest! {
-    fn apply(update: &Update, values: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
+    #[inline(always)]
+    fn apply(&self, values: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
         let (one_less_beta1, beta2, one_less_beta2) =
             ((1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
-        // Slices of one known length let the compiler drop bounds checks.
-        let n = values.len();
-        let (gradients, first, second) = (&gradients[..n], &mut first[..n], &mut second[..n]);
-        for i in 0..n {
-            let gradient = gradients[i] * update.scale;
+        for i in 0..values.len() {
+            let gradient = gradients[i] * self.scale;
             first[i] += one_less_beta1 * (gradient - first[i]);
             second[i] = second[i] * beta2 + one_less_beta2 * gradient * gradient;
-            let denominator = second[i].sqrt() / update.root_correction + EPS as f32;
-            values[i] = values[i] * update.keep - update.step_size * (first[i] / denominator);
+            let denominator = second[i].sqrt() / self.root_correction + EPS as f32;
+            values[i] = values[i] * self.keep - self.step_size * (first[i] / denominator);
         }
     }
 }
@@ -250,7 +246,12 @@ impl InplaceOp2 for InPlace<'_> {
         let Moments { first, second } = &mut *moments;
         let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK));
         chunks.zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK))).for_each(
-            |((values, gradients), (first, second))| apply(&self.update, values, gradients, first, second),
+            |((values, gradients), (first, second))| {
+                // Slices of one known length let the compiler drop bounds checks.
+                let n = values.len();
+                let (gradients, first, second) = (&gradients[..n], &mut first[..n], &mut second[..n]);
+                vectorised!(self.update.apply(values, gradients, first, second));
+            },
         );
         Ok(())
     }
@@ -262,6 +263,6 @@ fn composed(slot: &Slot, gradient: &Tensor, update: &Update) -> Result<()> {
     let Moments { first, second } = &mut *moments;
     let mut values = slot.var.flatten_all()?.to_vec1::<f32>()?;
     let gradients = gradient.flatten_all()?.to_vec1::<f32>()?;
-    apply(update, &mut values, &gradients, first, second);
+    update.apply(&mut values, &gradients, first, second);
     slot.var.set(&Tensor::from_vec(values, slot.var.shape(), slot.var.device())?)
 }

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use sweep::data::collate;
+use sweep::model::beam::BeamSettings;
 use sweep::model::blip::{mean_loss, targets};
 use sweep::model::ops::{Dropout, Precision};
-use sweep::model::{Blip, Config, Unfrozen, Weights};
+use sweep::model::{Blip, Config, GeneratedCaption, Unfrozen, Weights, generate};
 use sweep::random::Random;
+use sweep::record::recipe::BeamStopping;
 use sweep::train::optimizer::{AdamW, Multipliers, clip_scale};
 
 /// Losses and gradient norms of a few steps of the built-in model, which is large enough that products are shared out
@@ -45,6 +47,40 @@ fn trained(threads: usize, precision: Precision) -> (Vec<(u64, u64)>, String) {
         });
         (steps.collect(), weights.digest().unwrap())
     })
+}
+
+/// Captions that the built-in model says of images of noise, with their scores.
+fn captions(threads: usize) -> Vec<GeneratedCaption> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
+        let config = Config::load(&folder).unwrap();
+        let model = Blip::new(&config, &Weights::load(&folder, &Device::Cpu).unwrap()).unwrap();
+        let mut random = Random::new(1, "noise", &[]);
+        let embeds: Vec<f32> =
+            (0..5 * 65 * config.vision.hidden_size).map(|_| random.normal() as f32).collect();
+        let embeds = Tensor::from_vec(embeds, (5, 65, config.vision.hidden_size), &Device::Cpu).unwrap();
+        let settings = BeamSettings {
+            max_length: 20,
+            min_length: 8,
+            num_beams: 3,
+            no_repeat_ngram_size: 2,
+            length_penalty: 1.0,
+            early_stopping: BeamStopping::Yes,
+            repetition_penalty: 1.1,
+            start: config.tokens.start,
+            end: config.tokens.end,
+        };
+        generate(&model.text_decoder, &embeds, &settings).unwrap()
+    })
+}
+
+#[test]
+fn captions_are_the_same_bits_on_one_two_and_four_threads() {
+    let one = captions(1);
+    assert!(one.iter().all(|caption| caption.ids.len() >= 8));
+    assert_eq!(captions(2), one);
+    assert_eq!(captions(4), one);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
-use super::vector::{CHUNK_ROWS, exp, max, softmax, sum, widest};
+use super::vector::{CHUNK_ROWS, exp, max, softmax, sum, vectorised};
 
 /// The wanted token of each row; `None` leaves the row out of the loss.
 pub type Targets = Arc<Vec<Option<u32>>>;
@@ -53,27 +53,29 @@ struct CrossEntropy {
     label_smoothing: f32,
 }
 
-widest! {
-    fn row_loss(logits: &[f32], target: u32, label_smoothing: f32) -> f32 {
+impl CrossEntropy {
+    #[inline(always)]
+    fn row_loss(&self, logits: &[f32], target: u32) -> f32 {
         let largest = max(logits);
         let total = sum(logits.len(), |i| exp(logits[i] - largest));
         let log_sum = largest + total.ln();
         let nll = log_sum - logits[target as usize];
-        if label_smoothing == 0.0 {
+        if self.label_smoothing == 0.0 {
             return nll;
         }
         let uniform = log_sum - sum(logits.len(), |i| logits[i]) / logits.len() as f32;
-        (1.0 - label_smoothing) * nll + label_smoothing * uniform
+        (1.0 - self.label_smoothing) * nll + self.label_smoothing * uniform
     }
 
-    fn row_gradient(logits: &[f32], target: u32, label_smoothing: f32, grad: f32, dlogits: &mut [f32]) {
+    #[inline(always)]
+    fn row_gradient(&self, logits: &[f32], target: u32, grad: f32, dlogits: &mut [f32]) {
         dlogits.copy_from_slice(logits);
         softmax(dlogits);
-        let uniform = label_smoothing / logits.len() as f32;
+        let uniform = self.label_smoothing / logits.len() as f32;
         for value in dlogits.iter_mut() {
             *value = grad * (*value - uniform);
         }
-        dlogits[target as usize] -= grad * (1.0 - label_smoothing);
+        dlogits[target as usize] -= grad * (1.0 - self.label_smoothing);
     }
 }
 
@@ -88,9 +90,11 @@ impl CustomOp1 for CrossEntropy {
         let mut losses = vec![0f32; rows];
         let chunks = logits.par_chunks(CHUNK_ROWS * vocabulary).zip(losses.par_chunks_mut(CHUNK_ROWS));
         chunks.zip(self.targets.par_chunks(CHUNK_ROWS)).for_each(|((logits, losses), targets)| {
-            for ((row, loss), target) in logits.chunks_exact(vocabulary).zip(losses).zip(targets) {
-                *loss = target.map_or(0.0, |target| row_loss(row, target, self.label_smoothing));
-            }
+            vectorised!({
+                for ((row, loss), target) in logits.chunks_exact(vocabulary).zip(losses).zip(targets) {
+                    *loss = target.map_or(0.0, |target| self.row_loss(row, target));
+                }
+            });
         });
         output(losses, rows)
     }
@@ -103,7 +107,7 @@ impl CustomOp1 for CrossEntropy {
             let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
             rows.for_each(|((row, dlogits), (grad, target))| {
                 if let Some(target) = target {
-                    row_gradient(row, *target, self.label_smoothing, *grad, dlogits);
+                    vectorised!(self.row_gradient(row, *target, *grad, dlogits));
                 }
             });
             Ok(())

@@ -11,7 +11,7 @@ use super::dropout::Drops;
 use super::product::kernels::{self, ROWS};
 use super::product::panels::Format;
 use super::product::{Precision, View};
-use super::vector::{softmax, sum, widest};
+use super::vector::{dot, softmax, vectorised};
 
 /// What all heads of a call share.
 pub struct Rules {
@@ -123,28 +123,29 @@ impl Scratch {
     }
 }
 
-widest! {
-    fn to_probabilities(scores: &mut [f32]) {
-        softmax(scores);
-    }
+fn to_probabilities(scores: &mut [f32]) {
+    vectorised!(softmax(scores));
+}
 
-    /// Turns gradients of probabilities into gradients of their scores, row by row.
-    fn through_softmax(probabilities: &[f32], gradients: &mut [f32], keys: usize) {
-        for (gradients, probabilities) in
-            gradients.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys))
-        {
-            let mean = sum(keys, |i| probabilities[i] * gradients[i]);
+/// Turns gradients of probabilities into gradients of their scores, row by row.
+fn through_softmax(probabilities: &[f32], gradients: &mut [f32], keys: usize) {
+    vectorised!({
+        let rows = gradients.chunks_exact_mut(keys).zip(probabilities.chunks_exact(keys));
+        for (gradients, probabilities) in rows {
+            let mean = dot(probabilities, gradients);
             for (gradient, probability) in gradients.iter_mut().zip(probabilities) {
                 *gradient = probability * (*gradient - mean);
             }
         }
-    }
+    });
+}
 
-    fn multiply_values(values: &mut [f32], factors: &[f32]) {
+fn multiply_values(values: &mut [f32], factors: &[f32]) {
+    vectorised!({
         for (value, factor) in values.iter_mut().zip(factors) {
             *value *= factor;
         }
-    }
+    });
 }
 
 /// A view of the columns from `column` on of a matrix whose rows lie `stride` apart.

@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
-use super::vector::{CHUNK_ROWS, add_in_order, sum, widest};
+use super::vector::{CHUNK_ROWS, add_in_order, sum, vectorised};
 
 /// Normalises the last dimension of `xs`; `weight` and `bias` have that dimension's length.
 pub fn layer_norm(xs: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
@@ -31,44 +31,49 @@ struct LayerNorm {
     eps: f32,
 }
 
-/// Mean and reciprocal standard deviation of a row.
-#[inline(always)]
-fn statistics(row: &[f32], eps: f32) -> (f32, f32) {
-    let n = row.len() as f32;
-    let mean = sum(row.len(), |i| row[i]) / n;
-    let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) / n;
-    (mean, 1.0 / (variance + eps).sqrt())
-}
-
-widest! {
-    fn forward_rows(xs: &[f32], weight: &[f32], bias: &[f32], eps: f32, ys: &mut [f32]) {
-        let width = weight.len();
-        for (row, out) in xs.chunks_exact(width).zip(ys.chunks_exact_mut(width)) {
-            let (mean, scale) = statistics(row, eps);
-            for i in 0..width {
-                out[i] = (row[i] - mean) * scale * weight[i] + bias[i];
-            }
-        }
+impl LayerNorm {
+    /// Mean and reciprocal standard deviation of a row.
+    #[inline(always)]
+    fn statistics(&self, row: &[f32]) -> (f32, f32) {
+        let n = row.len() as f32;
+        let mean = sum(row.len(), |i| row[i]) / n;
+        let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) / n;
+        (mean, 1.0 / (variance + self.eps).sqrt())
     }
 
-    /// Writes `dx` and adds this chunk's share of `dweight` and `dbias`, which lie one after the other in `shares`.
-    fn backward_rows(xs: &[f32], weight: &[f32], eps: f32, grads: &[f32], dxs: &mut [f32], shares: &mut [f32]) {
+    fn forward_rows(&self, xs: &[f32], weight: &[f32], bias: &[f32], ys: &mut [f32]) {
+        let width = weight.len();
+        vectorised!({
+            for (row, out) in xs.chunks_exact(width).zip(ys.chunks_exact_mut(width)) {
+                let (mean, scale) = self.statistics(row);
+                for i in 0..width {
+                    out[i] = (row[i] - mean) * scale * weight[i] + bias[i];
+                }
+            }
+        });
+    }
+
+    /// Writes `dx` and returns this chunk's share of `dweight` and `dbias`, one after the other.
+    fn backward_rows(&self, xs: &[f32], weight: &[f32], grads: &[f32], dxs: &mut [f32]) -> Vec<f32> {
         let width = weight.len();
         let n = width as f32;
+        let mut shares = vec![0f32; 2 * width];
         let (dweight, dbias) = shares.split_at_mut(width);
-        let dbias = &mut dbias[..width];
-        let rows = xs.chunks_exact(width).zip(grads.chunks_exact(width));
-        for ((row, grad), dx) in rows.zip(dxs.chunks_exact_mut(width)) {
-            let (mean, scale) = statistics(row, eps);
-            let mean_h = sum(width, |i| grad[i] * weight[i]) / n;
-            let mean_hx = sum(width, |i| grad[i] * weight[i] * ((row[i] - mean) * scale)) / n;
-            for i in 0..width {
-                let normalised = (row[i] - mean) * scale;
-                dx[i] = (grad[i] * weight[i] - mean_h - normalised * mean_hx) * scale;
-                dweight[i] += grad[i] * normalised;
-                dbias[i] += grad[i];
+        vectorised!({
+            let rows = xs.chunks_exact(width).zip(grads.chunks_exact(width));
+            for ((row, grad), dx) in rows.zip(dxs.chunks_exact_mut(width)) {
+                let (mean, scale) = self.statistics(row);
+                let mean_h = sum(width, |i| grad[i] * weight[i]) / n;
+                let mean_hx = sum(width, |i| grad[i] * weight[i] * ((row[i] - mean) * scale)) / n;
+                for i in 0..width {
+                    let normalised = (row[i] - mean) * scale;
+                    dx[i] = (grad[i] * weight[i] - mean_h - normalised * mean_hx) * scale;
+                    dweight[i] += grad[i] * normalised;
+                    dbias[i] += grad[i];
+                }
             }
-        }
+        });
+        shares
     }
 }
 
@@ -93,7 +98,7 @@ impl CustomOp3 for LayerNorm {
         let chunk = CHUNK_ROWS * weight.len();
         xs.par_chunks(chunk)
             .zip(ys.par_chunks_mut(chunk))
-            .for_each(|(xs, ys)| forward_rows(xs, weight, bias, self.eps, ys));
+            .for_each(|(xs, ys)| self.forward_rows(xs, weight, bias, ys));
         output(ys, xs_layout.shape().clone())
     }
 
@@ -110,12 +115,7 @@ impl CustomOp3 for LayerNorm {
         let mut dxs = vec![0f32; xs.elem_count()];
         let shares: Vec<Vec<f32>> = with_values([xs, weight, grad], |[xs, weight, grads]| {
             let chunks = xs.par_chunks(chunk).zip(grads.par_chunks(chunk)).zip(dxs.par_chunks_mut(chunk));
-            let shares = chunks.map(|((xs, grads), dxs)| {
-                let mut shares = vec![0f32; 2 * width];
-                backward_rows(xs, weight, self.eps, grads, dxs, &mut shares);
-                shares
-            });
-            Ok(shares.collect())
+            Ok(chunks.map(|((xs, grads), dxs)| self.backward_rows(xs, weight, grads, dxs)).collect())
         })?;
         let mut dweight = add_in_order(shares, 2 * width);
         let dbias = dweight.split_off(width);

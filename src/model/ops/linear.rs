@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::engine::Engine;
 use super::product::{Precision, View, product};
 use super::slices::{contiguous, gradient, is_fused, output, with_values};
-use super::vector::{CHUNK_ROWS, add_in_order, widest};
+use super::vector::{CHUNK_ROWS, add_in_order, vectorised};
 
 /// Applies the layer to the last dimension of `xs`, which has any number of dimensions.
 pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, engine: &Engine) -> Result<Tensor> {
@@ -121,14 +121,14 @@ impl CustomOp3 for Linear {
     }
 }
 
-widest! {
-    fn add_rows(rows: &[f32], total: &mut [f32]) {
+fn add_rows(rows: &[f32], total: &mut [f32]) {
+    vectorised!({
         for row in rows.chunks_exact(total.len()) {
             for (sum, value) in total.iter_mut().zip(row) {
                 *sum += value;
             }
         }
-    }
+    });
 }
 
 /// Adds the sum over rows of a matrix stored row by row.

@@ -1,65 +1,42 @@
-//! Scalar functions that the compiler vectorises, and functions compiled for the widest instructions there are.
+//! Scalar functions that the compiler vectorises, and loops run with the widest instructions there are.
 //!
 //! None of them fuses a multiplication with an addition, and sums use a fixed number of lanes, so results are
 //! the same bits whatever instruction set is found at run time.
+
+use pulp::Arch;
 
 /// Rows that one task works on; fixed, so that sums over chunks do not depend on the number of threads.
 pub const CHUNK_ROWS: usize = 32;
 
 const LANES: usize = 16;
 
-/// Defines functions whose loops are compiled for the widest vector instructions there are, which are chosen when called.
+/// Runs a loop compiled for the widest vector instructions of this processor.
 ///
-/// What they call must be `#[inline(always)]`: a function or closure of its own is compiled for the narrowest.
-macro_rules! widest {
-    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $kind:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => {$(
-        $(#[$meta])*
-        $vis fn $name($($arg: $kind),*) $(-> $out)? {
+/// It takes the place of a function that is handed a closure: a long closure without this attribute is compiled by itself,
+/// for the narrowest instructions that any processor has. Inside, write loops: iterators' own, such as `for_each`, may meet
+/// the same fate.
+macro_rules! vectorised {
+    ($body:expr) => {
+        $crate::model::ops::vector::dispatch(
             #[inline(always)]
-            fn body($($arg: $kind),*) $(-> $out)? $body
+            || $body,
+        )
+    };
+}
+pub(crate) use vectorised;
 
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
-                fn in_512_bits($($arg: $kind),*) $(-> $out)? {
-                    body($($arg),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn in_256_bits($($arg: $kind),*) $(-> $out)? {
-                    body($($arg),*)
-                }
-                use $crate::model::ops::vector::{has_256_bits, has_512_bits};
-                if has_512_bits() {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { in_512_bits($($arg),*) };
-                }
-                if has_256_bits() {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { in_256_bits($($arg),*) };
-                }
-            }
-            body($($arg),*)
+/// Calls `f`, which must be inlined here, as [`vectorised`] sees to.
+#[inline(always)]
+pub fn dispatch<T>(f: impl FnOnce() -> T) -> T {
+    struct Once<F>(F);
+    impl<T, F: FnOnce() -> T> pulp::NullaryFnOnce for Once<F> {
+        type Output = T;
+        #[inline(always)]
+        fn call(self) -> T {
+            (self.0)()
         }
-    )*};
-}
-pub(crate) use widest;
-
-/// Whether the processor has AVX-512 with the parts that every one since 2017 has.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub fn has_512_bits() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512cd")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-}
-
-/// Whether the processor has AVX2.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub fn has_256_bits() -> bool {
-    is_x86_feature_detected!("avx2")
+    }
+    Arch::new().dispatch(Once(f))
 }
 
 /// `e^x` with a relative error below 2e-7; inputs below -87 give the smallest normal number, not 0.
@@ -129,6 +106,27 @@ pub fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
     for i in whole..n {
         lanes[i % LANES] += f(i);
     }
+    add_lanes(lanes)
+}
+
+/// Sum of the products of two slices of one length, as [`sum`] would give it.
+#[inline(always)]
+pub fn dot(xs: &[f32], ys: &[f32]) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let ((xs, x_rest), (ys, y_rest)) = (xs.as_chunks::<LANES>(), ys.as_chunks::<LANES>());
+    for (xs, ys) in xs.iter().zip(ys) {
+        for ((lane, x), y) in lanes.iter_mut().zip(xs).zip(ys) {
+            *lane += x * y;
+        }
+    }
+    for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane += x * y;
+    }
+    add_lanes(lanes)
+}
+
+#[inline(always)]
+fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -199,6 +197,15 @@ mod tests {
             let x = i as f32 * 0.001;
             let want = candle_core::cpu::erf::erf_f64(x as f64);
             assert!((erf(x) as f64 - want).abs() <= 2e-7 * want.abs(), "erf({x}) = {}, not {want}", erf(x));
+        }
+    }
+
+    #[test]
+    fn a_dot_product_is_the_sum_of_the_products() {
+        for n in [0, 1, 15, 16, 17, 64, 100] {
+            let values = |by: f32| (0..n).map(|i| (i as f32 * by).sin()).collect::<Vec<f32>>();
+            let (xs, ys) = (values(0.7), values(1.3));
+            assert_eq!(dot(&xs, &ys), sum(n, |i| xs[i] * ys[i]));
         }
     }
 

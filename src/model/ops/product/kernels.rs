@@ -30,7 +30,10 @@ pub struct Tile {
 pub fn is_available(format: Format) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        crate::model::ops::vector::has_512_bits()
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
             && (format == Format::F32 || is_x86_feature_detected!("avx512bf16"))
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::kernels::{COLUMNS, ROWS};
-use crate::model::ops::vector::widest;
+use crate::model::ops::vector::vectorised;
 
 /// What a word of a panel holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,22 +117,7 @@ fn pack<const W: usize>(
     panel: usize,
     words: &mut [u32],
 ) {
-    // The two widths there are.
-    if W == ROWS {
-        pack_left(format, matrix, sizes, block, panel, words);
-    } else {
-        pack_right(format, matrix, sizes, block, panel, words);
-    }
-}
-
-widest! {
-    fn pack_left(format: Format, matrix: View, sizes: (usize, usize), block: usize, panel: usize, words: &mut [u32]) {
-        pack_any::<ROWS>(format, matrix, sizes, block, panel, words);
-    }
-
-    fn pack_right(format: Format, matrix: View, sizes: (usize, usize), block: usize, panel: usize, words: &mut [u32]) {
-        pack_any::<COLUMNS>(format, matrix, sizes, block, panel, words);
-    }
+    vectorised!(pack_any::<W>(format, matrix, sizes, block, panel, words));
 }
 
 #[inline(always)]

@@ -1,0 +1,177 @@
+//! Hidden states of the captions that are being said, a caption a column: what products want on their right.
+
+use rayon::prelude::*;
+
+use super::product::{LANES, Product, Start};
+use crate::model::ops::vector::vectorised;
+
+/// A matrix (features, captions), stored feature by feature. Columns are filled up to whole vectors; what the surplus holds
+/// is of no account.
+#[derive(Debug, Default)]
+pub struct Columns {
+    pub features: usize,
+    pub captions: usize,
+    /// Values from one feature to the next.
+    pub stride: usize,
+    pub values: Vec<f32>,
+}
+
+impl Columns {
+    /// Takes another shape. What was held is lost; the memory is used again.
+    pub fn reshape(&mut self, features: usize, captions: usize) {
+        let stride = captions.next_multiple_of(LANES);
+        *self = Self { features, captions, stride, values: std::mem::take(&mut self.values) };
+        self.values.resize(features * stride, 0.0);
+    }
+
+    /// Puts the rows (captions, features) of `rows` into the columns.
+    pub fn put(&mut self, rows: &[f32]) {
+        let stride = self.stride;
+        for (caption, row) in rows.chunks_exact(self.features).enumerate() {
+            for (column, value) in self.values.chunks_exact_mut(stride).zip(row) {
+                column[caption] = *value;
+            }
+        }
+    }
+
+    /// Adds another matrix of the same shape.
+    pub fn add(&mut self, other: &Self) {
+        vectorised!({
+            for (value, other) in self.values.iter_mut().zip(&other.values) {
+                *value += other;
+            }
+        });
+    }
+
+    /// Normalises every column as [`layer_norm`](crate::model::ops::layer_norm()) does rows, to the bit: sums are taken in
+    /// the same order.
+    pub fn normalise(&mut self, weight: &[f32], bias: &[f32], eps: f32) {
+        let (n, stride) = (self.features as f32, self.stride);
+        let values = &mut self.values;
+        vectorised!({
+            let mut mean = column_sums(values, stride, |sum, row| {
+                for (sum, value) in sum.iter_mut().zip(row) {
+                    *sum += value;
+                }
+            });
+            for sum in &mut mean {
+                *sum /= n;
+            }
+            let mut scale = column_sums(values, stride, |sum, row| {
+                for ((sum, value), mean) in sum.iter_mut().zip(row).zip(&mean) {
+                    *sum += (value - mean) * (value - mean);
+                }
+            });
+            for sum in &mut scale {
+                *sum = 1.0 / (*sum / n + eps).sqrt();
+            }
+            for ((row, weight), bias) in values.chunks_exact_mut(stride).zip(weight).zip(bias) {
+                for ((value, mean), scale) in row.iter_mut().zip(&mean).zip(&scale) {
+                    *value = (*value - mean) * scale * weight + bias;
+                }
+            }
+        });
+    }
+}
+
+/// Sums over the rows of a matrix, in as many partial sums as [`vector::sum`](crate::model::ops::vector::sum) has and added
+/// in the same order.
+#[inline(always)]
+fn column_sums(values: &[f32], stride: usize, add: impl Fn(&mut [f32], &[f32])) -> Vec<f32> {
+    let mut lanes = vec![0f32; LANES * stride];
+    for (i, row) in values.chunks_exact(stride).enumerate() {
+        add(&mut lanes[i % LANES * stride..][..stride], row);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        let (sums, others) = lanes.split_at_mut(width * stride);
+        for (sum, other) in sums.iter_mut().zip(&*others) {
+            *sum += other;
+        }
+        width /= 2;
+    }
+    lanes.truncate(stride);
+    lanes
+}
+
+/// A linear layer whose rows lie in memory one after the other.
+#[derive(Clone, Copy)]
+pub struct Layer<'a> {
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
+}
+
+impl<'a> Layer<'a> {
+    /// The rows that make one head's part of the result.
+    pub fn head(self, head: usize, head_width: usize) -> Self {
+        let depth = self.weight.len() / self.bias.len();
+        Self {
+            weight: &self.weight[head * head_width * depth..][..head_width * depth],
+            bias: &self.bias[head * head_width..][..head_width],
+        }
+    }
+
+    /// Applies the layer on this thread: `out` has as many columns as `xs`.
+    pub fn apply(self, xs: &Columns, out: &mut [f32]) {
+        let product = Product {
+            left: self.weight,
+            left_stride: xs.features,
+            depth: xs.features,
+            right: &xs.values,
+            right_stride: xs.stride,
+            columns: xs.stride,
+            start: Start::Rows(self.bias),
+        };
+        product.compute(self.bias.len(), out, xs.stride);
+    }
+
+    /// Applies the layer on all threads, and `finish` to each part of the result while it is in the cache.
+    pub fn apply_shared(self, xs: &Columns, out: &mut Columns, finish: impl Fn(&mut [f32]) + Sync) {
+        out.reshape(self.bias.len(), xs.captions);
+        let rows = rows_of_a_task(self.bias.len());
+        let tasks = out.values.par_chunks_mut(rows * xs.stride);
+        let tasks = tasks.zip(self.weight.par_chunks(rows * xs.features)).zip(self.bias.par_chunks(rows));
+        tasks.for_each(|((out, weight), bias)| {
+            Layer { weight, bias }.apply(xs, out);
+            finish(out);
+        });
+    }
+}
+
+/// Rows of a layer that are computed together: a few tasks a thread, of whole tiles.
+fn rows_of_a_task(rows: usize) -> usize {
+    match rayon::current_num_threads() {
+        1 => rows,
+        threads => rows.div_ceil(4 * threads).next_multiple_of(5).max(20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+    use crate::model::ops::layer_norm;
+
+    #[test]
+    fn columns_are_normalised_as_rows_are() {
+        for (features, captions) in [(5, 1), (40, 7), (128, 33), (100, 80)] {
+            let numbers =
+                |n: usize, by: f32| (0..n).map(|i| (i as f32 * by).sin() + 0.3).collect::<Vec<f32>>();
+            let rows = numbers(features * captions, 0.7);
+            let (weight, bias) = (numbers(features, 0.4), numbers(features, 0.9));
+            let mut columns = Columns::default();
+            columns.reshape(features, captions);
+            columns.put(&rows);
+            columns.normalise(&weight, &bias, 1e-5);
+            let tensor = |values, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+            let rows = tensor(rows, &[captions, features]);
+            let expected = layer_norm(&rows, &tensor(weight, &[features]), &tensor(bias, &[features]), 1e-5);
+            for (caption, expected) in expected.unwrap().to_vec2::<f32>().unwrap().iter().enumerate() {
+                let found: Vec<f32> =
+                    columns.values.chunks(columns.stride).map(|feature| feature[caption]).collect();
+                assert_eq!(&found, expected);
+            }
+        }
+    }
+}
