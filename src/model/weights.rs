@@ -143,6 +143,11 @@ impl Weights {
         digest(self.tensors.iter())
     }
 
+    /// The same of the tensors of one part.
+    pub fn digest_of(&self, part: Part) -> candle_core::Result<String> {
+        digest(self.tensors.iter().filter(|(name, _)| Part::of(name) == part))
+    }
+
     /// The same of the frozen tensors alone.
     pub fn frozen_digest(&self) -> candle_core::Result<String> {
         digest(self.tensors.iter().filter(|(name, _)| !self.trainable.contains_key(*name)))

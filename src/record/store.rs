@@ -8,6 +8,7 @@
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
 //!                       .captions.json, while an evaluation is under way
+//! runs/.cache/features/              states of images that all sweeps share; may go at any time
 //! reports/<sweep>/index.html, *.png, and as .csv and .parquet: runs, steps, captions, audit
 //! ```
 //!
@@ -45,6 +46,11 @@ impl Store {
     /// The folder of a sweep, which need not exist.
     pub fn sweep(&self, name: &str) -> SweepDir {
         SweepDir { path: self.root.join(name) }
+    }
+
+    /// What runs share of their images' states. Hidden, so that nobody takes it for a sweep.
+    pub fn feature_cache(&self) -> PathBuf {
+        self.root.join(".cache").join("features")
     }
 
     /// The sweeps in this folder, by path: folders that hold a plan. The folder may be a sweep's itself.

@@ -1,6 +1,7 @@
 //! Does what a run says: loads, dispatches by kind, evaluates on the test split.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use anyhow::Result;
 
@@ -9,6 +10,7 @@ use super::fine_tune::fine_tune;
 use super::material::{Material, Pretrained};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
+use super::shared_states::SharedStates;
 use super::{Emit, Session, checkpoint, controls, references};
 use crate::model::{Config, Part, Weights};
 use crate::record::RunDir;
@@ -25,10 +27,17 @@ pub struct Loaded {
 impl Loaded {
     /// Loads the model folder and the data of a run.
     pub fn new(session: &Session) -> Result<Self> {
-        let pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
+        let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
         let mut material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
         if session.spec.recipe.kind == Kind::ShuffledCaptions {
             material.train = controls::dealt_anew(material.train, session.spec.seed)?;
+        }
+        // The constant caption looks at no picture.
+        if let Some(cache) =
+            session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
+        {
+            let images = Rc::clone(material.images()?);
+            pretrained.states = Some(SharedStates::new(cache, &pretrained, images, &session.device)?);
         }
         Ok(Self { pretrained, material })
     }
@@ -41,13 +50,21 @@ impl Loaded {
 pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
     session.directory.tidy()?;
     let loaded = Loaded::new(session)?;
-    let mut ended = match session.spec.recipe.kind {
+    let shared = loaded.pretrained.states.clone();
+    let ended = match session.spec.recipe.kind {
         Kind::FineTuned | Kind::ShuffledCaptions => fine_tune(session, loaded, emit),
         Kind::ZeroShot => references::zero_shot(session, loaded, emit),
         Kind::ConstantCaption => references::constant_caption(session, loaded, emit),
         Kind::NearestImage => references::nearest_image(session, loaded, emit),
         Kind::MatchedLength => controls::matched_length(session, loaded, emit),
-    }?;
+    };
+    if let Some(shared) = &shared {
+        shared.tell(session);
+    }
+    let mut ended = ended?;
+    if let Some((read, seconds)) = shared.map(|shared| shared.tally()) {
+        (ended.summary.images_read, ended.summary.encode_seconds) = (Some(read), Some(seconds));
+    }
     ended.summary.peak_memory_bytes = peak_memory_bytes();
     Ok(ended)
 }

@@ -1,13 +1,16 @@
 //! What a run works on, loaded and checked: model, weights, tokenizer, processor, examples and their tokens.
 
+use std::cell::OnceCell;
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 
 use super::Inputs;
+use super::shared_states::SharedStates;
 use crate::data::tokenizer::TokenizerError;
-use crate::data::{CaptionTokenizer, Dataset, Example, ImageProcessor, TokenBatch, collate};
+use crate::data::{CaptionTokenizer, Dataset, Example, ImageDigests, ImageProcessor, TokenBatch, collate};
 use crate::model::beam::BeamSettings;
 use crate::model::{Config, Weights};
 use crate::random::Random;
@@ -19,6 +22,8 @@ pub struct Pretrained {
     pub weights: Weights,
     pub tokenizer: CaptionTokenizer,
     pub processor: ImageProcessor,
+    /// States of images that are shared with other runs; `None` where none are.
+    pub states: Option<SharedStates>,
 }
 
 impl Pretrained {
@@ -50,7 +55,7 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
-        Ok(Self { config, weights, tokenizer, processor })
+        Ok(Self { config, weights, tokenizer, processor, states: None })
     }
 }
 
@@ -64,6 +69,7 @@ pub struct Material {
     /// Tokens of the longest training caption before it was cut, start and end token included.
     pub longest_caption: usize,
     pad: u32,
+    images: OnceCell<Rc<ImageDigests>>,
 }
 
 /// The captions of an example as token ids, cut to the recipe's length and with its start token.
@@ -105,7 +111,17 @@ impl Material {
             dataset,
             longest_caption,
             pad: pretrained.config.tokens.pad,
+            images: OnceCell::new(),
         })
+    }
+
+    /// What the image files hold. They are read when this is first asked for, and not again.
+    pub fn images(&self) -> Result<&Rc<ImageDigests>> {
+        if let Some(images) = self.images.get() {
+            return Ok(images);
+        }
+        let images = Rc::new(ImageDigests::read(&self.dataset)?);
+        Ok(self.images.get_or_init(|| images))
     }
 
     /// The first captions of the examples at `indices`, as one batch.

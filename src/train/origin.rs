@@ -10,7 +10,6 @@ use thiserror::Error;
 
 use super::Session;
 use super::execute::Loaded;
-use crate::data;
 use crate::record::RunSpec;
 
 /// The names of model and data stand for what their digests say, and how many images are captioned at once changes
@@ -67,7 +66,7 @@ impl Origin {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             device: session.device_name.clone(),
             model_digest: loaded.pretrained.weights.digest()?,
-            data_digest: data::digest(&loaded.material.dataset)?,
+            data_digest: loaded.material.images()?.digest(&loaded.material.dataset),
             settings: settings(session.spec)?,
         })
     }

@@ -108,8 +108,12 @@ pub fn nearest_image(session: &Session, loaded: Loaded, emit: &mut Emit) -> Resu
     let train = &loaded.material.dataset.train;
     let captions: Vec<&str> = first_captions(train).collect();
     let heed = &mut |_| Ok(session.go_on()?);
-    let known = directions(&model, &mut features(session, pretrained, train), train.len(), heed)?;
+    let all = |examples: &[Example]| (0..examples.len()).collect::<Vec<_>>();
+    let mut of_train = features(session, pretrained, train);
+    of_train.prepare(session, &model, &all(train))?;
+    let known = directions(&model, &mut of_train, train.len(), heed)?;
     without_model(session, &loaded, emit, |split, count| {
+        split.features.prepare(session, &model, &all(split.examples))?;
         let wanted = directions(&model, &mut split.features, split.examples.len(), heed)?;
         let nearest = nearest(&wanted, &known)?;
         Ok(evaluate::given(split, count, |i| {
@@ -147,9 +151,8 @@ fn splits<'a>(session: &Session, loaded: &'a Loaded) -> [Split<'a>; 2] {
 
 /// What the whole vision model makes of the images.
 fn features<'a>(session: &Session, pretrained: &'a Pretrained, examples: &'a [Example]) -> Features<'a> {
-    let (processor, config) = (&pretrained.processor, &pretrained.config);
-    let depth = config.vision.num_hidden_layers;
-    Features::new(examples, processor, config, &session.device, depth, BUDGET_BYTES / 3)
+    let depth = pretrained.config.vision.num_hidden_layers;
+    Features::new(examples, pretrained, &session.device, depth, BUDGET_BYTES / 3)
 }
 
 /// Scores captions that need no decoder on both splits.
