@@ -112,14 +112,16 @@ pub fn nearest_image(session: &Session, loaded: Loaded, emit: &mut Emit) -> Resu
     let mut of_train = features(session, pretrained, train);
     of_train.prepare(session, &model, &all(train))?;
     let known = directions(&model, &mut of_train, train.len(), heed)?;
-    without_model(session, &loaded, emit, |split, count| {
+    let mut ended = without_model(session, &loaded, emit, |split, count| {
         split.features.prepare(session, &model, &all(split.examples))?;
         let wanted = directions(&model, &mut split.features, split.examples.len(), heed)?;
         let nearest = nearest(&wanted, &known)?;
         Ok(evaluate::given(split, count, |i| {
             nearest.get(i).and_then(|n| captions.get(*n)).map_or(String::new(), |c| (*c).to_owned())
         }))
-    })
+    })?;
+    ended.summary.images_encoded += of_train.encoded;
+    Ok(ended)
 }
 
 fn first_captions(examples: &[Example]) -> impl Iterator<Item = &str> {

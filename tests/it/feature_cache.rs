@@ -117,7 +117,7 @@ fn whatever_happens_to_the_cache_the_run_comes_to_the_same_and_says_what_it_met(
         for (path, bytes) in &whole {
             match damage(bytes) {
                 Some(damaged) => fs::write(path, damaged).unwrap(),
-                None => fs::remove_file(path).unwrap(),
+                None => drop(fs::remove_file(path)),
             }
         }
         let (ended, said) = run(&bed, name, &wanted);
@@ -130,7 +130,7 @@ fn whatever_happens_to_the_cache_the_run_comes_to_the_same_and_says_what_it_met(
         assert_eq!((counts(&ended).0, said), (0, vec![]), "after {name}");
     }
     // Half of it is gone.
-    for (path, _) in whole.iter().step_by(2) {
+    for path in shards(&folder_of(&bed)).iter().step_by(2) {
         fs::remove_file(path).unwrap();
     }
     run(&bed, "half", &wanted);
@@ -167,7 +167,7 @@ fn another_image_model_or_processor_never_meets_the_states_of_this_one() {
     run(&bed, "cold", &first);
     let model = fs::read(at(&bed, "model/model.safetensors")).unwrap();
     let [image, processor, config] =
-        ["images/0.png", "model/preprocessor_config.json", "model/config.json"].map(|name| at(&bed, name));
+        ["images/6.png", "model/preprocessor_config.json", "model/config.json"].map(|name| at(&bed, name));
     let other_weights = [&model[..model.len() - 4], &1.5f32.to_le_bytes()].concat();
     for (name, path, change) in [
         ("image", &image, fs::read(at(&bed, "images/3.png")).unwrap()),
