@@ -18,7 +18,7 @@ use crate::model::Blip;
 /// How often it is looked whether another process is done with what it has claimed.
 const POLL: Duration = Duration::from_millis(20);
 /// Who has claimed images for longer than this is not waited for: it may hang. They are encoded twice then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An image by its index among the examples.
 type Wanted = (usize, ImageDigest);
@@ -85,7 +85,8 @@ impl Features<'_> {
     fn missing(&self, shared: &SharedStates, wanted: &[Wanted]) -> Vec<Wanted> {
         let images: Vec<ImageDigest> = wanted.iter().map(|(_, image)| *image).collect();
         let missing: BTreeSet<ImageDigest> = shared.missing(self.boundary, &images).into_iter().collect();
-        wanted.iter().filter(|(_, image)| missing.contains(image)).copied().collect()
+        let is_missing = |(_, image): &&Wanted| missing.contains(image) && !shared.has_changed(image);
+        wanted.iter().filter(is_missing).copied().collect()
     }
 
     /// Encodes what is missing of a chunk. False where another process is at it, unless `must`.
@@ -134,14 +135,19 @@ impl Features<'_> {
                 None => {
                     let indices: Vec<usize> = batch.iter().map(|(index, _)| *index).collect();
                     let pixels = self.pixels(&indices)?;
-                    (model.vision_model.encode(&pixels, 0)?.detach(), 0, self.are_unchanged(batch))
+                    (model.vision_model.encode(&pixels, 0)?.detach(), 0, self.are_unchanged(shared, batch))
                 }
             };
             for (level, rows) in levels.iter().zip(&mut rows) {
                 state = model.vision_model.advance(&state, at, *level)?.detach();
                 at = *level;
-                for (row, (_, image)) in batch.iter().enumerate().filter(|(row, _)| is_sound[*row]) {
-                    rows.push((*image, state.get(row)?.flatten_all()?.to_vec1::<f32>()?));
+                for (row, (index, image)) in batch.iter().enumerate() {
+                    let state = state.get(row)?;
+                    if is_sound[row] {
+                        rows.push((*image, state.flatten_all()?.to_vec1::<f32>()?));
+                    } else if *level == self.boundary {
+                        self.keep(*index, &state.copy()?);
+                    }
                 }
             }
             self.encoded += batch.len();
@@ -165,9 +171,16 @@ impl Features<'_> {
 
     /// Whether each image's file still holds what it held when the run began: what was made of another one has no place
     /// under its digest.
-    fn are_unchanged(&self, batch: &[Wanted]) -> Vec<bool> {
-        let now = |(index, _): &Wanted| image_digest(&self.examples[*index].path).ok();
-        batch.iter().map(|wanted| now(wanted) == Some(wanted.1)).collect()
+    fn are_unchanged(&self, shared: &SharedStates, batch: &[Wanted]) -> Vec<bool> {
+        let is_unchanged = |(index, image): &Wanted| {
+            let path = &self.examples[*index].path;
+            let is_same = image_digest(path).ok() == Some(*image);
+            if !is_same {
+                shared.tell_changed(path, image);
+            }
+            is_same
+        };
+        batch.iter().map(is_unchanged).collect()
     }
 
     /// Keeps in memory what the cache did not take.

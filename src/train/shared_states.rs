@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ use super::features::ENCODE_BATCH;
 use super::material::Pretrained;
 use crate::data::feature_cache::{Claim, ImageDigest, Key};
 use crate::data::{Example, FeatureCache, ImageDigests, processor};
-use crate::model::vision::VisionModel;
-use crate::model::{Config, Part};
+use crate::model::{Blip, Part};
 
 /// Which cache a run uses, and how.
 #[derive(Clone)]
@@ -56,6 +55,8 @@ struct Shared {
     known: HashSet<(usize, ImageDigest)>,
     read: usize,
     encoding: Duration,
+    changed: HashSet<ImageDigest>,
+    notes: Vec<String>,
 }
 
 impl SharedStates {
@@ -84,6 +85,8 @@ impl SharedStates {
             known: HashSet::new(),
             read: 0,
             encoding: Duration::ZERO,
+            changed: HashSet::new(),
+            notes: Vec::new(),
         }))))
     }
 
@@ -166,9 +169,25 @@ impl SharedStates {
         (shared.read, shared.encoding.as_secs_f64())
     }
 
+    /// Hears that an image's file is no longer what it was when the run began: its state has no place here.
+    pub fn tell_changed(&self, path: &Path, image: &ImageDigest) {
+        let shared = &mut *self.0.borrow_mut();
+        let path = path.display();
+        shared
+            .notes
+            .push(format!("{path}: changed since the run began; it is not kept in the feature cache"));
+        shared.changed.insert(*image);
+    }
+
+    /// Whether an image's file was found changed.
+    pub fn has_changed(&self, image: &ImageDigest) -> bool {
+        self.0.borrow().changed.contains(image)
+    }
+
     /// Says what the user should know.
     pub fn tell(&self, session: &Session) {
-        let notes = self.0.borrow_mut().cache.take_notes();
+        let shared = &mut *self.0.borrow_mut();
+        let notes = [std::mem::take(&mut shared.notes), shared.cache.take_notes()].concat();
         notes.iter().for_each(|note| session.say(&format!("note: {note}")));
     }
 }
@@ -188,7 +207,7 @@ fn keys(pretrained: &Pretrained, device: &Device) -> Result<Vec<Key>> {
         processor::VERSION,
         device.location(),
     );
-    let sample = sample(config, &pretrained.weights.builder(), device)?;
+    let sample = sample(&Blip::new(config, weights)?, device)?;
     let mut below = of_parts(&[form.as_bytes(), &sample]);
     let mut key_with = |digest: &String| {
         below = of_parts(&[&below, digest.as_bytes()]);
@@ -199,9 +218,8 @@ fn keys(pretrained: &Pretrained, device: &Device) -> Result<Vec<Key>> {
 
 /// What this build makes on this processor of a sample picture, up to the second layer, as a digest. Kernels are chosen
 /// at run time, and one that sums in another order gives other last bits.
-fn sample(config: &Config, weights: &candle_nn::VarBuilder, device: &Device) -> Result<[u8; 32]> {
-    let vision = VisionModel::new(&config.vision, weights.pp("vision_model"))?;
-    let side = config.vision.image_size;
+fn sample(model: &Blip, device: &Device) -> Result<[u8; 32]> {
+    let (vision, side) = (&model.vision_model, model.config.vision.image_size);
     let scattered = |i: u32| i.wrapping_mul(2_654_435_761) >> 8;
     let pixels: Vec<f32> =
         (0..3 * (side * side) as u32).map(|i| scattered(i) as f32 / (1 << 22) as f32 - 2.0).collect();

@@ -1,12 +1,21 @@
 //! The feature cache: whatever state it is in, a run comes to the same to the last bit, and is only faster or slower.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::rc::Rc;
 
+use candle_core::{Device, Tensor};
+use sweep::lab::pretrain::random_weights;
+use sweep::model::{Blip, Config};
 use sweep::record::event::Ended;
 use sweep::record::recipe::Kind;
+use sweep::train::features::Features;
+use sweep::train::material::{Material, Pretrained};
+use sweep::train::shared_states::SharedStates;
+use sweep::train::{CacheUse, Session};
 
 use crate::cuts::{ALWAYS, Bed, Cut, HOURLY, differences};
 use crate::toy::{self, difference, records, tables};
@@ -158,6 +167,104 @@ fn a_cache_that_cannot_be_written_or_is_too_small_is_gone_without_and_said_once(
         assert!(taken <= bytes && (taken > 0) == (bytes > 0), "{taken} of {bytes}");
         run(&bed, &format!("of {bytes}, again"), &wanted);
     }
+}
+
+#[test]
+fn a_run_keeps_on_its_way_up_what_others_want_and_begins_at_the_highest_layer_that_is_there() {
+    let mut tuned = with_cache(Kind::FineTuned);
+    let mut zero_shot = Bed::of(Kind::ZeroShot);
+    let [of_tuned, of_zero_shot] = [plain(&mut tuned), plain(&mut zero_shot)];
+    // Both are given the same pictures by folders of their own.
+    zero_shot.cache = tuned.cache.clone();
+    run(&zero_shot, "first", &of_zero_shot);
+    let (ended, said) = run(&tuned, "after the zero-shot run", &of_tuned);
+    // All but the three training images that the zero-shot run does not look at.
+    assert_eq!(counts(&ended).0, 3, "{said:?}");
+    assert!(
+        said.iter().any(|text| text.starts_with("encoded 3 images up to vision layer 1 in ")),
+        "{said:?}"
+    );
+    fs::remove_dir_all(folder_of(&tuned)).unwrap();
+    run(&tuned, "first", &of_tuned);
+    let (ended, said) = run(&zero_shot, "after the tuned run", &of_zero_shot);
+    assert!(counts(&ended).0 > 0, "{said:?}");
+    // Where it began, the shards say: those below the first layer were written by the tuned run alone.
+    let levels = |path: &PathBuf| path.parent().unwrap().to_owned();
+    let folders: std::collections::BTreeSet<PathBuf> =
+        shards(&folder_of(&tuned)).iter().map(levels).collect();
+    assert_eq!(folders.len(), 4, "below the first layer, below the second, above it, and means: {folders:?}");
+}
+
+#[test]
+fn a_state_does_not_depend_on_which_others_are_encoded_with_it_nor_on_where_that_began() {
+    let configs = [
+        // As wide and with as many tokens as BLIP-base has.
+        r#"{"vision_config": {"num_hidden_layers": 2}, "text_config": {"num_hidden_layers": 1, "vocab_size": 40, "bos_token_id": 1, "sep_token_id": 2}}"#,
+        r#"{"vision_config": {"num_hidden_layers": 3, "hidden_size": 24, "intermediate_size": 40, "num_attention_heads": 3, "image_size": 24, "patch_size": 8},
+            "text_config": {"num_hidden_layers": 1, "vocab_size": 40, "bos_token_id": 1, "sep_token_id": 2}}"#,
+    ];
+    for config in configs {
+        let config = Config::parse(config).unwrap();
+        let model = Blip::new(&config, &random_weights(&config, 3).unwrap()).unwrap().vision_model;
+        let side = config.vision.image_size;
+        let pixels: Vec<f32> = (0..8 * 3 * side * side).map(|i| (i as f32 * 0.37).sin()).collect();
+        let pixels = Tensor::from_vec(pixels, (8, 3, side, side), &Device::Cpu).unwrap();
+        let bits = |state: &Tensor| -> Vec<u32> {
+            state.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+        };
+        let depth = model.depth();
+        let whole = model.encode(&pixels, depth).unwrap();
+        for (start, count) in [(0, 1), (7, 1), (1, 2), (3, 3), (2, 5), (1, 7)] {
+            let part = model.encode(&pixels.narrow(0, start, count).unwrap(), depth).unwrap();
+            let is_same = bits(&part) == bits(&whole.narrow(0, start, count).unwrap());
+            assert!(is_same, "{count} images of width {}", config.vision.hidden_size);
+        }
+        let half_way = model.encode(&pixels.narrow(0, 4, 3).unwrap(), 1).unwrap();
+        let rest = model.advance(&half_way, 1, depth).unwrap();
+        assert!(bits(&rest) == bits(&whole.narrow(0, 4, 3).unwrap()), "from layer 1");
+    }
+}
+
+#[test]
+fn an_image_that_changes_while_the_run_is_at_work_is_not_kept_under_what_it_was() {
+    let bed = Bed::new();
+    let cache = bed.workdir.path().join("cache");
+    let said = RefCell::new(Vec::new());
+    let say = |text: &str| said.borrow_mut().push(text.to_owned());
+    let how = CacheUse { folder: cache, bytes: ENOUGH, unfrozen: [0].into(), say: &say };
+    let folder = bed.folder("changing");
+    let session = Session {
+        spec: &bed.run,
+        inputs: &bed.inputs,
+        directory: &folder,
+        device: Device::Cpu,
+        device_name: "cpu".to_owned(),
+        threads: 1,
+        checkpoint_every: HOURLY,
+        cache: Some(how.clone()),
+        stop: &|| false,
+    };
+    let mut pretrained = Pretrained::load(&bed.inputs.model, &Device::Cpu).unwrap();
+    let material = Material::load(&bed.inputs, &bed.run.recipe, &pretrained).unwrap();
+    let images = Rc::clone(material.images().unwrap());
+    let shared = SharedStates::new(&how, &pretrained, images, &Device::Cpu).unwrap();
+    pretrained.states = Some(shared.clone());
+    fs::copy(at(&bed, "images/9.png"), at(&bed, "images/7.png")).unwrap();
+    let model = Blip::new(&pretrained.config, &pretrained.weights).unwrap();
+    let examples = &material.dataset.validation;
+    let mut features = Features::new(examples, &pretrained, &Device::Cpu, 2, 1 << 20);
+    for _ in 0..2 {
+        features.prepare(&session, &model, &[0, 1, 2]).unwrap();
+    }
+    let digests: Vec<_> = examples.iter().map(|example| shared.image(example).unwrap()).collect();
+    let changed = examples.iter().position(|example| example.image == "7.png").unwrap();
+    assert_eq!(shared.missing(2, &digests), [digests[changed]]);
+    let said = said.borrow();
+    let notes: Vec<&String> =
+        said.iter().filter(|text| text.contains("7.png: changed since the run began")).collect();
+    assert_eq!((notes.len(), features.encoded), (1, 3), "{said:?}");
+    features.states(&model, &[0, 1, 2]).unwrap();
+    assert_eq!(features.encoded, 3, "it is kept in memory");
 }
 
 #[test]
