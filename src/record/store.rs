@@ -24,7 +24,7 @@ use walkdir::WalkDir;
 
 use super::audit::{self, Audit};
 use super::event::Ended;
-pub use super::files::{StoreError, remove_file, write_atomic, write_new};
+pub use super::files::{StoreError, remove_file, write_atomic, write_new, write_new_with};
 use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};

@@ -125,6 +125,14 @@ impl<'a> Features<'a> {
         let examples: Vec<Example> = indices.iter().map(|i| self.examples[*i].clone()).collect();
         let pixels = load_pixels(&examples, &self.pretrained.processor)?.concat();
         let side = self.pretrained.config.vision.image_size;
-        Ok(Tensor::from_vec(pixels, (indices.len(), 3, side, side), &self.device)?)
+        self.batch(pixels, indices.len(), &[3, side, side])
+    }
+
+    /// The values of images as a batch. An accelerator may add up in another order where there are fewer images; there
+    /// a batch is filled up with images of zeros, which nobody looks at.
+    pub(super) fn batch(&self, mut values: Vec<f32>, images: usize, of_one: &[usize]) -> Result<Tensor> {
+        let images = if self.device.is_cpu() { images } else { images.max(ENCODE_BATCH) };
+        values.resize(images * of_one.iter().product::<usize>(), 0.0);
+        Ok(Tensor::from_vec(values, [&[images], of_one].concat(), &self.device)?)
     }
 }

@@ -164,9 +164,9 @@ impl Features<'_> {
     /// The states of images at a lower level; `None` where one of them was damaged or went meanwhile.
     fn read_level(&self, shared: &SharedStates, level: usize, batch: &[Wanted]) -> Result<Option<Tensor>> {
         let config = &self.pretrained.config;
-        let shape = (batch.len(), config.image_tokens(), config.vision.hidden_size);
+        let shape = [config.image_tokens(), config.vision.hidden_size];
         let states = batch.iter().map(|(_, image)| shared.read(level, image)).collect::<Option<Vec<_>>>();
-        Ok(states.map(|states| Tensor::from_vec(states.concat(), shape, &self.device)).transpose()?)
+        states.map(|states| self.batch(states.concat(), batch.len(), &shape)).transpose()
     }
 
     /// Whether each image's file still holds what it held when the run began: what was made of another one has no place

@@ -368,7 +368,7 @@ fn start(workdir: &Workdir, runs: &str) -> Child {
 fn is_sound(workdir: &Workdir) {
     let cache = workdir.path().join("cache");
     for file in walkdir::WalkDir::new(&cache).into_iter().flatten() {
-        assert!(!file.path().extension().is_some_and(|ending| ending == "tmp"), "{}", file.path().display());
+        assert!(file.path().extension().is_none_or(|ending| ending != "tmp"), "{}", file.path().display());
     }
     let claims = fs::read_dir(cache.join(".claims")).map_or(0, Iterator::count);
     assert_eq!(claims, 0);
