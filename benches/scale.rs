@@ -356,6 +356,7 @@ fn dispatched(home: &Path, runs: usize) -> Duration {
         preflight: false,
         policy: Policy::default(),
         checkpoint_every: Duration::from_secs(60),
+        cache: None,
         invocation: Invocation::now("a benchmark".to_owned(), "cpu".to_owned(), b""),
     };
     let began = Instant::now();
@@ -386,6 +387,7 @@ fn as_worker(words: &[String]) -> ExitCode {
         device: "cpu".to_owned(),
         threads: 1,
         checkpoint_every: Duration::from_secs(60),
+        cache: None,
         supervised: words.iter().any(|word| word == "--supervised"),
     };
     let code = worker::work_as(&order, |spec, _, emit| {

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::exit::BadInput;
 use crate::plan::{Plan, expand};
 use crate::record::recipe::BeamStopping;
+use crate::run::cache::Cache;
 use crate::spec::SweepSpec;
 
 /// A sweep file and what overrides it.
@@ -26,6 +27,47 @@ impl SweepFile {
     /// The runs of the sweep that the file describes.
     pub fn expand(&self, spec: &SweepSpec) -> Result<Plan, BadInput> {
         expand(spec).map_err(|error| BadInput(format!("{}: {error}", self.spec.display())))
+    }
+}
+
+/// Where states of images are kept between runs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CacheFlags {
+    /// Folder of the feature cache: what the frozen vision layers make of images, shared by runs and sweeps
+    /// [default: .cache/features in the folder of the results]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache_dir: Option<PathBuf>,
+    /// Most that it may take, such as 20GB [default: a tenth of the free disk, at most 20GB]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, conflicts_with = "no_cache")]
+    pub cache_size: Option<u64>,
+    /// Let every run encode its images itself; changes no result
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+impl CacheFlags {
+    /// The cache for the results in `runs`; `None` where there is to be none.
+    pub fn chosen(&self, runs: &Path) -> Option<Cache> {
+        (!self.no_cache).then(|| Cache::new(runs, self.cache_dir.clone(), self.cache_size))
+    }
+}
+
+/// Bytes, with a unit of thousands or of 1024 or without.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let unit = text.trim()[digits.len()..].trim().to_ascii_lowercase();
+    let units = [("b", 1, 1), ("k", 1000, 1 << 10), ("m", 1_000_000, 1 << 20), ("g", 1_000_000_000, 1 << 30)];
+    let units = units.into_iter().chain([("t", 1_000_000_000_000, 1u64 << 40)]);
+    let factor = if unit.is_empty() { Some(1) } else { None };
+    let named = units.into_iter().find_map(|(name, thousands, binary)| match unit.strip_prefix(name)? {
+        "" | "b" => Some(thousands),
+        "ib" => Some(binary),
+        _ => None,
+    });
+    let number = digits.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    match (number, factor.or(named)) {
+        (Some(number), Some(factor)) => Ok((number * factor as f64) as u64),
+        _ => Err("it must be a size, such as 500MB, 20GB or 1.5GiB".to_owned()),
     }
 }
 
@@ -118,6 +160,15 @@ mod tests {
         assert_eq!(interval("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(interval(CHECKPOINT_EVERY), Ok(Duration::from_secs(60)));
         assert!(["", "90", "s", "-1s", "soon"].iter().all(|text| interval(text).is_err()));
+    }
+
+    #[test]
+    fn sizes_have_units_of_thousands_or_of_1024_or_none() {
+        assert_eq!(
+            ["20GB", "1.5 GiB", "7", "3k", "0"].map(bytes),
+            [Ok(20_000_000_000), Ok(3 << 29), Ok(7), Ok(3000), Ok(0)]
+        );
+        assert!(["", "GB", "-1GB", "2 apples", "nan", "1GBB"].iter().all(|text| bytes(text).is_err()));
     }
 
     #[test]

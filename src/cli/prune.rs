@@ -12,7 +12,7 @@ use super::table::{Align, Table};
 use crate::record::{Store, SweepDir};
 use crate::run::label::short_id;
 use crate::run::progress::size;
-use crate::run::prune::{Found, Keep, Rubbish, look, prune};
+use crate::run::prune::{Found, Keep, Rubbish, drop_cache, look, look_at_cache, prune};
 
 /// Free disk: remove models and rests that are needed no more.
 ///
@@ -28,6 +28,9 @@ pub struct Args {
     /// Models that stay: the `best` of every run, or that of each sweep's `winner` alone, the first of its report
     #[arg(long, value_name = "WHICH", default_value = "best", value_parser = keep(), hide_possible_values = true)]
     keep: Keep,
+    /// Also drop the feature cache of these results: images are encoded again when they are next needed
+    #[arg(long)]
+    cache: bool,
     /// Say what would be removed, which is what happens without --yes
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
@@ -39,7 +42,8 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   sweep prune runs/
-  sweep prune runs/unfreeze --keep winner --yes";
+  sweep prune runs/unfreeze --keep winner --yes
+  sweep prune runs/ --cache --yes";
 
 fn keep() -> impl TypedValueParser<Value = Keep> {
     PossibleValuesParser::new(["best", "winner"])
@@ -48,7 +52,8 @@ fn keep() -> impl TypedValueParser<Value = Keep> {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let sweeps = Store::new(&args.runs).sweeps()?;
-    if sweeps.is_empty() {
+    let cached = look_at_cache(&args.runs);
+    if sweeps.is_empty() && !(args.cache && cached.is_some()) {
         return Err(BadInput(format!("{}: holds no sweep", args.runs.display())).into());
     }
     let (mut bytes, mut text) = (0, String::new());
@@ -57,6 +62,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bytes += found.rubbish.iter().map(|rubbish| rubbish.bytes).sum::<u64>();
         text.push_str(&in_text(sweep, &found));
         found.notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+    }
+    if let Some(cached) = cached.filter(|_| args.cache) {
+        if args.yes {
+            drop_cache(&args.runs)?;
+        }
+        bytes += cached;
+        text.push_str(&format!("{}: {}\n", Store::new(&args.runs).feature_cache().display(), size(cached)));
+    } else if let Some(cached) = cached.filter(|bytes| *bytes > 0) {
+        output::tell(&format!(
+            "note: the feature cache has {} and stays; `--cache` drops it too",
+            size(cached)
+        ));
     }
     let last = match (text.is_empty(), args.yes) {
         (true, _) => "nothing to remove".to_owned(),
@@ -106,5 +123,6 @@ fn names(folder: &Path, paths: &[PathBuf]) -> String {
 /// What to type to have it removed.
 fn with_yes(args: &Args) -> String {
     let keep = if args.keep == Keep::Winner { " --keep winner" } else { "" };
-    format!("sweep prune {}{keep} --yes", typed(&args.runs))
+    let cache = if args.cache { " --cache" } else { "" };
+    format!("sweep prune {}{keep}{cache} --yes", typed(&args.runs))
 }

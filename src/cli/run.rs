@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::arguments::{CHECKPOINT_EVERY, SweepFile, device, interval, positive, quoted, time, typed};
+use super::arguments::{
+    CHECKPOINT_EVERY, CacheFlags, SweepFile, device, interval, positive, quoted, time, typed,
+};
 use super::facts;
 use super::table::{Align, Table, number};
 use super::{auditing, conventions, exit, output};
@@ -20,7 +22,7 @@ use crate::run::leaderboard::leaderboard;
 use crate::run::policy::{Halt, Policy, Retry, Standing};
 use crate::run::progress::Progress;
 use crate::run::share::Wish;
-use crate::run::{Options, Outcome, execute, progress};
+use crate::run::{Options, Outcome, cache, execute, progress};
 use crate::spec::{self, OnFailure, SweepSpec};
 
 /// Run what is missing of a sweep; again to resume, Ctrl-C is safe.
@@ -49,6 +51,8 @@ pub struct Args {
     /// How much of a run's work may be lost if it is cut off, such as 30s; changes no result
     #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
     checkpoint_every: Duration,
+    #[command(flatten)]
+    cache: CacheFlags,
     /// Start without trying one step of the heaviest run and without estimating memory and disk
     #[arg(long)]
     no_preflight: bool,
@@ -126,6 +130,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         preflight: !args.no_preflight,
         policy: args.policy(&spec),
         checkpoint_every: args.checkpoint_every,
+        cache: args.cache.chosen(&args.runs),
         invocation,
     };
     let warnings = consistency::warnings(&plan.runs, &facts::gather(&plan.runs));
@@ -150,6 +155,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if !outcome.failures.is_empty() {
         output::tell(&failures(&outcome));
+    }
+    if let Some(words) = cache::saved(&outcome.records) {
+        output::tell(&words);
     }
     let (code, words) = verdict(&outcome, &args);
     output::tell(&words);
@@ -309,6 +317,9 @@ fn same_command(outcome: &Outcome, args: &Args) -> String {
     if args.device != "auto" {
         words.push(format!("--device {}", args.device));
     }
+    words.extend(args.cache.cache_dir.as_ref().map(|folder| format!("--cache-dir {}", typed(folder))));
+    words.extend(args.cache.cache_size.map(|bytes| format!("--cache-size {bytes}")));
+    words.extend(args.cache.no_cache.then(|| "--no-cache".to_owned()));
     words.extend(args.no_preflight.then(|| "--no-preflight".to_owned()));
     let times = [("--time-budget", args.time_budget), ("--run-timeout", args.run_timeout)];
     words.extend(times.into_iter().filter_map(|(flag, time)| {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::arguments::{CHECKPOINT_EVERY, device, interval};
+use super::arguments::{CHECKPOINT_EVERY, CacheFlags, device, interval};
 use crate::record::RunDir;
 use crate::run::worker::{Order, try_one_step, work};
 
@@ -29,6 +29,8 @@ pub struct Args {
     /// How much work may be lost if the run is cut off, such as 30s or 5m; 0s saves every step
     #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
     checkpoint_every: Duration,
+    #[command(flatten)]
+    cache: CacheFlags,
     /// Stop, with a checkpoint, when standard input ends
     #[arg(long)]
     supervised: bool,
@@ -38,12 +40,14 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let cache = args.cache.chosen(&args.runs);
     let order = Order {
         run: RunDir { path: args.run },
         runs: args.runs,
         device: args.device,
         threads: args.threads,
         checkpoint_every: args.checkpoint_every,
+        cache,
         supervised: args.supervised,
     };
     let code = if args.preflight { try_one_step(&order)? } else { work(&order)? };

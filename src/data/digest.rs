@@ -1,32 +1,75 @@
 //! One number for all that a data set holds, so that a run is never resumed or compared on other data unseen.
 
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::dataset::{DataError, Dataset, Example};
 use super::image_file::{self, Digest, ImageFileError};
 
-/// SHA-256, in hexadecimal, over the names, captions and image bytes of all splits. Folders do not enter into
-/// it. The examples keep the digests of their images, so that no other picture is decoded in their place.
-pub fn digest(data: &mut Dataset) -> Result<String, DataError> {
-    let mut hash = Sha256::new();
-    for (name, examples) in data.splits_mut() {
-        add_text(&mut hash, name);
-        hash.update((examples.len() as u64).to_le_bytes());
-        let images: Vec<Digest> =
-            examples.par_iter().map(image_digest).collect::<Result<_, ImageFileError>>()?;
-        for (example, image) in examples.iter_mut().zip(images) {
-            example.digest = Some(image);
-            add_text(&mut hash, &example.image);
-            hash.update((example.captions.len() as u64).to_le_bytes());
-            for caption in &example.captions {
-                add_text(&mut hash, caption);
+/// SHA-256 of the image files of a data set, by path: each file is read once, however many splits have it.
+#[derive(Debug, Default)]
+pub struct ImageDigests(HashMap<PathBuf, Digest>);
+
+impl ImageDigests {
+    /// Reads all image files, in parallel.
+    pub fn read(data: &Dataset) -> Result<Self, DataError> {
+        let paths: BTreeSet<&Path> = data
+            .splits()
+            .into_iter()
+            .flat_map(|(_, examples)| examples)
+            .map(|example| &*example.path)
+            .collect();
+        let paths: Vec<&Path> = paths.into_iter().collect();
+        let digests: Result<_, ImageFileError> =
+            paths.par_iter().map(|path| Ok((path.to_path_buf(), image_digest(path)?))).collect();
+        Ok(Self(digests?))
+    }
+
+    /// That of an example's image; `None` for one that is of no split.
+    pub fn of(&self, example: &Example) -> Option<Digest> {
+        self.0.get(&example.path).copied()
+    }
+
+    /// Makes the examples keep the digests of their images, so that no other picture is decoded in their place.
+    pub fn bind(&self, data: &mut Dataset) {
+        for (_, examples) in data.splits_mut() {
+            for example in examples {
+                example.digest = self.of(example);
             }
-            hash.update(image);
         }
     }
-    let bytes = hash.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+
+    /// Distinct images by their content.
+    pub fn distinct(&self) -> usize {
+        self.0.values().collect::<BTreeSet<_>>().len()
+    }
+
+    /// SHA-256, in hexadecimal, over the names, captions and image bytes of all splits. Folders do not enter into it.
+    pub fn digest(&self, data: &Dataset) -> String {
+        let mut hash = Sha256::new();
+        for (name, examples) in data.splits() {
+            add_text(&mut hash, name);
+            hash.update((examples.len() as u64).to_le_bytes());
+            for example in examples {
+                add_text(&mut hash, &example.image);
+                hash.update((example.captions.len() as u64).to_le_bytes());
+                for caption in &example.captions {
+                    add_text(&mut hash, caption);
+                }
+                hash.update(self.of(example).unwrap_or_default());
+            }
+        }
+        let bytes = hash.finalize();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// [`ImageDigests::digest`] of a data set whose images are read for it.
+pub fn digest(data: &Dataset) -> Result<String, DataError> {
+    Ok(ImageDigests::read(data)?.digest(data))
 }
 
 /// Adds the length as well, so that no two lists of texts run together into the same bytes.
@@ -35,9 +78,9 @@ fn add_text(hash: &mut Sha256, text: &str) {
     hash.update(text.as_bytes());
 }
 
-fn image_digest(example: &Example) -> Result<Digest, ImageFileError> {
-    image_file::file_digest(&example.path)
-        .map_err(|problem| ImageFileError { path: example.path.clone(), problem })
+/// SHA-256 of an image's file as it is now.
+pub fn image_digest(path: &Path) -> Result<Digest, ImageFileError> {
+    image_file::file_digest(path).map_err(|problem| ImageFileError { path: path.to_owned(), problem })
 }
 
 #[cfg(test)]
@@ -59,12 +102,12 @@ mod tests {
                 captions: vec![caption.to_owned()],
                 digest: None,
             };
-            let mut data = Dataset {
+            let data = Dataset {
                 train: vec![example("a.png", "one"), example(name, caption)],
                 validation: vec![example("b.png", "two")],
                 ..Dataset::default()
             };
-            digest(&mut data).unwrap()
+            digest(&data).unwrap()
         };
         let original = digest_of("x", b"1", "n.png");
         assert_eq!(original.len(), 64);
@@ -82,7 +125,7 @@ mod tests {
             captions: Vec::new(),
             digest: None,
         };
-        let mut data = Dataset { test: vec![gone], ..Dataset::default() };
-        assert_eq!(digest(&mut data).unwrap_err().to_string(), "/nowhere/gone.png: no such file");
+        let data = Dataset { test: vec![gone], ..Dataset::default() };
+        assert_eq!(digest(&data).unwrap_err().to_string(), "/nowhere/gone.png: no such file");
     }
 }

@@ -4,7 +4,8 @@
 //! (captions in the forms of others), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
 //! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`]. Text: [`tokenizer`],
-//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`]. Panics of other crates: `contain`; memory: `share`.
+//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`]. Panics of other crates: `contain`; memory: `share`. What
+//! the model makes of images, kept on disk as plain numbers: [`feature_cache`].
 
 pub mod batch;
 pub mod caption_files;
@@ -15,6 +16,7 @@ pub mod dataset;
 mod decoders;
 pub mod difference_hash;
 pub mod digest;
+pub mod feature_cache;
 pub mod image_file;
 pub mod mt19937;
 pub mod pixels;
@@ -33,7 +35,8 @@ mod reference_tests;
 pub use batch::{TokenBatch, collate};
 pub use dataset::{DataError, Dataset, Example};
 pub use difference_hash::DifferenceHash;
-pub use digest::digest;
+pub use digest::{ImageDigests, digest};
+pub use feature_cache::FeatureCache;
 pub use image_file::{ImageFileError, read_rgb, with_rgb};
 pub use pixels::{load_pixels, read_each, read_pixels};
 pub use processor::ImageProcessor;

@@ -17,6 +17,9 @@ use super::resample::resize_bicubic;
 
 /// Channels of a picture: red, green, blue.
 pub const CHANNELS: usize = 3;
+/// Rises whenever the same file comes to other values, however it is decoded, resized and normalised: what was computed of
+/// the old ones is kept under this number.
+pub const VERSION: u32 = 1;
 /// Mean and standard deviation of the pictures CLIP was trained on, which BLIP took over.
 const IMAGE_MEAN: [f64; CHANNELS] = [0.48145466, 0.4578275, 0.40821073];
 const IMAGE_STD: [f64; CHANNELS] = [0.26862954, 0.26130258, 0.27577711];

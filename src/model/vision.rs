@@ -36,8 +36,13 @@ impl VisionModel {
 
     /// The hidden state (images, tokens, width) below layer `boundary`, from pixels (images, 3, side, side).
     pub fn encode(&self, pixels: &Tensor, boundary: usize) -> Result<Tensor> {
-        let xs = self.embeddings.forward(pixels)?;
-        self.layers[..boundary].iter().try_fold(xs, |xs, layer| layer.forward(&xs, &Dropout::NONE))
+        self.advance(&self.embeddings.forward(pixels)?, 0, boundary)
+    }
+
+    /// The hidden state below layer `to` from that below layer `from`, with the same bits as from the pixels.
+    pub fn advance(&self, hidden: &Tensor, from: usize, to: usize) -> Result<Tensor> {
+        let mut layers = self.layers[from..to].iter();
+        layers.try_fold(hidden.clone(), |xs, layer| layer.forward(&xs, &Dropout::NONE))
     }
 
     /// The image embeddings (images, tokens, width) from the hidden state below layer `boundary`.

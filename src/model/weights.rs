@@ -4,6 +4,7 @@
 //! turns some into variables, and only these ever change.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -11,7 +12,7 @@ use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
 use super::config::Config;
-use super::weight_files::{self, WeightsError};
+use super::weight_files::{self, WeightsError, write_safetensors};
 use crate::record::memory::allocatable_memory;
 
 /// All tensors of a model.
@@ -146,6 +147,11 @@ impl Weights {
         digest(self.tensors.iter())
     }
 
+    /// The same of the tensors of one part.
+    pub fn digest_of(&self, part: Part) -> candle_core::Result<String> {
+        digest(self.tensors.iter().filter(|(name, _)| Part::of(name) == part))
+    }
+
     /// The same of the frozen tensors alone.
     pub fn frozen_digest(&self) -> candle_core::Result<String> {
         digest(self.tensors.iter().filter(|(name, _)| !self.trainable.contains_key(*name)))
@@ -155,9 +161,24 @@ impl Weights {
     pub fn to_bytes(&self, dtype: DType) -> candle_core::Result<Vec<u8>> {
         let tensors = self.tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.to_dtype(dtype)?)));
         let tensors: BTreeMap<String, Tensor> = tensors.collect::<candle_core::Result<_>>()?;
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize(&tensors, Some(metadata)).map_err(candle_core::Error::wrap)
+        safetensors::serialize(&tensors, Some(about())).map_err(candle_core::Error::wrap)
     }
+
+    /// Writes that file with f32 values, holding no more than one tensor of it in memory.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        let shape = |(name, tensor): (&String, &Tensor)| (name.clone(), tensor.dims().to_vec());
+        let shapes: Vec<_> = self.tensors.iter().map(shape).collect();
+        let mut values = |name: &str| {
+            let tensor = self.tensors.get(name).ok_or(io::ErrorKind::NotFound)?;
+            tensor.flatten_all().and_then(|tensor| tensor.to_vec1()).map_err(io::Error::other)
+        };
+        write_safetensors(out, Some(about()), &shapes, &mut values)
+    }
+}
+
+/// What transformers looks for in a file's header.
+fn about() -> HashMap<String, String> {
+    HashMap::from([("format".to_owned(), "pt".to_owned())])
 }
 
 /// Leaves the head only such tensors of its own as it does not share, as transformers 5 does on loading: where
@@ -284,6 +305,18 @@ mod tests {
         assert_eq!(trained(1, true), ["text", "1"]);
         assert_eq!(trained(2, false), ["0", "1"]);
         assert_eq!(trained(9, true), ["text", "0", "1"]);
+    }
+
+    #[test]
+    fn a_file_written_tensor_by_tensor_has_the_bytes_of_one_made_whole() {
+        let mut tensors = weights().tensors;
+        let matrix = Tensor::new(&[[1.5f32, -0.0, f32::NAN], [2.0, 3.0, 4.0]], &Device::Cpu).unwrap();
+        tensors.insert("a".to_owned(), matrix.t().unwrap());
+        tensors.insert("b".to_owned(), Tensor::zeros(100_000, DType::F32, &Device::Cpu).unwrap());
+        let weights = Weights::from_tensors(tensors);
+        let mut written = Vec::new();
+        weights.write_to(&mut written).unwrap();
+        assert!(written == weights.to_bytes(DType::F32).unwrap());
     }
 
     #[test]

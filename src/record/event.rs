@@ -187,6 +187,12 @@ pub struct Summary {
     /// Images encoded by the frozen part of the vision model, repetitions included, over all attempts. What an attempt
     /// that was killed encoded after its last checkpoint nobody knows.
     pub images_encoded: usize,
+    /// Images whose states came from the feature cache instead. Absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_read: Option<usize>,
+    /// Wall-clock seconds that encoding took, decoding of the images included. Absent where there was no feature cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encode_seconds: Option<f64>,
 }
 
 /// How a run stands or ended.

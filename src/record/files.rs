@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,10 +73,19 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// A new file with these bytes, on the disk when this returns. For folders that are not in their place yet; elsewhere
 /// [`write_atomic`] is what keeps readers from half a file.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_new_with(path, |out| out.write_all(bytes))
+}
+
+/// As [`write_new`] with what `fill` writes, so that a large file need not be in memory as a whole.
+pub fn write_new_with(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), StoreError> {
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+        let mut out = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(path)?);
+        fill(&mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()
     };
     write().map_err(|source| StoreError::io(path, "write", source))
 }

@@ -8,6 +8,7 @@
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
 //!                       .captions.json, while an evaluation is under way
+//! runs/.cache/features/              states of images that all sweeps share; may go at any time
 //! reports/<sweep>/index.html, *.png, and as .csv and .parquet: runs, steps, captions, audit
 //! ```
 //!
@@ -23,7 +24,7 @@ use walkdir::WalkDir;
 
 use super::audit::{self, Audit};
 use super::event::{Ended, Event, Line, Started};
-pub use super::files::{StoreError, remove_file, write_atomic, write_new};
+pub use super::files::{StoreError, remove_file, write_atomic, write_new, write_new_with};
 use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, write_value};
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};
@@ -45,6 +46,11 @@ impl Store {
     /// The folder of a sweep, which need not exist.
     pub fn sweep(&self, name: &str) -> SweepDir {
         SweepDir { path: self.root.join(name) }
+    }
+
+    /// What runs share of their images' states. Hidden, so that nobody takes it for a sweep.
+    pub fn feature_cache(&self) -> PathBuf {
+        self.root.join(".cache").join("features")
     }
 
     /// The sweeps in this folder, by path: folders that hold a plan. The folder may be a sweep's itself.

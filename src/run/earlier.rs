@@ -43,7 +43,7 @@ pub fn look_after(sweep: &SweepDir, plan: &[RunSpec], runs: &Path) -> Vec<String
         },
         |run| {
             let files = resolve_data(&run.spec.recipe.data, runs).ok()?;
-            data::digest(&mut Dataset::load(&files).ok()?).ok()
+            data::digest(&Dataset::load(&files).ok()?).ok()
         },
     );
     let model = notes(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use thiserror::Error;
 
+use super::cache::Cache;
 use super::dispatch::{Dispatched, Rules, dispatch};
 use super::download::fetch_models;
 use super::earlier;
@@ -46,6 +47,8 @@ pub struct Options {
     pub policy: Policy,
     /// How much of a run's work may be lost if it is cut off.
     pub checkpoint_every: Duration,
+    /// Where states of images are kept between runs; `None` goes without.
+    pub cache: Option<Cache>,
     /// How this came to be run, for the sweep's record.
     pub invocation: Invocation,
 }
@@ -192,9 +195,11 @@ fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Pro
 
 fn processes(options: &Options) -> anyhow::Result<Processes> {
     let working_directory = std::env::current_dir().context("the working directory is gone")?;
+    let absolute = |cache: &Cache| Cache { folder: working_directory.join(&cache.folder), ..cache.clone() };
     Ok(Processes {
         program: std::env::current_exe().context("cannot find this program")?,
         runs: working_directory.join(&options.runs),
+        cache: options.cache.as_ref().map(absolute),
         working_directory,
         device: options.device.clone(),
         threads: options.wish.threads.unwrap_or_else(resources::cores),

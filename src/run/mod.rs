@@ -6,6 +6,7 @@
 //! says the same lines on its standard output; the parent only listens, and what it knows of a run after all is what
 //! the journal says. The seam between the two is [`launcher::Launcher`].
 
+pub mod cache;
 pub mod dispatch;
 pub mod download;
 mod earlier;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::cache::Cache;
 use super::launcher::{Exit, Launcher, Message, Running, Task};
 use super::resolve::resolved;
 use crate::record::{config, journal};
@@ -39,6 +40,8 @@ pub struct Processes {
     pub threads: usize,
     /// How much of a run's work may be lost if it is cut off.
     pub checkpoint_every: Duration,
+    /// Where states of images are kept between runs, by an absolute path; `None` goes without.
+    pub cache: Option<Cache>,
 }
 
 impl Processes {
@@ -55,6 +58,12 @@ impl Processes {
         command.args(["--device", &self.device, "--threads", &threads]);
         let every = humantime::format_duration(self.checkpoint_every).to_string();
         command.args(["--checkpoint-every", &every]);
+        match &self.cache {
+            Some(Cache { folder, bytes }) => {
+                command.arg("--cache-dir").arg(folder).args(["--cache-size", &bytes.to_string()])
+            }
+            None => command.arg("--no-cache"),
+        };
         command.env("RAYON_NUM_THREADS", &threads).env("CANDLE_NUM_THREADS", &threads).envs(KEPT_MEMORY);
         Ok(command)
     }
@@ -194,6 +203,7 @@ mod tests {
             device: "cpu".to_owned(),
             threads: 3,
             checkpoint_every: Duration::from_secs(90),
+            cache: Some(Cache { folder: "/cache".into(), bytes: 7 }),
         };
         let task = task(folder.path(), planned("r1"));
         let command = processes.command(&task).unwrap();
@@ -201,7 +211,8 @@ mod tests {
         let run = task.directory.path.to_string_lossy().into_owned();
         let runs = folder.path().to_string_lossy().into_owned();
         let wanted = ["worker", "--run", &run, "--runs", &runs, "--device", "cpu", "--threads", "3"];
-        assert_eq!(words, [&wanted[..], &["--checkpoint-every", "1m 30s"]].concat());
+        let rest = ["--checkpoint-every", "1m 30s", "--cache-dir", "/cache", "--cache-size", "7"];
+        assert_eq!(words, [&wanted[..], &rest].concat());
         let limits: Vec<_> =
             command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
         for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {

@@ -14,7 +14,7 @@ use super::leaderboard::leaderboard;
 use super::lease::{self, Lease};
 use super::policy::Standing;
 use crate::record::recipe::{Kind, MetricName};
-use crate::record::{RunDir, RunRecord, RunSpec, SweepDir};
+use crate::record::{RunDir, RunRecord, RunSpec, Store, SweepDir};
 
 /// Which models stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,18 @@ pub fn prune(sweep: &SweepDir, keep: Keep) -> anyhow::Result<Found> {
     go_through(sweep, keep, take, |path| {
         remove(path).with_context(|| format!("{}: cannot be removed", path.display()))
     })
+}
+
+/// Bytes in the feature cache beside the sweeps in `runs`; `None` where there is none.
+pub fn look_at_cache(runs: &Path) -> Option<u64> {
+    let folder = Store::new(runs).feature_cache();
+    is_folder(&folder).then(|| size_of(&folder))
+}
+
+/// Removes the feature cache. Who works with it meanwhile encodes again what is gone.
+pub fn drop_cache(runs: &Path) -> anyhow::Result<()> {
+    let folder = Store::new(runs).feature_cache();
+    fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be removed", folder.display()))
 }
 
 /// `take` gives the right to a folder, which lasts as long as its value; `None` where another process holds it.
@@ -220,7 +232,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use crate::record::event::{Ended, Summary};
-    use crate::record::{Event, Journal, Status, Store};
+    use crate::record::{Event, Journal, Status};
     use crate::run::dispatch::tests::{evaluated, planned, started};
 
     /// A sweep of runs with these ends and scores; each has all that a run can leave behind.

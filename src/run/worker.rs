@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
+use super::cache::{Cache, unfrozen_layers};
 use super::ending::{status_of_error, summary_so_far};
 use super::launcher::exit_code;
 use super::lease::Lease;
@@ -22,7 +23,7 @@ use super::signals;
 use crate::record::event::Ended;
 use crate::record::{Event, Journal, RunDir, RunSpec, Status, SweepDir, config, journal};
 use crate::train::origin::{difference, settings};
-use crate::train::{self, Session};
+use crate::train::{self, CacheUse, Session};
 
 /// What the worker is told to do.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Order {
     pub threads: usize,
     /// How much work may be lost if the run is cut off.
     pub checkpoint_every: Duration,
+    /// Where states of images are kept between runs; `None` goes without.
+    pub cache: Option<Cache>,
     /// Stop when standard input ends: the parent asks for it, or is gone.
     pub supervised: bool,
 }
@@ -41,8 +44,15 @@ pub struct Order {
 /// Works on a run until it ends, and returns the exit code that says how.
 pub fn work(order: &Order) -> anyhow::Result<i32> {
     work_as(order, |spec, stop, emit| {
-        check_settings(order, spec)?;
-        with_session(order, spec, stop, |session| train::execute(session, emit))
+        let plan = planned(order);
+        check_settings(order, &plan, spec)?;
+        let cache = order.cache.as_ref().map(|cache| CacheUse {
+            folder: cache.folder.clone(),
+            bytes: cache.bytes,
+            unfrozen: unfrozen_layers(&plan, spec),
+            say: &log,
+        });
+        with_session(order, spec, stop, cache, |session| train::execute(session, emit))
     })
 }
 
@@ -87,11 +97,15 @@ pub fn is_final(status: Status) -> bool {
     status.is_complete() || status == Status::Diverged
 }
 
+/// The plan beside the run's folder; empty where there is none.
+fn planned(order: &Order) -> Vec<RunSpec> {
+    let sweep = order.run.path.parent().map(|folder| SweepDir { path: folder.to_owned() });
+    sweep.and_then(|sweep| sweep.read_plan().ok()).unwrap_or_default()
+}
+
 /// Refuses settings that are not those that the plan has under the run's id: what they come to would be taken for the
 /// result of others. Without a plan beside the run's folder there is nothing to compare with.
-fn check_settings(order: &Order, spec: &RunSpec) -> anyhow::Result<()> {
-    let Some(folder) = order.run.path.parent() else { return Ok(()) };
-    let plan = SweepDir { path: folder.to_owned() }.read_plan().unwrap_or_default();
+fn check_settings(order: &Order, plan: &[RunSpec], spec: &RunSpec) -> anyhow::Result<()> {
     let Some(planned) = plan.iter().find(|run| run.id == spec.id) else { return Ok(()) };
     if let Some((path, [planned, now])) = difference(&settings(planned)?, &settings(spec)?) {
         anyhow::bail!(
@@ -112,7 +126,8 @@ pub fn try_one_step(order: &Order) -> anyhow::Result<i32> {
     }
     let spec = config::read_config(&order.run)?;
     let stop = AtomicBool::new(false);
-    let measured = with_session(order, &spec, &stop, train::preflight)?;
+    // What a step takes without the cache is the most that it takes.
+    let measured = with_session(order, &spec, &stop, None, train::preflight)?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&measured)?)?;
     Ok(exit_code::DONE)
 }
@@ -121,6 +136,7 @@ fn with_session<T>(
     order: &Order,
     spec: &RunSpec,
     stop: &AtomicBool,
+    cache: Option<CacheUse>,
     work: impl FnOnce(&Session) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     join_thread_pool(order.threads);
@@ -134,6 +150,7 @@ fn with_session<T>(
         device_name,
         threads: order.threads,
         checkpoint_every: order.checkpoint_every,
+        cache,
         stop: &|| stop.load(Ordering::Relaxed),
     })
 }

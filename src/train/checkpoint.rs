@@ -3,13 +3,13 @@
 //! A folder is written beside its place and then swapped in ([`folder`]), so that there is always a whole one. What is
 //! read back is checked before any of it is used: a damaged checkpoint changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -23,7 +23,7 @@ use crate::record::disk::free_disk;
 use crate::record::event::Evaluated;
 use crate::record::folder;
 use crate::record::recipe::Generation;
-use crate::record::store::{write_atomic, write_new};
+use crate::record::store::{write_atomic, write_new, write_new_with};
 
 const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "training_state.json";
@@ -173,12 +173,12 @@ fn fill(
             write_new(&fresh.join(name), &bytes)?;
         }
     }
-    write_new(&fresh.join(WEIGHTS), &weights.to_bytes(DType::F32)?)?;
+    write_new_with(&fresh.join(WEIGHTS), |out| weights.write_to(out))?;
     let generation = generation_config(&provenance.spec.recipe.generation);
     write_new(&fresh.join("generation_config.json"), &serde_json::to_vec_pretty(&generation)?)?;
     write_new(&fresh.join(provenance::FILE), &provenance.to_bytes()?)?;
     if let Some((saved, optimizer)) = resumable {
-        write_new(&fresh.join(MOMENTS), &moments_to_bytes(optimizer)?)?;
+        write_new_with(&fresh.join(MOMENTS), |out| optimizer.write_moments(out))?;
         write_new(&fresh.join(STATE), &serde_json::to_vec_pretty(saved)?)?;
     }
     Ok(())
@@ -315,16 +315,6 @@ fn load_moments(path: &Path) -> Result<BTreeMap<String, Moments>> {
         }
     }
     Ok(moments)
-}
-
-fn moments_to_bytes(optimizer: &AdamW) -> Result<Vec<u8>> {
-    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
-    for (name, moments) in optimizer.moments() {
-        let length = moments.first.len();
-        tensors.insert(format!("first.{name}"), Tensor::from_vec(moments.first, length, &Device::Cpu)?);
-        tensors.insert(format!("second.{name}"), Tensor::from_vec(moments.second, length, &Device::Cpu)?);
-    }
-    Ok(safetensors::serialize(&tensors, None::<HashMap<String, String>>)?)
 }
 
 /// Removes what only resuming needs; the model stays.

@@ -26,12 +26,10 @@ impl<'a> Comparison<'a> {
         let Bench { session, pretrained, material, .. } = *bench;
         bench.restore_pretrained()?;
         let observer = Observer::new(session, pretrained, material);
-        let (processor, config) = (&pretrained.processor, &pretrained.config);
         let unfrozen = session.spec.recipe.training.unfrozen_vision_layers;
-        let boundary = config.vision.num_hidden_layers - unfrozen;
+        let boundary = pretrained.config.vision.num_hidden_layers - unfrozen;
         let examples = &material.dataset.source;
-        let features =
-            Features::new(examples, processor, config, &session.device, boundary, BUDGET_BYTES / 8);
+        let features = Features::new(examples, pretrained, &session.device, boundary, BUDGET_BYTES / 8);
         let mut source = observer.source_split(material, features);
         let layers = observer.both_layers(&bench.observer)?;
         let scores = if observer.has_source() {

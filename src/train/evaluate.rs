@@ -85,6 +85,7 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
     let mut per_image = Vec::with_capacity(split.observed.len());
     let mut batch_means = Vec::new();
     let mut next_tokens = NextTokens::default();
+    split.features.prepare(session, model, &split.observed)?;
     for indices in split.observed.chunks(training.batch_size.max(1)) {
         session.go_on()?;
         let captions = material.batch(split.tokens, indices);
@@ -177,6 +178,7 @@ pub fn captions(
 ) -> Result<Vec<Prediction>> {
     let indices = split.first(count).to_vec();
     let mut predictions = Vec::with_capacity(indices.len());
+    split.features.prepare(session, speaker.model, &indices)?;
     for indices in indices.chunks(session.spec.recipe.evaluation.batch_size.max(1)) {
         session.go_on()?;
         for (i, said) in indices.iter().zip(say(session, speaker, split, indices)?) {

@@ -1,6 +1,7 @@
 //! Does what a run says: loads, dispatches by kind, evaluates on the test split.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use anyhow::{Result, ensure};
 
@@ -9,8 +10,8 @@ use super::fine_tune::fine_tune;
 use super::material::{Material, Pretrained};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
+use super::shared_states::SharedStates;
 use super::{Emit, Session, checkpoint, controls, references};
-use crate::data;
 use crate::model::ops::product::kernels;
 use crate::model::ops::product::panels::Format;
 use crate::model::{Config, Part, Weights};
@@ -23,8 +24,6 @@ use crate::record::store::remove_file;
 pub struct Loaded {
     pub pretrained: Pretrained,
     pub material: Material,
-    /// Of captions and images, all of which are known by it from here on.
-    pub data_digest: String,
 }
 
 impl Loaded {
@@ -36,8 +35,14 @@ impl Loaded {
         if session.spec.recipe.kind == Kind::ShuffledCaptions {
             material.train = controls::dealt_anew(material.train, session.spec.seed)?;
         }
-        let data_digest = data::digest(&mut material.dataset)?;
-        Ok(Self { pretrained, material, data_digest })
+        // The constant caption looks at no picture.
+        if let Some(cache) =
+            session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
+        {
+            let images = Rc::clone(&material.images);
+            pretrained.states = Some(SharedStates::new(cache, &pretrained, images, &session.device)?);
+        }
+        Ok(Self { pretrained, material })
     }
 }
 
@@ -70,13 +75,21 @@ fn precision_note(recipe: &Recipe) -> Option<String> {
 pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
     session.directory.tidy()?;
     let loaded = Loaded::new(session)?;
-    let mut ended = match session.spec.recipe.kind {
+    let shared = loaded.pretrained.states.clone();
+    let ended = match session.spec.recipe.kind {
         Kind::FineTuned | Kind::ShuffledCaptions => fine_tune(session, loaded, emit),
         Kind::ZeroShot => references::zero_shot(session, loaded, emit),
         Kind::ConstantCaption => references::constant_caption(session, loaded, emit),
         Kind::NearestImage => references::nearest_image(session, loaded, emit),
         Kind::MatchedLength => controls::matched_length(session, loaded, emit),
-    }?;
+    };
+    if let Some(shared) = &shared {
+        shared.tell(session);
+    }
+    let mut ended = ended?;
+    if let Some((read, seconds)) = shared.map(|shared| shared.tally()) {
+        (ended.summary.images_read, ended.summary.encode_seconds) = (Some(read), Some(seconds));
+    }
     ended.summary.peak_memory_bytes = peak_memory_bytes();
     Ok(ended)
 }

@@ -1,70 +1,96 @@
-//! Hidden states of images at the frozen boundary: computed once, kept in memory as far as a budget reaches.
+//! Hidden states of images at the frozen boundary: computed once, and kept.
 //!
-//! Below the boundary nothing trains, so an image's state there is a constant of the run.
+//! Below the boundary nothing trains, so an image's state there is a constant of the run, and of every other run that
+//! freezes as much of the same model. Where there is a feature cache the states lie in it ([`super::shared_states`],
+//! [`super::fill`]); else, or where it is full, in memory as far as a budget reaches.
+
+use std::time::Instant;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 
-use crate::data::{Example, ImageProcessor, load_pixels};
+use super::material::Pretrained;
+use super::shared_states::SharedStates;
+use crate::data::feature_cache::ImageDigest;
+use crate::data::{Example, load_pixels};
+use crate::model::Blip;
 use crate::model::ops::Dropout;
-use crate::model::{Blip, Config};
 
 /// Images encoded at once; fixed, so that a state does not depend on who asked for it.
 pub(super) const ENCODE_BATCH: usize = 8;
 
-/// Bytes of states a run keeps; beyond that, images are encoded again when they are needed.
+/// Bytes of states a run keeps in memory; beyond that, images are encoded again when they are needed.
 pub const BUDGET_BYTES: usize = 4 << 30;
 
 /// The states of a list of examples.
 pub struct Features<'a> {
-    examples: &'a [Example],
-    processor: &'a ImageProcessor,
-    config: &'a Config,
-    device: Device,
-    boundary: usize,
+    pub(super) examples: &'a [Example],
+    pub(super) pretrained: &'a Pretrained,
+    pub(super) device: Device,
+    pub(super) boundary: usize,
     kept: Vec<Option<Tensor>>,
     /// Images encoded so far, repetitions included.
     pub encoded: usize,
 }
 
 impl<'a> Features<'a> {
-    /// No state yet; of `examples`, as many are kept as fit into `budget` bytes.
+    /// No state yet; of `examples`, as many are kept in memory as fit into `budget` bytes.
     pub fn new(
         examples: &'a [Example],
-        processor: &'a ImageProcessor,
-        config: &'a Config,
+        pretrained: &'a Pretrained,
         device: &Device,
         boundary: usize,
         budget: usize,
     ) -> Self {
+        let config = &pretrained.config;
         let bytes = config.image_tokens() * config.vision.hidden_size * size_of::<f32>();
         let kept = vec![None; examples.len().min(budget / bytes.max(1))];
-        Self { examples, processor, config, device: device.clone(), boundary, kept, encoded: 0 }
-    }
-
-    /// Bytes the states take when all that fit are there.
-    pub fn bytes(&self) -> usize {
-        self.kept.len() * self.config.image_tokens() * self.config.vision.hidden_size * size_of::<f32>()
+        Self { examples, pretrained, device: device.clone(), boundary, kept, encoded: 0 }
     }
 
     /// States (images, tokens, width) of the examples at `indices`.
     pub fn states(&mut self, model: &Blip, indices: &[usize]) -> Result<Tensor> {
-        let mut states: Vec<Option<Tensor>> =
-            indices.iter().map(|i| self.kept.get(*i).and_then(Clone::clone)).collect();
+        let mut states = self.found(indices)?;
         let missing: Vec<usize> = (0..indices.len()).filter(|place| states[*place].is_none()).collect();
         for places in missing.chunks(ENCODE_BATCH) {
             let wanted: Vec<usize> = places.iter().map(|place| indices[*place]).collect();
             let encoded = self.encode(model, &wanted)?;
             for (row, (place, index)) in places.iter().zip(&wanted).enumerate() {
                 let state = encoded.get(row)?.copy()?;
-                if let Some(slot) = self.kept.get_mut(*index) {
-                    *slot = Some(state.clone());
-                }
+                self.keep(*index, &state);
                 states[*place] = Some(state);
             }
         }
         let states: Vec<Tensor> = states.into_iter().flatten().collect();
         Ok(Tensor::stack(&states, 0)?)
+    }
+
+    /// The states of those examples that have one, in memory or in the cache.
+    fn found(&self, indices: &[usize]) -> Result<Vec<Option<Tensor>>> {
+        let shape = (self.pretrained.config.image_tokens(), self.pretrained.config.vision.hidden_size);
+        let in_memory = |index: &usize| self.kept.get(*index).and_then(Clone::clone);
+        let mut states: Vec<Option<Tensor>> = indices.iter().map(in_memory).collect();
+        let Some(shared) = &self.pretrained.states else { return Ok(states) };
+        for (state, image) in states.iter_mut().zip(self.images(shared, indices)) {
+            if let (None, Some(image)) = (&state, image)
+                && let Some(values) = shared.read(self.boundary, &image)
+            {
+                *state = Some(Tensor::from_vec(values, shape, &self.device)?);
+            }
+        }
+        Ok(states)
+    }
+
+    /// What the images are in the cache.
+    pub(super) fn images(&self, shared: &SharedStates, indices: &[usize]) -> Vec<Option<ImageDigest>> {
+        indices.iter().map(|index| shared.image(&self.examples[*index])).collect()
+    }
+
+    /// Keeps a state in memory where there is room for it.
+    pub(super) fn keep(&mut self, index: usize, state: &Tensor) {
+        if let Some(slot) = self.kept.get_mut(index) {
+            *slot = Some(state.clone());
+        }
     }
 
     /// The finished image embeddings of the examples at `indices`.
@@ -84,11 +110,29 @@ impl<'a> Features<'a> {
     }
 
     fn encode(&mut self, model: &Blip, indices: &[usize]) -> Result<Tensor> {
-        let examples: Vec<Example> = indices.iter().map(|i| self.examples[*i].clone()).collect();
-        let pixels = load_pixels(&examples, self.processor)?.concat();
-        let side = self.config.vision.image_size;
-        let pixels = Tensor::from_vec(pixels, (indices.len(), 3, side, side), &self.device)?;
+        let began = Instant::now();
+        let pixels = self.pixels(indices)?;
+        let states = model.vision_model.encode(&pixels, self.boundary)?.detach();
         self.encoded += indices.len();
-        Ok(model.vision_model.encode(&pixels, self.boundary)?.detach())
+        if let Some(shared) = &self.pretrained.states {
+            shared.add_time(began.elapsed());
+        }
+        Ok(states)
+    }
+
+    /// The images as the model takes them: (images, 3, side, side).
+    pub(super) fn pixels(&self, indices: &[usize]) -> Result<Tensor> {
+        let examples: Vec<Example> = indices.iter().map(|i| self.examples[*i].clone()).collect();
+        let pixels = load_pixels(&examples, &self.pretrained.processor)?.concat();
+        let side = self.pretrained.config.vision.image_size;
+        self.batch(pixels, indices.len(), &[3, side, side])
+    }
+
+    /// The values of images as a batch. An accelerator may add up in another order where there are fewer images; there
+    /// a batch is filled up with images of zeros, which nobody looks at.
+    pub(super) fn batch(&self, mut values: Vec<f32>, images: usize, of_one: &[usize]) -> Result<Tensor> {
+        let images = if self.device.is_cpu() { images } else { images.max(ENCODE_BATCH) };
+        values.resize(images * of_one.iter().product::<usize>(), 0.0);
+        Ok(Tensor::from_vec(values, [&[images], of_one].concat(), &self.device)?)
     }
 }

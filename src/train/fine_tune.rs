@@ -85,6 +85,7 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         frozen_digest: Some(frozen_digest),
         peak_memory_bytes: None,
         images_encoded: bench.images_encoded(),
+        ..Summary::default()
     };
     Ok(Ended { status, reason, summary })
 }
@@ -137,8 +138,7 @@ impl<'a> Bench<'a> {
         let (config, weights, dataset) = (&pretrained.config, &pretrained.weights, &material.dataset);
         let boundary = config.vision.num_hidden_layers - training.unfrozen_vision_layers;
         let features = |examples: &'a [Example]| {
-            let processor = &pretrained.processor;
-            Features::new(examples, processor, config, &session.device, boundary, BUDGET_BYTES / 3)
+            Features::new(examples, pretrained, &session.device, boundary, BUDGET_BYTES / 3)
         };
         let split =
             |name, examples: &'a [Example], tokens| Split::whole(name, examples, tokens, features(examples));
@@ -241,6 +241,8 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     let examples = bench.material.train.len();
     let batches = epoch_batches(examples, training.batch_size, training.shuffle, seed, state.epoch);
     let every = (bench.steps_per_epoch / STEPS_RECORDED).max(1);
+    let all: Vec<usize> = (0..examples).collect();
+    bench.train.features.prepare(session, &bench.model, &all)?;
     while let Some(indices) = batches.get(state.batch) {
         session.go_on()?;
         let began = Instant::now();

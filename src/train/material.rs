@@ -1,13 +1,15 @@
 //! What a run works on, loaded and checked: model, weights, tokenizer, processor, examples and their tokens.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 
 use super::Inputs;
+use super::shared_states::SharedStates;
 use crate::data::tokenizer::TokenizerError;
-use crate::data::{CaptionTokenizer, Dataset, Example, ImageProcessor, TokenBatch, collate};
+use crate::data::{CaptionTokenizer, Dataset, Example, ImageDigests, ImageProcessor, TokenBatch, collate};
 use crate::model::beam::BeamSettings;
 use crate::model::{Config, Weights};
 use crate::random::Random;
@@ -19,6 +21,8 @@ pub struct Pretrained {
     pub weights: Weights,
     pub tokenizer: CaptionTokenizer,
     pub processor: ImageProcessor,
+    /// States of images that are shared with other runs; `None` where none are.
+    pub states: Option<SharedStates>,
 }
 
 impl Pretrained {
@@ -50,7 +54,7 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
-        Ok(Self { config, weights, tokenizer, processor })
+        Ok(Self { config, weights, tokenizer, processor, states: None })
     }
 }
 
@@ -64,6 +68,8 @@ pub struct Material {
     /// Tokens of the longest training caption before it was cut, start and end token included.
     pub longest_caption: usize,
     pad: u32,
+    /// What the image files hold.
+    pub images: Rc<ImageDigests>,
 }
 
 /// The captions of an example as token ids, cut to the recipe's length and with its start token.
@@ -72,7 +78,9 @@ pub type Tokens = Vec<Vec<u32>>;
 impl Material {
     /// Reads the data and encodes its captions for `recipe`.
     pub fn load(inputs: &Inputs, recipe: &Recipe, pretrained: &Pretrained) -> Result<Self> {
-        let dataset = Dataset::load(&inputs.data)?;
+        let mut dataset = Dataset::load(&inputs.data)?;
+        let images = Rc::new(ImageDigests::read(&dataset)?);
+        images.bind(&mut dataset);
         let limit = pretrained.config.text.max_position_embeddings;
         // The floors say captions that people wrote: the decoder's limit is none of theirs.
         let uses_decoder = !matches!(recipe.kind, Kind::ConstantCaption | Kind::NearestImage);
@@ -105,6 +113,7 @@ impl Material {
             dataset,
             longest_caption,
             pad: pretrained.config.tokens.pad,
+            images,
         })
     }
 

@@ -14,6 +14,7 @@ pub mod early_stopping;
 pub mod evaluate;
 pub mod execute;
 pub mod features;
+mod fill;
 pub mod fine_tune;
 pub mod image_use;
 mod keeping;
@@ -29,6 +30,7 @@ pub mod provenance;
 pub mod references;
 mod resume;
 pub mod schedule;
+pub mod shared_states;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +42,7 @@ use crate::record::{Event, RunSpec};
 pub use device::open_device;
 pub use execute::{execute, forget};
 pub use preflight::{Preflight, preflight};
+pub use shared_states::CacheUse;
 
 /// Where a run's names lead: absolute paths.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +62,8 @@ pub struct Session<'a> {
     pub threads: usize,
     /// How much work may be lost if the run is cut off; see [`pace::Pace`].
     pub checkpoint_every: Duration,
+    /// The feature cache; `None` goes without.
+    pub cache: Option<CacheUse<'a>>,
     /// Asked again and again; true makes the run save a checkpoint and end as interrupted.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -75,5 +80,12 @@ impl Session<'_> {
     /// Fails with [`Stopped`] once the run was asked to stop.
     pub fn go_on(&self) -> Result<(), Stopped> {
         if (self.stop)() { Err(Stopped) } else { Ok(()) }
+    }
+
+    /// Says what the user may want to know of the feature cache.
+    fn say(&self, text: &str) {
+        if let Some(cache) = &self.cache {
+            (cache.say)(text);
+        }
     }
 }

@@ -64,10 +64,9 @@ pub fn see(
     heed: &mut Heed,
 ) -> Result<[Seen; 3]> {
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
-    let (processor, config) = (&pretrained.processor, &pretrained.config);
-    let depth = config.vision.num_hidden_layers;
+    let depth = pretrained.config.vision.num_hidden_layers;
     let mut look = |examples: &[Example]| {
-        let mut features = Features::new(examples, processor, config, device, depth, 0);
+        let mut features = Features::new(examples, pretrained, device, depth, 0);
         directions(&model, &mut features, examples.len(), heed)
     };
     let known = look(splits[0])?;

@@ -5,6 +5,7 @@
 //! `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Every tensor decays, biases and layer norms too.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::backprop::GradStore;
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 
 use crate::model::ops::slices::{contiguous, is_fused, with_values};
 use crate::model::ops::vector::vectorised;
+use crate::model::weight_files::write_safetensors;
 use crate::model::{Part, Weights};
 
 const BETA1: f64 = 0.9;
@@ -124,6 +126,23 @@ impl AdamW {
     pub fn moments(&self) -> BTreeMap<String, Moments> {
         let copy = |slot: &Slot| slot.moments.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.slots.iter().map(|slot| (slot.name.clone(), copy(slot))).collect()
+    }
+
+    /// Writes the moments as a safetensors file, `first.NAME` and `second.NAME`. Tensor by tensor: a second copy of them
+    /// all, and a third in bytes, would be the most memory that a run takes.
+    pub fn write_moments(&self, out: &mut dyn Write) -> io::Result<()> {
+        let of = |order: &'static str| {
+            let shape = move |slot: &Slot| (format!("{order}.{}", slot.name), vec![slot.var.elem_count()]);
+            self.slots.iter().map(shape)
+        };
+        let shapes: Vec<_> = of("first").chain(of("second")).collect();
+        let mut values = |name: &str| {
+            let (order, name) = name.split_once('.').unwrap_or_default();
+            let slot = self.slots.iter().find(|slot| slot.name == name).ok_or(io::ErrorKind::NotFound)?;
+            let moments = slot.moments.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(if order == "first" { moments.first.clone() } else { moments.second.clone() })
+        };
+        write_safetensors(out, None, &shapes, &mut values)
     }
 
     /// Takes saved moments over; false, and nothing is taken, if they are not those of the same tensors.

@@ -33,9 +33,8 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
         pretrained.weights.unfreeze(Unfrozen::Last { vision_layers: unfrozen, text }, depth)?;
     }
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
-    let (train, config) = (&material.dataset.train, &pretrained.config);
-    let mut features =
-        Features::new(train, &pretrained.processor, config, &session.device, depth - unfrozen, 0);
+    let train = &material.dataset.train;
+    let mut features = Features::new(train, &pretrained, &session.device, depth - unfrozen, 0);
 
     let mut longest: Vec<usize> = (0..train.len()).collect();
     longest.sort_by_key(|i| std::cmp::Reverse(material.train[*i].iter().map(Vec::len).max()));

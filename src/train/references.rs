@@ -108,14 +108,20 @@ pub fn nearest_image(session: &Session, loaded: Loaded, emit: &mut Emit) -> Resu
     let train = &loaded.material.dataset.train;
     let captions: Vec<&str> = first_captions(train).collect();
     let heed = &mut |_| Ok(session.go_on()?);
-    let known = directions(&model, &mut features(session, pretrained, train), train.len(), heed)?;
-    without_model(session, &loaded, emit, |split, count| {
+    let all = |examples: &[Example]| (0..examples.len()).collect::<Vec<_>>();
+    let mut of_train = features(session, pretrained, train);
+    of_train.prepare(session, &model, &all(train))?;
+    let known = directions(&model, &mut of_train, train.len(), heed)?;
+    let mut ended = without_model(session, &loaded, emit, |split, count| {
+        split.features.prepare(session, &model, &all(split.examples))?;
         let wanted = directions(&model, &mut split.features, split.examples.len(), heed)?;
         let nearest = nearest(&wanted, &known)?;
         Ok(evaluate::given(split, count, |i| {
             nearest.get(i).and_then(|n| captions.get(*n)).map_or(String::new(), |c| (*c).to_owned())
         }))
-    })
+    })?;
+    ended.summary.images_encoded += of_train.encoded;
+    Ok(ended)
 }
 
 fn first_captions(examples: &[Example]) -> impl Iterator<Item = &str> {
@@ -147,9 +153,8 @@ fn splits<'a>(session: &Session, loaded: &'a Loaded) -> [Split<'a>; 2] {
 
 /// What the whole vision model makes of the images.
 fn features<'a>(session: &Session, pretrained: &'a Pretrained, examples: &'a [Example]) -> Features<'a> {
-    let (processor, config) = (&pretrained.processor, &pretrained.config);
-    let depth = config.vision.num_hidden_layers;
-    Features::new(examples, processor, config, &session.device, depth, BUDGET_BYTES / 3)
+    let depth = pretrained.config.vision.num_hidden_layers;
+    Features::new(examples, pretrained, &session.device, depth, BUDGET_BYTES / 3)
 }
 
 /// Scores captions that need no decoder on both splits.

@@ -64,14 +64,14 @@ fn only_those_who_compute_know_candle_and_planning_does_no_io() {
     }
 }
 
-/// Who may change the file system: what is kept of a sweep goes through `record`. The others have a reason each: the hub's
-/// cache and the study are no results, leases and logs are of processes, and the rest only removes what is not needed any
-/// more.
+/// Who may change the file system: what is kept of a sweep goes through `record`. The others have a reason each: caches and
+/// the study are no results, leases and logs are of processes, and the rest only removes what is not needed any more.
 const WRITERS: &[&str] = &[
     "record",
     "hub",
     "lab",
     "cli/lab.rs",
+    "data/feature_cache",
     "run/lease.rs",
     "run/lease",
     "run/process.rs",

@@ -6,11 +6,11 @@
 //!
 //! `SWEEP_CUTS=all` cuts at every point instead of some of them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use candle_core::Device;
@@ -20,7 +20,7 @@ use sweep::record::event::{Ended, Evaluated};
 use sweep::record::recipe::Kind;
 use sweep::record::{Event, Journal, RunDir, RunSpec, Status};
 use sweep::run::resolve::resolve;
-use sweep::train::{Inputs, Session, Stopped, execute, forget};
+use sweep::train::{CacheUse, Inputs, Session, Stopped, execute, forget};
 use sweep::{plan, spec};
 
 use crate::end_to_end::json_lines;
@@ -50,6 +50,10 @@ pub struct Bed {
     pub workdir: Workdir,
     pub run: RunSpec,
     pub inputs: Inputs,
+    /// Folder and size of the feature cache.
+    pub cache: Option<(PathBuf, u64)>,
+    /// What was said of it.
+    pub said: RefCell<Vec<String>>,
 }
 
 impl Bed {
@@ -82,7 +86,7 @@ impl Bed {
         // Captions come one by one, so that there is a place to cut between them.
         run.recipe.evaluation.batch_size = 1;
         let inputs = resolve(&run.recipe, workdir.path()).unwrap();
-        Self { workdir, run, inputs }
+        Self { workdir, run, inputs, cache: None, said: RefCell::default() }
     }
 
     /// A folder for the run, with nothing in it.
@@ -122,6 +126,7 @@ impl Bed {
             }
             matches!(cut, Cut::Stopped(at) if checks.get() >= at)
         };
+        let say = |text: &str| self.said.borrow_mut().push(text.to_owned());
         let session = Session {
             spec: &self.run,
             inputs: &self.inputs,
@@ -130,6 +135,12 @@ impl Bed {
             device_name: "cpu".to_owned(),
             threads: 1,
             checkpoint_every: every,
+            cache: self.cache.as_ref().map(|(folder, bytes)| CacheUse {
+                folder: folder.clone(),
+                bytes: *bytes,
+                unfrozen: [0, 1, 2].into(),
+                say: &say,
+            }),
             stop: &stop,
         };
         let mut emit = |event| -> anyhow::Result<()> {
@@ -171,6 +182,7 @@ impl Bed {
         let evaluations = [&mut summary.initial, &mut summary.best, &mut summary.last];
         evaluations.into_iter().flatten().for_each(without_time);
         (summary.seconds, summary.images_encoded, summary.peak_memory_bytes) = (0.0, 0, None);
+        (summary.images_read, summary.encode_seconds) = (None, None);
         let mut results = BTreeMap::from([
             ("curve".to_owned(), format!("{:?}", record.curve)),
             ("steps".to_owned(), format!("{:?}", record.steps)),

@@ -135,7 +135,7 @@ fn check_order(id: &str, lines: &[Value]) {
 }
 
 /// The processes that this one has started and that have not ended.
-fn children_of(parent: u32) -> Vec<u32> {
+pub fn children_of(parent: u32) -> Vec<u32> {
     let parent_of = |stat: &str| {
         // The name in brackets may hold anything.
         let rest = &stat[stat.rfind(')')? + 2..];

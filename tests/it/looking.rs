@@ -86,6 +86,7 @@ fn of_the_run(workdir: &Path) -> BTreeMap<(String, String), Value> {
         device_name: "cpu".to_owned(),
         threads: 1,
         checkpoint_every: Duration::from_secs(60),
+        cache: None,
         stop: &|| false,
     };
     let summary = serde_json::to_value(execute(&session, &mut |_| Ok(())).unwrap().summary).unwrap();

@@ -9,6 +9,7 @@ mod diagnostics;
 mod end_to_end;
 #[cfg(target_os = "linux")]
 mod faults;
+mod feature_cache;
 mod full_size;
 mod fuzz;
 mod generation;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
+pub use self::safetensors::write as write_safetensors;
 use super::config::ConfigError;
 
 /// Single files, in the order of preference.

@@ -1,17 +1,21 @@
 //! One safetensors file, tensor by tensor, so that only one of them is in memory twice.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use candle_core::DType;
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::{Take, WantedOf, WeightsError, tensor, unreadable};
 
 /// Longest header that is read, in bytes; that of BLIP-large has 0.1 MB. In memory it takes ten times its length.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
+
+/// Values that are written at once.
+const CHUNK: usize = 1 << 16;
 
 /// Reads the floating-point tensors of a file.
 pub fn read(path: &Path, wanted: &WantedOf, take: &mut Take) -> Result<(), WeightsError> {
@@ -60,6 +64,38 @@ fn header(file: &mut File) -> Result<(u64, Metadata), String> {
         return Err(format!("it has {file_length} bytes, but its header speaks of {expected}"));
     }
     Ok((start, metadata))
+}
+
+/// Writes f32 tensors in the order given, which is that of their names, with the bytes of [`safetensors::serialize`] but
+/// one tensor at a time: as bytes all together they take as much memory again as the model.
+pub fn write(
+    out: &mut dyn Write,
+    about: Option<HashMap<String, String>>,
+    shapes: &[(String, Vec<usize>)],
+    values: &mut dyn FnMut(&str) -> io::Result<Vec<f32>>,
+) -> io::Result<()> {
+    let mut end = 0;
+    let info = |(name, shape): &(String, Vec<usize>)| {
+        let begin = end;
+        end += shape.iter().product::<usize>() * size_of::<f32>();
+        (name.clone(), TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (begin, end) })
+    };
+    let metadata = Metadata::new(about, shapes.iter().map(info).collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for (name, shape) in shapes {
+        let values = values(name)?;
+        if values.len() != shape.iter().product::<usize>() {
+            return Err(io::Error::other(format!("`{name}` has not the shape {shape:?}")));
+        }
+        for chunk in values.chunks(CHUNK) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+            out.write_all(&bytes)?;
+        }
+    }
+    Ok(())
 }
 
 fn floating_point(dtype: Dtype) -> Option<DType> {

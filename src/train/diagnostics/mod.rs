@@ -13,6 +13,7 @@ pub mod vectors;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use candle_core::Tensor;
 
 use super::Session;
 use super::evaluate::{self, Speaker, Split};
@@ -20,6 +21,7 @@ use super::features::Features;
 use super::material::{Material, Pretrained};
 use super::observed::chosen;
 use crate::data::Example;
+use crate::data::feature_cache::ImageDigest;
 use crate::model::Blip;
 use crate::random::Random;
 use crate::record::diagnostics::{Cka, CkaLayer, Domain, DomainLayer, VERSION};
@@ -122,7 +124,9 @@ impl<'a> Observer<'a> {
         let [target_images, source_images] = self.aligned();
         let tuned = |features: &mut Features, images: &[usize], before: &Layers| {
             let mut layers = before.get(..=boundary).unwrap_or(before).to_vec();
-            layers.extend(self.pooled(model, features, boundary, images)?.into_iter().skip(1));
+            let rows = self.pooled(model, features, boundary, images)?;
+            let boundaries = model.vision_model.depth() - boundary + 1;
+            layers.extend(in_layers(boundaries, &rows).into_iter().skip(1));
             anyhow::Ok(layers)
         };
         Ok([tuned(target, target_images, &before[0])?, tuned(source, source_images, &before[1])?])
@@ -132,35 +136,55 @@ impl<'a> Observer<'a> {
         [&self.target_order, &self.source_order].map(|order| &order[..order.len().min(MOST_ALIGNED)])
     }
 
+    /// The layers of the pretrained model, which other runs on the same images share.
     fn layers(&self, model: &Blip, examples: &[Example], images: &[usize]) -> Result<Layers> {
-        let (processor, config) = (&self.pretrained.processor, &self.pretrained.config);
-        let mut embedded = Features::new(examples, processor, config, &self.session.device, 0, 0);
-        self.pooled(model, &mut embedded, 0, images)
+        let depth = model.vision_model.depth();
+        let values = (depth + 1) * self.pretrained.config.vision.hidden_size;
+        let mut embedded = Features::new(examples, self.pretrained, &self.session.device, 0, 0);
+        let Some(shared) = &self.pretrained.states else {
+            return Ok(in_layers(depth + 1, &self.pooled(model, &mut embedded, 0, images)?));
+        };
+        let found = embedded.images(shared, images);
+        let read = |image: &Option<ImageDigest>| shared.read_means(values, image.as_ref()?);
+        let mut rows: Vec<Option<Vec<f32>>> = found.iter().map(read).collect();
+        let missing: Vec<usize> = (0..images.len()).filter(|place| rows[*place].is_none()).collect();
+        let computed: Vec<usize> = missing.iter().map(|place| images[*place]).collect();
+        for (place, row) in missing.iter().zip(self.pooled(model, &mut embedded, 0, &computed)?) {
+            rows[*place] = Some(row);
+        }
+        let new = missing.iter().filter_map(|place| Some((found[*place]?, rows[*place].clone()?)));
+        shared.write_means(&new.collect::<Vec<_>>());
+        Ok(in_layers(depth + 1, &rows.into_iter().flatten().collect::<Vec<_>>()))
     }
 
-    /// One entry a boundary from that of the states up. In batches of a fixed size, as features are encoded.
+    /// Of each image the mean patch features, one boundary behind the other from that of the states up. In batches of a
+    /// fixed size, as features are encoded.
     fn pooled(
         &self,
         model: &Blip,
         features: &mut Features,
         boundary: usize,
         images: &[usize],
-    ) -> Result<Layers> {
-        let boundaries = model.vision_model.depth() - boundary + 1;
-        let mut values: Vec<Vec<f64>> = vec![Vec::new(); boundaries];
-        let mut width = 1;
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut rows = Vec::with_capacity(images.len());
         for images in images.chunks(super::features::ENCODE_BATCH) {
             self.session.go_on()?;
             let states = model.vision_model.states(&features.states(model, images)?, boundary)?;
-            for (values, state) in values.iter_mut().zip(states) {
-                // The class token is no patch.
-                let patches = state.narrow(1, 1, state.dim(1)? - 1)?.mean(1)?;
-                width = patches.dim(1)?;
-                values.extend(patches.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from));
-            }
+            // The class token is no patch.
+            let means = |state: &Tensor| state.narrow(1, 1, state.dim(1)? - 1)?.mean(1);
+            let means: Vec<Tensor> = states.iter().map(means).collect::<candle_core::Result<_>>()?;
+            rows.extend(Tensor::cat(&means, 1)?.to_vec2::<f32>()?);
         }
-        Ok(values.into_iter().map(|values| Vectors::new(width, values)).collect())
+        Ok(rows)
     }
+}
+
+/// The features at each of so many boundaries, from all that is known of each image.
+fn in_layers(boundaries: usize, rows: &[Vec<f32>]) -> Layers {
+    let width = rows.first().map_or(1, |row| row.len() / boundaries);
+    let at = |boundary: usize| rows.iter().flat_map(move |row| &row[boundary * width..][..width]);
+    let vectors = |boundary| Vectors::new(width, at(boundary).copied().map(f64::from).collect());
+    (0..boundaries).map(vectors).collect()
 }
 
 /// How alike both models see the same images.
