@@ -48,14 +48,7 @@ fn main() -> Result<()> {
     let validation = Validation { fraction: Some(0.1), ..Validation::default() };
     let dataset = Dataset::load(&DataFiles { train: split, validation, test: None, source: None })?;
     let budget = if is_cached { usize::MAX } else { 0 };
-    let mut features = Features::new(
-        &dataset.train,
-        &pretrained.processor,
-        &pretrained.config,
-        &device,
-        depth - layers,
-        budget,
-    );
+    let mut features = Features::new(&dataset.train, &pretrained, &device, depth - layers, budget);
     let all: Vec<usize> = (0..dataset.train.len()).collect();
     let filled = Instant::now();
     if is_cached {

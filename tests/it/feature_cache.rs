@@ -246,7 +246,7 @@ fn an_image_that_changes_while_the_run_is_at_work_is_not_kept_under_what_it_was(
     };
     let mut pretrained = Pretrained::load(&bed.inputs.model, &Device::Cpu).unwrap();
     let material = Material::load(&bed.inputs, &bed.run.recipe, &pretrained).unwrap();
-    let images = Rc::clone(material.images().unwrap());
+    let images = Rc::clone(&material.images);
     let shared = SharedStates::new(&how, &pretrained, images, &Device::Cpu).unwrap();
     pretrained.states = Some(shared.clone());
     fs::copy(at(&bed, "images/9.png"), at(&bed, "images/7.png")).unwrap();
