@@ -125,7 +125,7 @@ fn planning(folder: &Path) {
     for (what, axes) in [
         ("of one seed", axes.clone()),
         (
-            "of ten seeds",
+            "of five seeds",
             axes.replace("  epochs: [5, 10, 15, 20, 25]\n", "")
                 .replace("[1, 2, 3, 4, 5]", "[1, 2, 3, 4, 5]\nseeds: [0, 1, 2, 3, 4]"),
         ),
