@@ -121,6 +121,7 @@ mod tests {
             files(&[("ahead", -6000), ("old", 20), (".x.states.1.0.tmp", 120), (".y.states.1.1.tmp", 2)]);
         assert!(make(root.path(), 300, 100));
         assert_eq!(left(&root), [".y.states.1.1.tmp", "old"]);
-        assert!(make(&root.path().join("nowhere"), 100, 100));
+        let nowhere = root.path().join("nowhere");
+        assert!(make(&nowhere, 100, 100) && !make(&nowhere, 99, 100));
     }
 }
