@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use super::columns::{Columns, Layer};
+use super::product::LANES;
 use crate::model::ops::vector::{dot, softmax, vectorised};
 
 /// Where the keys and values of each caption's tokens lie, first token first.
@@ -84,7 +85,7 @@ pub fn attend(
             for value in &mut queries {
                 *value *= scale;
             }
-            let mut probabilities = vec![0f32; history.length()];
+            let mut probabilities = vec![0f32; history.length().next_multiple_of(LANES)];
             let mut found = vec![0f32; head_width];
             for (caption, (query, places)) in
                 queries.chunks_exact(head_width).zip(&history.captions).enumerate()
@@ -102,6 +103,8 @@ pub fn attend(
 #[inline(always)]
 fn look_up(query: &[f32], said: &Said, places: &[u32], probabilities: &mut [f32], found: &mut [f32]) {
     let width = query.len();
+    // Filled up to whole vectors, which a loop takes in one step each.
+    probabilities.fill(f32::NEG_INFINITY);
     for (probability, place) in probabilities.iter_mut().zip(places) {
         *probability = dot(query, &said.keys[*place as usize * width..][..width]);
     }
