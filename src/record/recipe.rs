@@ -166,7 +166,8 @@ pub struct Training {
 pub enum Precision {
     #[default]
     F32,
-    /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-9.
+    /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-9. So are those of linear
+    /// layers, and those of attention where the processor has instructions for it; captions are said in full precision.
     Bf16,
 }
 

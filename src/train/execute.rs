@@ -62,7 +62,7 @@ fn precision(session: &Session) -> Result<Precision> {
 fn precision_note(recipe: &Recipe) -> Option<String> {
     let is_slow = recipe.training.precision == Precision::Bf16 && !kernels::is_available(Format::Bf16);
     is_slow.then(|| {
-        "this processor has no instructions for bf16 (AVX512_BF16): values are rounded all the same, which takes longer \
+        "this processor has no instructions for bf16 (AVX512_BF16): values are rounded all the same, but for attention, which takes longer \
          than f32\nhint: `precision: f32`"
             .to_owned()
     })
