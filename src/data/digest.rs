@@ -79,7 +79,7 @@ fn add_text(hash: &mut Sha256, text: &str) {
 }
 
 /// SHA-256 of an image's file as it is now.
-pub fn image_digest(path: &Path) -> Result<Digest, ImageFileError> {
+fn image_digest(path: &Path) -> Result<Digest, ImageFileError> {
     image_file::file_digest(path).map_err(|problem| ImageFileError { path: path.to_owned(), problem })
 }
 

@@ -11,7 +11,6 @@ use candle_core::Tensor;
 use super::Session;
 use super::features::{ENCODE_BATCH, Features};
 use super::shared_states::SharedStates;
-use crate::data::digest::image_digest;
 use crate::data::feature_cache::{Claim, ImageDigest, shard_images};
 use crate::model::Blip;
 
@@ -85,7 +84,7 @@ impl Features<'_> {
     fn missing(&self, shared: &SharedStates, wanted: &[Wanted]) -> Vec<Wanted> {
         let images: Vec<ImageDigest> = wanted.iter().map(|(_, image)| *image).collect();
         let missing: BTreeSet<ImageDigest> = shared.missing(self.boundary, &images).into_iter().collect();
-        let is_missing = |(_, image): &&Wanted| missing.contains(image) && !shared.has_changed(image);
+        let is_missing = |(_, image): &&Wanted| missing.contains(image);
         wanted.iter().filter(is_missing).copied().collect()
     }
 
@@ -130,24 +129,18 @@ impl Features<'_> {
                 Some(level) => self.read_level(shared, level, batch)?.map(|state| (state, level)),
                 None => None,
             };
-            let (mut state, mut at, is_sound) = match from_level {
-                Some((state, level)) => (state, level, vec![true; batch.len()]),
+            let (mut state, mut at) = match from_level {
+                Some(from_level) => from_level,
                 None => {
                     let indices: Vec<usize> = batch.iter().map(|(index, _)| *index).collect();
-                    let pixels = self.pixels(&indices)?;
-                    (model.vision_model.encode(&pixels, 0)?.detach(), 0, self.are_unchanged(shared, batch))
+                    (model.vision_model.encode(&self.pixels(&indices)?, 0)?.detach(), 0)
                 }
             };
             for (level, rows) in levels.iter().zip(&mut rows) {
                 state = model.vision_model.advance(&state, at, *level)?.detach();
                 at = *level;
-                for (row, (index, image)) in batch.iter().enumerate() {
-                    let state = state.get(row)?;
-                    if is_sound[row] {
-                        rows.push((*image, state.flatten_all()?.to_vec1::<f32>()?));
-                    } else if *level == self.boundary {
-                        self.keep(*index, &state.copy()?);
-                    }
+                for (row, (_, image)) in batch.iter().enumerate() {
+                    rows.push((*image, state.get(row)?.flatten_all()?.to_vec1::<f32>()?));
                 }
             }
             self.encoded += batch.len();
@@ -167,20 +160,6 @@ impl Features<'_> {
         let shape = [config.image_tokens(), config.vision.hidden_size];
         let states = batch.iter().map(|(_, image)| shared.read(level, image)).collect::<Option<Vec<_>>>();
         states.map(|states| self.batch(states.concat(), batch.len(), &shape)).transpose()
-    }
-
-    /// Whether each image's file still holds what it held when the run began: what was made of another one has no place
-    /// under its digest.
-    fn are_unchanged(&self, shared: &SharedStates, batch: &[Wanted]) -> Vec<bool> {
-        let is_unchanged = |(index, image): &Wanted| {
-            let path = &self.examples[*index].path;
-            let is_same = image_digest(path).ok() == Some(*image);
-            if !is_same {
-                shared.tell_changed(path, image);
-            }
-            is_same
-        };
-        batch.iter().map(is_unchanged).collect()
     }
 
     /// Keeps in memory what the cache did not take.

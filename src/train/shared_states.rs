@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -55,8 +55,6 @@ struct Shared {
     known: HashSet<(usize, ImageDigest)>,
     read: usize,
     encoding: Duration,
-    changed: HashSet<ImageDigest>,
-    notes: Vec<String>,
 }
 
 impl SharedStates {
@@ -85,8 +83,6 @@ impl SharedStates {
             known: HashSet::new(),
             read: 0,
             encoding: Duration::ZERO,
-            changed: HashSet::new(),
-            notes: Vec::new(),
         }))))
     }
 
@@ -169,26 +165,10 @@ impl SharedStates {
         (shared.read, shared.encoding.as_secs_f64())
     }
 
-    /// Hears that an image's file is no longer what it was when the run began: its state has no place here.
-    pub fn tell_changed(&self, path: &Path, image: &ImageDigest) {
-        let shared = &mut *self.0.borrow_mut();
-        let path = path.display();
-        shared
-            .notes
-            .push(format!("{path}: changed since the run began; it is not kept in the feature cache"));
-        shared.changed.insert(*image);
-    }
-
-    /// Whether an image's file was found changed.
-    pub fn has_changed(&self, image: &ImageDigest) -> bool {
-        self.0.borrow().changed.contains(image)
-    }
-
     /// Says what the user should know.
     pub fn tell(&self, session: &Session) {
         let shared = &mut *self.0.borrow_mut();
-        let notes = [std::mem::take(&mut shared.notes), shared.cache.take_notes()].concat();
-        notes.iter().for_each(|note| session.say(&format!("note: {note}")));
+        shared.cache.take_notes().iter().for_each(|note| session.say(&format!("note: {note}")));
     }
 }
 

@@ -113,6 +113,6 @@ fn load(folder: &Path, path: &Path) {
     let validation = Validation { fraction: Some(0.5), ..Validation::default() };
     let files = DataFiles { train: split.clone(), validation, test: Some(split), source: None };
     if let Ok(mut data) = Dataset::load(&files) {
-        let _ = digest(&mut data);
+        let _ = digest(&data);
     }
 }
