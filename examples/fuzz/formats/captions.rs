@@ -112,7 +112,7 @@ fn load(folder: &Path, path: &Path) {
     let split = Split { captions: text(path), images: text(folder) };
     let validation = Validation { fraction: Some(0.5), ..Validation::default() };
     let files = DataFiles { train: split.clone(), validation, test: Some(split), source: None };
-    if let Ok(mut data) = Dataset::load(&files) {
+    if let Ok(data) = Dataset::load(&files) {
         let _ = digest(&data);
     }
 }
