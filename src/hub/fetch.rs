@@ -244,8 +244,12 @@ impl<'a> Job<'a> {
         if let Some(folder) = pointer.parent() {
             fs::create_dir_all(folder)?;
         }
-        if !pointer.exists() {
-            place(blob, pointer)?;
+        if !pointer.exists()
+            && let Err(error) = place(blob, pointer)
+            // Another process may have placed it between.
+            && !pointer.exists()
+        {
+            return Err(error);
         }
         self.cache.create_ref(metadata.commit_hash())
     }

@@ -95,7 +95,10 @@ fn the_heartbeats_of_killed_processes_of_this_machine_are_not_waited_for() {
     wait_until("the worker's end", || processes(&workdir).is_empty());
     assert_eq!(leases(workdir.path()).len(), 2, "of the sweep and of the run");
 
-    assert!(!workdir.sweep("status --format json").contains("\"state\": \"running\""));
+    // A process has left its folder a little before it is seen to have ended.
+    wait_until("the end is seen", || {
+        !workdir.sweep("status --format json").contains("\"state\": \"running\"")
+    });
     let (code, said, _) =
         start_with(&workdir, &format!("{ONE_RUN} epochs=8 --no-preflight"), &HEARTBEATS).end();
     assert_eq!(code, Some(0), "{said}");
