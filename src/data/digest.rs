@@ -29,7 +29,7 @@ impl ImageDigests {
     }
 
     /// That of an example's image; `None` for one that is of no split.
-    pub fn of(&self, example: &Example) -> Option<Digest> {
+    fn of(&self, example: &Example) -> Option<Digest> {
         self.0.get(&example.path).copied()
     }
 

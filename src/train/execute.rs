@@ -1,7 +1,6 @@
 //! Does what a run says: loads, dispatches by kind, evaluates on the test split.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use anyhow::{Result, ensure};
 
@@ -39,8 +38,8 @@ impl Loaded {
         if let Some(cache) =
             session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
         {
-            let images = Rc::clone(&material.images);
-            pretrained.states = Some(SharedStates::new(cache, &pretrained, images, &session.device)?);
+            let states = SharedStates::new(cache, &pretrained, &material.images, &session.device)?;
+            pretrained.states = Some(states);
         }
         Ok(Self { pretrained, material })
     }

@@ -10,7 +10,6 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 
 use super::material::Pretrained;
-use super::shared_states::SharedStates;
 use crate::data::feature_cache::ImageDigest;
 use crate::data::{Example, load_pixels};
 use crate::model::Blip;
@@ -71,7 +70,7 @@ impl<'a> Features<'a> {
         let in_memory = |index: &usize| self.kept.get(*index).and_then(Clone::clone);
         let mut states: Vec<Option<Tensor>> = indices.iter().map(in_memory).collect();
         let Some(shared) = &self.pretrained.states else { return Ok(states) };
-        for (state, image) in states.iter_mut().zip(self.images(shared, indices)) {
+        for (state, image) in states.iter_mut().zip(self.images(indices)) {
             if let (None, Some(image)) = (&state, image)
                 && let Some(values) = shared.read(self.boundary, &image)
             {
@@ -82,8 +81,8 @@ impl<'a> Features<'a> {
     }
 
     /// What the images are in the cache.
-    pub(super) fn images(&self, shared: &SharedStates, indices: &[usize]) -> Vec<Option<ImageDigest>> {
-        indices.iter().map(|index| shared.image(&self.examples[*index])).collect()
+    pub(super) fn images(&self, indices: &[usize]) -> Vec<Option<ImageDigest>> {
+        indices.iter().map(|index| self.examples[*index].digest).collect()
     }
 
     /// Keeps a state in memory where there is room for it.

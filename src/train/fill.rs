@@ -50,7 +50,7 @@ impl Features<'_> {
         indices: &[usize],
     ) -> Result<()> {
         let mut seen = HashSet::new();
-        let images = indices.iter().copied().zip(self.images(shared, indices));
+        let images = indices.iter().copied().zip(self.images(indices));
         let wanted: Vec<Wanted> = images
             .filter_map(|(index, image)| {
                 image.filter(|image| seen.insert(*image)).map(|image| (index, image))

@@ -1,7 +1,6 @@
 //! What a run works on, loaded and checked: model, weights, tokenizer, processor, examples and their tokens.
 
 use std::path::Path;
-use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
@@ -69,7 +68,7 @@ pub struct Material {
     pub longest_caption: usize,
     pad: u32,
     /// What the image files hold.
-    pub images: Rc<ImageDigests>,
+    pub images: ImageDigests,
 }
 
 /// The captions of an example as token ids, cut to the recipe's length and with its start token.
@@ -79,7 +78,7 @@ impl Material {
     /// Reads the data and encodes its captions for `recipe`.
     pub fn load(inputs: &Inputs, recipe: &Recipe, pretrained: &Pretrained) -> Result<Self> {
         let mut dataset = Dataset::load(&inputs.data)?;
-        let images = Rc::new(ImageDigests::read(&dataset)?);
+        let images = ImageDigests::read(&dataset)?;
         images.bind(&mut dataset);
         let limit = pretrained.config.text.max_position_embeddings;
         // The floors say captions that people wrote: the decoder's limit is none of theirs.

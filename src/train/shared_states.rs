@@ -20,7 +20,7 @@ use super::Session;
 use super::features::ENCODE_BATCH;
 use super::material::Pretrained;
 use crate::data::feature_cache::{Claim, ImageDigest, Key};
-use crate::data::{Example, FeatureCache, ImageDigests, processor};
+use crate::data::{FeatureCache, ImageDigests, processor};
 use crate::model::{Blip, Part};
 
 /// Which cache a run uses, and how.
@@ -46,7 +46,6 @@ struct Shared {
     keys: Vec<Key>,
     /// Of the mean patch features at all boundaries.
     means_key: Key,
-    images: Rc<ImageDigests>,
     /// Boundaries that other runs start from.
     levels: BTreeSet<usize>,
     /// Values of a state.
@@ -62,7 +61,7 @@ impl SharedStates {
     pub fn new(
         how: &CacheUse,
         pretrained: &Pretrained,
-        images: Rc<ImageDigests>,
+        images: &ImageDigests,
         device: &Device,
     ) -> Result<Self> {
         let config = &pretrained.config;
@@ -77,18 +76,12 @@ impl SharedStates {
             cache: FeatureCache::new(&how.folder, how.bytes),
             means_key: of_parts(&[b"means of patches", &keys[depth]]),
             keys,
-            images,
             levels,
             values,
             known: HashSet::new(),
             read: 0,
             encoding: Duration::ZERO,
         }))))
-    }
-
-    /// What stands for an example's image; `None` for one that is of no split.
-    pub fn image(&self, example: &Example) -> Option<ImageDigest> {
-        self.0.borrow().images.of(example)
     }
 
     /// Which of the images have no state below layer `boundary`. Those that have one count as read from now on.

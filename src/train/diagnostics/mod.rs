@@ -144,7 +144,7 @@ impl<'a> Observer<'a> {
         let Some(shared) = &self.pretrained.states else {
             return Ok(in_layers(depth + 1, &self.pooled(model, &mut embedded, 0, images)?));
         };
-        let found = embedded.images(shared, images);
+        let found = embedded.images(images);
         let read = |image: &Option<ImageDigest>| shared.read_means(values, image.as_ref()?);
         let mut rows: Vec<Option<Vec<f32>>> = found.iter().map(read).collect();
         let missing: Vec<usize> = (0..images.len()).filter(|place| rows[*place].is_none()).collect();

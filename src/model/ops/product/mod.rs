@@ -172,9 +172,8 @@ pub fn multiply(
     out_stride: usize,
     accumulate: bool,
 ) {
-    check(left, right, out, out_stride);
-    let task = Task { left, right, scale, out: out.as_mut_ptr(), stride: out_stride, accumulate };
-    // SAFETY: checked above; the borrow of `out` is this thread's.
+    let task = Task::new(left, right, scale, out, out_stride, accumulate);
+    // SAFETY: the borrow of `out` is this thread's.
     unsafe { task.run(0..left.panels(), 0..right.panels()) };
 }
 
@@ -186,22 +185,14 @@ fn multiply_in_parallel(
     out_stride: usize,
     accumulate: bool,
 ) {
-    check(left, right, out, out_stride);
-    let task = Task { left, right, scale, out: out.as_mut_ptr(), stride: out_stride, accumulate };
+    let task = Task::new(left, right, scale, out, out_stride, accumulate);
     let (rows, columns) = (left.panels().div_ceil(TASK_PANELS), right.panels().div_ceil(TASK_PANELS));
     let part = |i: usize, panels: usize| i * TASK_PANELS..((i + 1) * TASK_PANELS).min(panels);
     (0..rows * columns).into_par_iter().for_each(|i| {
         let task = &task;
-        // SAFETY: checked above; no two tasks write to the same tile.
+        // SAFETY: the borrow of `out` is held here, and no two tasks write to the same tile.
         unsafe { task.run(part(i % rows, left.panels()), part(i / rows, right.panels())) };
     });
-}
-
-fn check(left: &Left, right: &Right, out: &[f32], out_stride: usize) {
-    assert!(left.depth == right.depth && left.format() == right.format(), "the operands do not fit together");
-    assert!(kernels::is_available(left.format()), "this processor has no such kernel");
-    let needed = left.columns.saturating_sub(1) * out_stride + right.columns;
-    assert!(right.columns <= out_stride && needed <= out.len(), "the output is smaller than its shape says");
 }
 
 struct Task<'a> {
@@ -216,9 +207,26 @@ struct Task<'a> {
 // SAFETY: tasks of one product write to different tiles, see `multiply_in_parallel`.
 unsafe impl Sync for Task<'_> {}
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    /// Operands that fit together, and a result that holds their product.
+    fn new(
+        left: &'a Left,
+        right: &'a Right,
+        scale: f32,
+        out: &mut [f32],
+        stride: usize,
+        accumulate: bool,
+    ) -> Self {
+        let is_one_kind = left.depth == right.depth && left.format() == right.format();
+        assert!(is_one_kind, "the operands do not fit together");
+        assert!(kernels::is_available(left.format()), "this processor has no such kernel");
+        let needed = left.columns.saturating_sub(1) * stride + right.columns;
+        assert!(right.columns <= stride && needed <= out.len(), "the output is smaller than its shape says");
+        Self { left, right, scale, out: out.as_mut_ptr(), stride, accumulate }
+    }
+
     /// # Safety
-    /// What [`check`] demands, and nobody else may use these tiles of the result.
+    /// The result that the task was made with still lives, and nobody else uses these tiles of it.
     unsafe fn run(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) {
         let Self { left, right, scale, out, stride, accumulate } = *self;
         for block in 0..left.blocks() {

@@ -51,11 +51,8 @@ impl<const W: usize> Panels<W> {
 
     /// Takes in a matrix.
     pub fn fill(&mut self, matrix: View, depth: usize, columns: usize) {
-        self.resize(depth, columns);
-        let steps = self.steps();
-        let (format, panels) = (self.format, self.panels());
-        for (block, words) in self.words.chunks_mut(Format::STEPS * W * panels).enumerate() {
-            let deep = (steps - block * Format::STEPS).min(Format::STEPS);
+        let format = self.format;
+        for (block, deep, words) in self.blocks_of(depth, columns) {
             for (panel, words) in words.chunks_exact_mut(deep * W).enumerate() {
                 pack::<W>(format, matrix, (depth, columns), block, panel, words);
             }
@@ -64,17 +61,25 @@ impl<const W: usize> Panels<W> {
 
     /// The same by all threads of the pool.
     pub fn fill_in_parallel(&mut self, matrix: View, depth: usize, columns: usize) {
-        self.resize(depth, columns);
-        let steps = self.steps();
-        let (format, panels) = (self.format, self.panels());
-        for (block, words) in self.words.chunks_mut(Format::STEPS * W * panels).enumerate() {
-            let deep = (steps - block * Format::STEPS).min(Format::STEPS);
-            words
-                .par_chunks_exact_mut(deep * W)
-                .enumerate()
-                .with_min_len(4)
-                .for_each(|(panel, words)| pack::<W>(format, matrix, (depth, columns), block, panel, words));
+        let format = self.format;
+        for (block, deep, words) in self.blocks_of(depth, columns) {
+            let panels = words.par_chunks_exact_mut(deep * W).enumerate().with_min_len(4);
+            panels.for_each(|(panel, words)| {
+                pack::<W>(format, matrix, (depth, columns), block, panel, words);
+            });
         }
+    }
+
+    /// Makes room for a matrix of this size: its blocks, by number, each with its steps and words.
+    fn blocks_of(
+        &mut self,
+        depth: usize,
+        columns: usize,
+    ) -> impl Iterator<Item = (usize, usize, &mut [u32])> {
+        self.resize(depth, columns);
+        let (steps, panels) = (self.steps(), self.panels());
+        let blocks = self.words.chunks_mut(Format::STEPS * W * panels).enumerate();
+        blocks.map(move |(block, words)| (block, (steps - block * Format::STEPS).min(Format::STEPS), words))
     }
 
     fn resize(&mut self, depth: usize, columns: usize) {
