@@ -10,7 +10,6 @@ use super::ngrams::ImageCounts;
 use super::porter::rouge_stem;
 use super::rouge::{rouge_l_coco, rouge_l_f1};
 use super::tokenize::{alphanumeric_words, penn_tokens, whitespace_words};
-use super::wordnet;
 use crate::record::recipe::Convention;
 
 /// Version of both conventions; it changes whenever some score does.
@@ -56,7 +55,7 @@ pub struct ImageScores {
 /// stems. `coco` gives lower-cased Penn Treebank words without punctuation to pycocoevalcap's CIDEr-D, BLEU
 /// and ROUGE-L, as the COCO evaluation does, and to NLTK's METEOR, which is not the COCO evaluation's.
 pub fn score(convention: Convention, items: &[Item]) -> Scores {
-    let words_and_rouge_l = || match convention {
+    let (words, rouge_l) = match convention {
         Convention::Original => {
             let corpus = Corpus::new(items, alphanumeric_words).map(|word| vec![rouge_stem(word)]);
             (Corpus::new(items, whitespace_words), each(&corpus, rouge_l_f1))
@@ -67,7 +66,6 @@ pub fn score(convention: Convention, items: &[Item]) -> Scores {
             (tokens.map(whitespace_words), each(&tokens, rouge_l_coco))
         }
     };
-    let ((words, rouge_l), ()) = rayon::join(words_and_rouge_l, wordnet::unpack);
     let lower = words.map(|word| vec![word.to_lowercase()]);
     let meteor = Meteor::new(&lower.vocabulary);
     let meteor = each(&lower, |image| meteor.best(image));

@@ -1,27 +1,24 @@
-"""Makes assets/wordnet/synonyms.gz: what METEOR's synonym stage needs of WordNet 3.0, and no more.
+"""Makes assets/wordnet/synonyms.txt: what METEOR's synonym stage needs of WordNet 3.0, and no more.
 
     apt-get install wordnet-base        (1:3.0-37; the files of WordNet 3.0)
     python tests/reference/wordnet.py /usr/share/wordnet
 
-The file is text, one line a record, compressed with gzip:
+The file is text, one line a record, sorted as bytes so that it can be searched as it is:
 
     # ...                   a remark, the copyright notice among them
-    n dog domestic ^Rex     the one-word members of synsets of a part of speech: n, v, a or r
     N geese goose           an irregular form and its base forms, for the part of speech in lower case
+    n dog andiron cad ...   a word and the names of all its synsets of a part of speech: n, v, a or r
 
 NLTK compares a word in lower case with the names of the synsets that it finds for another word. So names with
-upper-case letters or several words never match and are left out, but a word may be looked up by one: `^`
-marks a word (here in lower case) that leads to the synset and is not among its names. A synset is left out
-where it tells nothing: no names, the same members as another, or a single member that another synset of the
-same part of speech has. Words of several parts, such as `ice_cream`, can be looked up only as the base of an
-irregular form.
+upper-case letters or several words never match and are left out, but a word (here in lower case) may be looked up
+by one: it is then not among its own names. Words of several parts, such as `ice_cream`, can be looked up only as
+the base of an irregular form.
 """
 
-import gzip
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parents[2] / "assets" / "wordnet" / "synonyms.gz"
+TARGET = Path(__file__).resolve().parents[2] / "assets" / "wordnet" / "synonyms.txt"
 PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 NOTICE = """\
 # Derived from WordNet 3.0 by tests/reference/wordnet.py. The licence is in the file LICENSE.
@@ -57,33 +54,33 @@ def irregular_forms(folder, part):
     return {form: bases for form, bases in sorted(forms.items()) if "_" not in form}
 
 
-def useful_lines(members, irregular):
-    """The members of each synset that tells something, sorted."""
+def names_by_word(members, irregular):
+    """The names that a word leads to, over all of its synsets."""
     bases = {base for bases in irregular.values() for base in bases}
-    lines = set()
+    found = {}
     for names in members:
         plain = {name for name in names if "_" not in name and name == name.lower()}
         leading = {name.lower() for name in names if "_" not in name or name.lower() in bases}
-        if plain:
-            lines.add(tuple(sorted(plain) + sorted("^" + word for word in leading - plain)))
-    told = {word for line in lines if len(line) > 1 for word in line}
-    return sorted(line for line in lines if len(line) > 1 or line[0] not in told)
+        for word in leading if plain else ():
+            found.setdefault(word, set()).update(plain)
+    return found
 
 
 def main():
     folder = Path(sys.argv[1])
-    text = NOTICE
+    lines = NOTICE.splitlines()
     for letter, part in PARTS.items():
         members = list(synsets(folder, part))
         check_index(folder, part, members)
         irregular = irregular_forms(folder, part)
-        for line in useful_lines(members, irregular):
-            text += " ".join((letter, *line)) + "\n"
-        for form, bases in irregular.items():
-            text += " ".join((letter.upper(), form, *bases)) + "\n"
+        lines += [" ".join((letter.upper(), form, *bases)) for form, bases in irregular.items()]
+        found = names_by_word(members, irregular)
+        lines += [" ".join((letter, word, *sorted(names))) for word, names in found.items()]
+    # Code points sort as their UTF-8 does, and every character of a word comes after the space.
+    text = "\n".join(sorted(lines)) + "\n"
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    print(f"{len(text)} bytes of text, {TARGET.stat().st_size} compressed, {text.count(chr(10))} lines")
+    TARGET.write_text(text, encoding="utf-8")
+    print(f"{TARGET.stat().st_size} bytes, {len(lines)} lines")
 
 
 if __name__ == "__main__":
