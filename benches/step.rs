@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use serde_json::json;
 use sweep::data::{Dataset, collate};
-use sweep::model::blip::{mean_loss, targets};
+use sweep::model::blip::targets;
 use sweep::model::ops::{Dropout, Precision};
 use sweep::model::{Blip, Unfrozen};
 use sweep::record::recipe::{DataFiles, Split, Validation};
@@ -65,10 +65,11 @@ fn main() -> Result<()> {
             .collect::<Result<_>>()?;
         let rows: Vec<&[u32]> = captions.iter().map(Vec::as_slice).collect();
         let captions = collate(&rows, pretrained.config.tokens.pad);
-        let embeddings = features.training_embeddings(&model, &indices, &Dropout::NONE)?;
-        let logits = model.training_logits(&embeddings, &captions, &Dropout::NONE)?;
-        let loss = mean_loss(&logits, &targets(&captions, true), 0.0)?;
-        let gradients = model.backward(&loss)?;
+        let (loss, gradients) = model.gradients(|| {
+            let embeddings = features.training_embeddings(&model, &indices, &Dropout::NONE)?;
+            let logits = model.training_logits(&embeddings, &captions, &Dropout::NONE)?;
+            anyhow::Ok(model.mean_loss(&logits, &targets(&captions, true), 0.0)?)
+        })?;
         let norm = optimizer.gradient_norm(&gradients)?;
         optimizer.step(&gradients, 3e-8 * step as f64, clip_scale(norm, 2.0))?;
         losses.push(loss.to_scalar::<f32>()?);

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::scene_at;
 use crate::data::{CaptionTokenizer, ImageProcessor, TokenBatch, collate};
-use crate::model::blip::{mean_loss, targets};
+use crate::model::blip::targets;
 use crate::model::{Blip, Config, Unfrozen, Weights};
 use crate::random::Random;
 use crate::train::optimizer::{AdamW, Multipliers, clip_scale};
@@ -75,9 +75,11 @@ pub fn pretrain(
     let mut running = 0.0;
     for step in 0..recipe.steps {
         let (pixels, captions) = scenes(config, tokenizer, processor, step, recipe.batch_size)?;
-        let image_embeds = model.vision_model.finish(&model.vision_model.encode(&pixels, 0)?, 0)?;
-        let loss = mean_loss(&model.logits(&image_embeds, &captions)?, &targets(&captions, false), 0.0)?;
-        let grads = model.backward(&loss)?;
+        let (loss, grads) = model.gradients(|| {
+            let image_embeds = model.vision_model.finish(&model.vision_model.encode(&pixels, 0)?, 0)?;
+            let logits = model.logits(&image_embeds, &captions)?;
+            anyhow::Ok(model.mean_loss(&logits, &targets(&captions, false), 0.0)?)
+        })?;
         let rate = recipe.learning_rate * linear_with_warmup(step, recipe.warmup_steps, recipe.steps);
         let scale = clip_scale(optimizer.gradient_norm(&grads)?, recipe.max_grad_norm);
         optimizer.step(&grads, rate, scale)?;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::config::Config;
-use super::ops::{Dropout, Engine, Mask, Targets, cross_entropy};
+use super::ops::{Dropout, Engine, Mask, Targets, by_candle, cross_entropy, reshape};
 use super::text::TextDecoder;
 use super::vision::VisionModel;
 use super::weights::Weights;
@@ -42,9 +42,13 @@ impl Blip {
         })
     }
 
-    /// The gradients of a loss of this model with respect to all its variables. `loss.backward()` alone would miss most.
-    pub fn backward(&self, loss: &Tensor) -> Result<GradStore> {
-        self.engine.backward(loss)
+    /// A loss of this model that `forward` computes, and its gradients with respect to all variables. What is computed
+    /// outside of it has none.
+    pub fn gradients<E: From<Error>>(
+        &self,
+        forward: impl FnOnce() -> std::result::Result<Tensor, E>,
+    ) -> std::result::Result<(Tensor, GradStore), E> {
+        self.engine.gradients(forward)
     }
 
     /// Logits (captions x (tokens - 1), vocabulary) of each caption token from those before it.
@@ -69,7 +73,21 @@ impl Blip {
             captions.ids.chunks_exact(captions.columns).flat_map(|row| &row[..inputs]).copied().collect();
         let lengths = captions.lengths.iter().map(|length| (*length).min(inputs)).collect();
         let mask = Mask { causal: true, key_lengths: Some(Arc::new(lengths)) };
-        self.text_decoder.training_logits(&ids, image_embeds, &mask, dropout)?.flatten(0, 1)
+        let logits = self.text_decoder.training_logits(&ids, image_embeds, &mask, dropout)?;
+        let (captions, tokens, vocabulary) = logits.dims3()?;
+        reshape(&logits, (captions * tokens, vocabulary), &self.engine)
+    }
+
+    /// The losses of logits, row by row: [`cross_entropy`].
+    pub fn losses(&self, logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
+        cross_entropy(logits, targets, label_smoothing, &self.engine)
+    }
+
+    /// The mean loss over the targets that count, a scalar.
+    pub fn mean_loss(&self, logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
+        let count = targets.iter().flatten().count().max(1);
+        let losses = self.losses(logits, targets, label_smoothing)?;
+        by_candle(&losses, move |losses| losses.sum_all()? / count as f64, &self.engine)
     }
 }
 
@@ -80,10 +98,4 @@ pub fn targets(captions: &TokenBatch, pads_count: bool) -> Targets {
         row.iter().enumerate().skip(1).map(move |(i, id)| (pads_count || i < *length).then_some(*id))
     });
     Arc::new(targets.collect())
-}
-
-/// The mean loss over the targets that count, a scalar.
-pub fn mean_loss(logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
-    let count = targets.iter().flatten().count().max(1);
-    cross_entropy(logits, targets, label_smoothing)?.sum_all()? / count as f64
 }

@@ -35,22 +35,24 @@ pub struct LayerNorm {
     pub(super) weight: Tensor,
     pub(super) bias: Tensor,
     pub(super) eps: f64,
+    engine: Engine,
 }
 
 impl LayerNorm {
-    pub fn new(width: usize, eps: f64, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { weight: vb.get(width, "weight")?, bias: vb.get(width, "bias")?, eps })
+    pub fn new(width: usize, eps: f64, engine: &Engine, vb: VarBuilder) -> Result<Self> {
+        let (weight, bias) = (vb.get(width, "weight")?, vb.get(width, "bias")?);
+        Ok(Self { weight, bias, eps, engine: engine.clone() })
     }
 
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        ops::layer_norm(xs, &self.weight, &self.bias, self.eps)
+        ops::layer_norm(xs, &self.weight, &self.bias, self.eps, &self.engine)
     }
 }
 
 /// The configured activation; GELU, which every published BLIP has, by the fused operation.
-pub fn activate(activation: Activation, xs: &Tensor) -> Result<Tensor> {
+pub fn activate(activation: Activation, xs: &Tensor, engine: &Engine) -> Result<Tensor> {
     match activation {
-        Activation::Gelu => ops::gelu(xs),
-        other => other.forward(xs),
+        Activation::Gelu => ops::gelu(xs, engine),
+        other => ops::by_candle(xs, move |xs| other.forward(xs), engine),
     }
 }

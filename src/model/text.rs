@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip_text::Config;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::{Dropout, Engine, Mask, attention, dropout, embedding};
+use super::ops::{Dropout, Engine, Mask, add, attention, dropout, embedding, reshape};
 
 /// `BlipTextLMHeadModel`.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl TextEmbeddings {
             word_embeddings: vb.get((config.vocab_size, width), "word_embeddings.weight")?,
             position_embeddings: vb
                 .get((config.max_position_embeddings, width), "position_embeddings.weight")?,
-            layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("LayerNorm"))?,
+            layer_norm: LayerNorm::new(width, config.layer_norm_eps, engine, vb.pp("LayerNorm"))?,
             padding_id,
             engine: engine.clone(),
             place: vb.prefix(),
@@ -102,8 +102,9 @@ impl TextEmbeddings {
         let positions: Vec<u32> = (0..ids.len()).map(|i| (past + i % tokens) as u32).collect();
         let words = embedding(&self.word_embeddings, ids, Some(self.padding_id), &self.engine)?;
         let positions = embedding(&self.position_embeddings, &positions, None, &self.engine)?;
-        let hidden = self.layer_norm.forward(&(words + positions)?.reshape((captions, tokens, ()))?)?;
-        dropout(&hidden, regular.at(&self.place))
+        let both = add(&words, &positions, &self.engine)?;
+        let both = reshape(&both, (captions, tokens, words.dim(1)?), &self.engine)?;
+        dropout(&self.layer_norm.forward(&both)?, regular.at(&self.place), &self.engine)
     }
 }
 
@@ -114,6 +115,7 @@ pub(super) struct TextLayer {
     pub(super) intermediate: Linear,
     pub(super) output: Output,
     activation: Activation,
+    engine: Engine,
 }
 
 impl TextLayer {
@@ -130,6 +132,7 @@ impl TextLayer {
             intermediate: Linear::new(width, inner, engine, vb.pp("intermediate.dense"))?,
             output: Output::new(config, inner, engine, vb.pp("output"))?,
             activation: config.hidden_act,
+            engine: engine.clone(),
         })
     }
 
@@ -141,7 +144,7 @@ impl TextLayer {
     }
 
     pub(super) fn feed_forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-        let inner = activate(self.activation, &self.intermediate.forward(xs)?)?;
+        let inner = activate(self.activation, &self.intermediate.forward(xs)?, &self.engine)?;
         self.output.forward(&inner, xs, dropout)
     }
 }
@@ -186,8 +189,7 @@ impl Attention {
         dropout: &Dropout,
     ) -> Result<Tensor> {
         let drops = dropout.at(&self.place);
-        let context =
-            attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops, self.engine.precision)?;
+        let context = attention(&self.query.forward(xs)?, k, v, self.heads, mask, drops, &self.engine)?;
         self.output.forward(&context, xs, dropout)
     }
 }
@@ -197,6 +199,7 @@ impl Attention {
 pub(super) struct Output {
     pub(super) dense: Linear,
     pub(super) layer_norm: LayerNorm,
+    engine: Engine,
     /// The name of this module in the checkpoint.
     place: String,
 }
@@ -205,14 +208,20 @@ impl Output {
     fn new(config: &Config, ins: usize, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             dense: Linear::new(ins, config.hidden_size, engine, vb.pp("dense"))?,
-            layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp("LayerNorm"))?,
+            layer_norm: LayerNorm::new(
+                config.hidden_size,
+                config.layer_norm_eps,
+                engine,
+                vb.pp("LayerNorm"),
+            )?,
+            engine: engine.clone(),
             place: vb.prefix(),
         })
     }
 
     fn forward(&self, xs: &Tensor, residual: &Tensor, regular: &Dropout) -> Result<Tensor> {
-        let xs = dropout(&self.dense.forward(xs)?, regular.at(&self.place))?;
-        self.layer_norm.forward(&(xs + residual)?)
+        let xs = dropout(&self.dense.forward(xs)?, regular.at(&self.place), &self.engine)?;
+        self.layer_norm.forward(&add(&xs, residual, &self.engine)?)
     }
 }
 
@@ -223,6 +232,7 @@ pub(super) struct Predictions {
     pub(super) layer_norm: LayerNorm,
     pub(super) decoder: Linear,
     activation: Activation,
+    engine: Engine,
 }
 
 impl Predictions {
@@ -230,18 +240,19 @@ impl Predictions {
         let width = config.hidden_size;
         Ok(Self {
             transform: Linear::new(width, width, engine, vb.pp("transform.dense"))?,
-            layer_norm: LayerNorm::new(width, config.layer_norm_eps, vb.pp("transform.LayerNorm"))?,
+            layer_norm: LayerNorm::new(width, config.layer_norm_eps, engine, vb.pp("transform.LayerNorm"))?,
             decoder: Linear::tied(
                 own_or(vb.pp("decoder"), "weight", (config.vocab_size, width), || Ok(word_embeddings))?,
                 own_or(vb.pp("decoder"), "bias", config.vocab_size, || vb.get(config.vocab_size, "bias"))?,
                 engine,
             ),
             activation: config.hidden_act,
+            engine: engine.clone(),
         })
     }
 
     pub(super) fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
-        let hidden = activate(self.activation, &self.transform.forward(hidden)?)?;
+        let hidden = activate(self.activation, &self.transform.forward(hidden)?, &self.engine)?;
         self.decoder.forward(&self.layer_norm.forward(&hidden)?)
     }
 }

@@ -8,7 +8,7 @@ use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::blip::VisionConfig;
 
 use super::layers::{LayerNorm, Linear, activate};
-use super::ops::{Dropout, Engine, packed_attention};
+use super::ops::{Dropout, Engine, add, packed_attention, patch_tokens};
 
 /// `BlipVisionModel`.
 #[derive(Debug, Clone)]
@@ -29,6 +29,7 @@ impl VisionModel {
             post_layernorm: LayerNorm::new(
                 config.hidden_size,
                 config.layer_norm_eps,
+                engine,
                 vb.pp("post_layernorm"),
             )?,
         })
@@ -81,6 +82,7 @@ struct VisionEmbeddings {
     patch_embedding: Linear,
     position_embedding: Tensor,
     patch_size: usize,
+    engine: Engine,
 }
 
 impl VisionEmbeddings {
@@ -93,6 +95,7 @@ impl VisionEmbeddings {
             patch_embedding: Linear::tied(weight, vb.get(width, "patch_embedding.bias")?, engine),
             position_embedding: vb.get((1, side * side + 1, width), "position_embedding")?,
             patch_size: patch,
+            engine: engine.clone(),
         })
     }
 
@@ -108,8 +111,7 @@ impl VisionEmbeddings {
             .permute(vec![0, 2, 4, 1, 3, 5])?
             .reshape((images, rows * columns, channels * patch * patch))?;
         let patches = self.patch_embedding.forward(&patches)?;
-        let class = self.class_embedding.broadcast_as((images, 1, self.class_embedding.dim(2)?))?;
-        Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.position_embedding)
+        patch_tokens(&patches, &self.class_embedding, &self.position_embedding, &self.engine)
     }
 }
 
@@ -119,22 +121,24 @@ struct EncoderLayer {
     self_attn: SelfAttention,
     layer_norm2: LayerNorm,
     mlp: Mlp,
+    engine: Engine,
 }
 
 impl EncoderLayer {
     fn new(config: &VisionConfig, engine: &Engine, vb: VarBuilder) -> Result<Self> {
-        let norm = |name| LayerNorm::new(config.hidden_size, config.layer_norm_eps, vb.pp(name));
+        let norm = |name| LayerNorm::new(config.hidden_size, config.layer_norm_eps, engine, vb.pp(name));
         Ok(Self {
             layer_norm1: norm("layer_norm1")?,
             self_attn: SelfAttention::new(config, engine, vb.pp("self_attn"))?,
             layer_norm2: norm("layer_norm2")?,
             mlp: Mlp::new(config, engine, vb.pp("mlp"))?,
+            engine: engine.clone(),
         })
     }
 
     fn forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
-        let xs = (xs + self.self_attn.forward(&self.layer_norm1.forward(xs)?, dropout)?)?;
-        &xs + self.mlp.forward(&self.layer_norm2.forward(&xs)?)?
+        let xs = add(xs, &self.self_attn.forward(&self.layer_norm1.forward(xs)?, dropout)?, &self.engine)?;
+        add(&xs, &self.mlp.forward(&self.layer_norm2.forward(&xs)?)?, &self.engine)
     }
 }
 
@@ -162,12 +166,7 @@ impl SelfAttention {
 
     fn forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
         let drops = dropout.at(&self.place);
-        self.projection.forward(&packed_attention(
-            &self.qkv.forward(xs)?,
-            self.heads,
-            drops,
-            self.engine.precision,
-        )?)
+        self.projection.forward(&packed_attention(&self.qkv.forward(xs)?, self.heads, drops, &self.engine)?)
     }
 }
 
@@ -176,6 +175,7 @@ struct Mlp {
     fc1: Linear,
     fc2: Linear,
     activation: Activation,
+    engine: Engine,
 }
 
 impl Mlp {
@@ -185,10 +185,11 @@ impl Mlp {
             fc1: Linear::new(width, inner, engine, vb.pp("fc1"))?,
             fc2: Linear::new(inner, width, engine, vb.pp("fc2"))?,
             activation: config.hidden_act,
+            engine: engine.clone(),
         })
     }
 
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        self.fc2.forward(&activate(self.activation, &self.fc1.forward(xs)?)?)
+        self.fc2.forward(&activate(self.activation, &self.fc1.forward(xs)?, &self.engine)?)
     }
 }

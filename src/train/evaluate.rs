@@ -13,7 +13,7 @@ use super::partial::Partial;
 use super::{Session, Stopped};
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
-use crate::model::ops::{Targets, cross_entropy};
+use crate::model::ops::Targets;
 use crate::model::{Blip, GeneratedCaption, generate_while};
 use crate::record::event::Evaluated;
 use crate::record::recipe::{MetricName, Recipe, ZeroCider};
@@ -91,7 +91,7 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
         let captions = material.batch(split.tokens, indices);
         let logits = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
         let as_trained = targets(&captions, !training.mask_padding);
-        let rows = cross_entropy(&logits, &as_trained, training.label_smoothing)?.to_vec1::<f32>()?;
+        let rows = model.losses(&logits, &as_trained, training.label_smoothing)?.to_vec1::<f32>()?;
         let (sum, tokens) =
             (rows.iter().map(|row| *row as f64).sum::<f64>(), as_trained.iter().flatten().count());
         batch_means.push(sum / tokens.max(1) as f64);
@@ -99,8 +99,8 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
         counted += tokens;
 
         let unpadded = targets(&captions, false);
-        let plain = cross_entropy(&logits, &unpadded, 0.0)?.to_vec1::<f32>()?;
-        add_next_tokens(&mut next_tokens, &logits, &unpadded)?;
+        let plain = model.losses(&logits, &unpadded, 0.0)?.to_vec1::<f32>()?;
+        add_next_tokens(&mut next_tokens, model, &logits, &unpadded)?;
         for (sum, n) in of_images(&plain, &unpadded, &captions) {
             per_image.push(sum / n.max(1) as f64);
             nll += sum;
@@ -149,12 +149,12 @@ pub fn record(
 }
 
 /// The likeliest token of each row that has a target: how likely it is, and whether it is the target.
-fn add_next_tokens(seen: &mut NextTokens, logits: &Tensor, targets: &Targets) -> Result<()> {
+fn add_next_tokens(seen: &mut NextTokens, model: &Blip, logits: &Tensor, targets: &Targets) -> Result<()> {
     let likeliest = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
     let counted = likeliest.iter().zip(targets.iter());
     let likeliest: Targets = Arc::new(counted.map(|(id, target)| target.map(|_| *id)).collect());
     // Its loss is minus the logarithm of its probability.
-    let losses = cross_entropy(logits, &likeliest, 0.0)?.to_vec1::<f32>()?;
+    let losses = model.losses(logits, &likeliest, 0.0)?.to_vec1::<f32>()?;
     for ((likeliest, target), loss) in likeliest.iter().zip(targets.iter()).zip(losses) {
         if target.is_some() {
             seen.add((-loss as f64).exp(), likeliest == target);

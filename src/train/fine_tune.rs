@@ -20,7 +20,7 @@ use super::resume::resume;
 use super::schedule::linear_with_warmup;
 use super::{Emit, Session, Stopped, observed};
 use crate::data::Example;
-use crate::model::blip::{mean_loss, targets};
+use crate::model::blip::targets;
 use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::diagnostics;
@@ -284,10 +284,13 @@ fn step(bench: &mut Bench, indices: &[usize], epoch: usize, rate: f64) -> Result
     let captions = bench.material.training_batch(indices, session.spec.seed, epoch);
     let step = bench.optimizer.steps as u64;
     let dropout = Dropout { rate: training.dropout, seed: session.spec.seed, step };
-    let image_embeds = bench.train.features.training_embeddings(&bench.model, indices, &dropout)?;
-    let logits = bench.model.training_logits(&image_embeds, &captions, &dropout)?;
-    let loss = mean_loss(&logits, &targets(&captions, !training.mask_padding), training.label_smoothing)?;
-    let gradients = bench.model.backward(&loss)?;
+    let wanted = targets(&captions, !training.mask_padding);
+    let (model, features) = (&bench.model, &mut bench.train.features);
+    let (loss, gradients) = model.gradients(|| {
+        let image_embeds = features.training_embeddings(model, indices, &dropout)?;
+        let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
+        anyhow::Ok(model.mean_loss(&logits, &wanted, training.label_smoothing)?)
+    })?;
     let norm = bench.optimizer.gradient_norm(&gradients)?;
     if norm.is_finite() {
         bench.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm))?;

@@ -9,7 +9,7 @@ use super::material::Material;
 use crate::data::TokenBatch;
 use crate::model::Blip;
 use crate::model::blip::targets;
-use crate::model::ops::{Targets, cross_entropy};
+use crate::model::ops::Targets;
 use crate::record::image_use::OwnAndOther;
 
 /// At most this many images of a split are put beside another picture.
@@ -37,7 +37,7 @@ pub fn measure(
         let targets = targets(&captions, false);
         let own = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
         let other = model.logits(&split.features.embeddings(model, others)?, &captions)?;
-        let losses = |logits: &Tensor| means(&cross_entropy(logits, &targets, 0.0)?, &targets, &captions);
+        let losses = |logits: &Tensor| means(&model.losses(logits, &targets, 0.0)?, &targets, &captions);
         let expected = means(&divergence(&own, &other)?, &targets, &captions)?;
         let rows = indices.iter().zip(losses(&own)?).zip(losses(&other)?).zip(expected);
         found.extend(rows.map(|(((index, own), other), expected)| OwnAndOther {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use super::execute::Loaded;
 use super::features::Features;
-use crate::model::blip::{mean_loss, targets};
+use crate::model::blip::targets;
 use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen};
 
@@ -42,11 +42,12 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
     let began = Instant::now();
     let captions = material.batch(&material.train, &longest);
     let dropout = Dropout { rate: training.dropout, seed: session.spec.seed, step: 0 };
-    let image_embeds = features.training_embeddings(&model, &longest, &dropout)?;
     let wanted = targets(&captions, !training.mask_padding);
-    let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
-    let loss = mean_loss(&logits, &wanted, training.label_smoothing)?;
-    let grads = model.backward(&loss)?;
+    let (_, grads) = model.gradients(|| {
+        let image_embeds = features.training_embeddings(&model, &longest, &dropout)?;
+        let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
+        anyhow::Ok(model.mean_loss(&logits, &wanted, training.label_smoothing)?)
+    })?;
     for (name, var) in pretrained.weights.trainable() {
         anyhow::ensure!(grads.get(var).is_some(), "no gradient reached the trainable tensor `{name}`");
     }

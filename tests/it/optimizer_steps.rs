@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use sweep::data::collate;
-use sweep::model::blip::{mean_loss, targets};
+use sweep::model::blip::targets;
 use sweep::model::{Blip, Unfrozen};
 use sweep::train::optimizer::{AdamW, Group, Multipliers, clip_scale};
 use sweep::train::schedule::linear_with_warmup;
@@ -80,12 +80,12 @@ fn losses_gradient_norms_and_final_weights_equal_those_of_pytorch() {
             let indices: Vec<u32> = indices.iter().map(|i| *i as u32).collect();
             let pixels =
                 stored["pixel_values"].index_select(&Tensor::new(indices, &Device::Cpu).unwrap(), 0).unwrap();
-            let image_embeds =
-                model.vision_model.finish(&model.vision_model.encode(&pixels, 0).unwrap(), 0).unwrap();
-            let logits = model.logits(&image_embeds, &captions).unwrap();
-            let loss =
-                mean_loss(&logits, &targets(&captions, !run.mask_padding), run.label_smoothing).unwrap();
-            let grads = model.backward(&loss).unwrap();
+            let forward = || {
+                let image_embeds = model.vision_model.finish(&model.vision_model.encode(&pixels, 0)?, 0)?;
+                let logits = model.logits(&image_embeds, &captions)?;
+                model.mean_loss(&logits, &targets(&captions, !run.mask_padding), run.label_smoothing)
+            };
+            let (loss, grads) = model.gradients::<candle_core::Error>(forward).unwrap();
             let norm = optimizer.gradient_norm(&grads).unwrap();
             let rate =
                 fixture.learning_rate * linear_with_warmup(i, fixture.warmup_steps, fixture.total_steps);
@@ -137,9 +137,10 @@ fn every_trainable_tensor_is_in_one_group_and_every_frozen_one_keeps_its_bits() 
 
 fn step(model: &Blip, pixels: &Tensor, optimizer: &mut AdamW) {
     let captions = collate(&[&[44, 7, 9, 3], &[44, 8, 3]], 0);
-    let image_embeds = model.vision_model.finish(&model.vision_model.encode(pixels, 2).unwrap(), 2).unwrap();
-    let logits = model.logits(&image_embeds, &captions).unwrap();
-    let loss = mean_loss(&logits, &targets(&captions, true), 0.0).unwrap();
-    let grads = model.backward(&loss).unwrap();
+    let forward = || {
+        let image_embeds = model.vision_model.finish(&model.vision_model.encode(pixels, 2)?, 2)?;
+        model.mean_loss(&model.logits(&image_embeds, &captions)?, &targets(&captions, true), 0.0)
+    };
+    let (_, grads) = model.gradients::<candle_core::Error>(forward).unwrap();
     optimizer.step(&grads, 1e-3, 1.0).unwrap();
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use sweep::data::collate;
 use sweep::model::beam::BeamSettings;
-use sweep::model::blip::{mean_loss, targets};
+use sweep::model::blip::targets;
 use sweep::model::ops::{Dropout, Precision};
 use sweep::model::{Blip, Config, GeneratedCaption, Unfrozen, Weights, generate};
 use sweep::random::Random;
@@ -37,10 +37,12 @@ fn trained(threads: usize, precision: Precision) -> (Vec<(u64, u64)>, String) {
                 collate(&captions.iter().map(Vec::as_slice).collect::<Vec<_>>(), config.tokens.pad);
             let dropout = Dropout { rate: 0.1, seed: 3, step };
             let hidden = model.vision_model.encode(&pixels, depth - 2).unwrap();
-            let embeds = model.vision_model.finish_training(&hidden, depth - 2, &dropout).unwrap();
-            let logits = model.training_logits(&embeds, &captions, &dropout).unwrap();
-            let loss = mean_loss(&logits, &targets(&captions, false), 0.1).unwrap();
-            let grads = model.backward(&loss).unwrap();
+            let forward = || {
+                let embeds = model.vision_model.finish_training(&hidden, depth - 2, &dropout)?;
+                let logits = model.training_logits(&embeds, &captions, &dropout)?;
+                model.mean_loss(&logits, &targets(&captions, false), 0.1)
+            };
+            let (loss, grads) = model.gradients::<candle_core::Error>(forward).unwrap();
             let norm = optimizer.gradient_norm(&grads).unwrap();
             optimizer.step(&grads, 1e-3, clip_scale(norm, 1.0)).unwrap();
             (loss.to_scalar::<f32>().unwrap().to_bits() as u64, norm.to_bits())

@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sweep::data::{TokenBatch, collate};
-use sweep::model::blip::{mean_loss, targets};
+use sweep::model::blip::targets;
 use sweep::model::ops::Dropout;
 use sweep::model::{Blip, Config, Unfrozen, Weights};
 use sweep::train::optimizer::{AdamW, Moments, Multipliers, clip_scale};
@@ -84,13 +85,23 @@ impl Trainer {
         collate(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>(), self.config.tokens.pad)
     }
 
-    fn loss(&self, mode: &Mode, pixels: &Tensor, captions: &TokenBatch, step: u64) -> Tensor {
+    /// The loss and all gradients.
+    fn gradients(
+        &self,
+        mode: &Mode,
+        pixels: &Tensor,
+        captions: &TokenBatch,
+        step: u64,
+    ) -> (Tensor, GradStore) {
         let dropout = Dropout { rate: mode.dropout, seed: mode.seed, step };
         let vision = &self.model.vision_model;
-        let hidden = vision.encode(pixels, self.boundary).unwrap().detach();
-        let image_embeds = vision.finish_training(&hidden, self.boundary, &dropout).unwrap();
-        let logits = self.model.training_logits(&image_embeds, captions, &dropout).unwrap();
-        mean_loss(&logits, &targets(captions, !mode.mask_padding), mode.label_smoothing).unwrap()
+        let forward = || {
+            let hidden = vision.encode(pixels, self.boundary)?;
+            let image_embeds = vision.finish_training(&hidden, self.boundary, &dropout)?;
+            let logits = self.model.training_logits(&image_embeds, captions, &dropout)?;
+            self.model.mean_loss(&logits, &targets(captions, !mode.mask_padding), mode.label_smoothing)
+        };
+        self.model.gradients::<candle_core::Error>(forward).unwrap()
     }
 }
 
@@ -133,12 +144,11 @@ fn every_gradient_of_many_architectures_equals_that_of_pytorch_with_and_without_
         let stored = tensors(&format!("gradients/{case}.safetensors.gz"));
         let trainer = Trainer::new(mode);
         let batch = trainer.batch(mode, captions, 0..captions.len());
-        let loss = trainer.loss(mode, &pixels(&stored["pictures"]), &batch, *step);
+        let (loss, grads) = trainer.gradients(mode, &pixels(&stored["pictures"]), &batch, *step);
         let close = (value(&loss) / wanted - 1.0).abs()
             < conditioning.loss.max(2.0 * pytorch_f32_error.loss).max(1e-5);
         assert!(close, "{case}: loss {}, not {wanted}", value(&loss));
 
-        let grads = trainer.model.backward(&loss).unwrap();
         let wanted: BTreeMap<&str, &Tensor> =
             stored.iter().filter_map(|(name, grad)| Some((name.strip_prefix("grad.")?, grad))).collect();
         let trainable = trainer.weights.trainable();
@@ -247,8 +257,7 @@ impl Course {
         let rows = Tensor::new(rows, &Device::Cpu).unwrap();
         let pixels = pixels(&self.pictures.index_select(&rows, 0).unwrap());
         let batch = trainer.batch(&run.mode, &self.captions, chosen.iter().copied());
-        let loss = trainer.loss(&run.mode, &pixels, &batch, step as u64);
-        let grads = trainer.model.backward(&loss).unwrap();
+        let (loss, grads) = trainer.gradients(&run.mode, &pixels, &batch, step as u64);
         let norm = optimizer.gradient_norm(&grads).unwrap();
         let rate = run.learning_rate * linear_with_warmup(step, run.warmup_steps, run.total_steps);
         optimizer.step(&grads, rate, clip_scale(norm, run.max_grad_norm)).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 use sweep::data::collate;
-use sweep::model::blip::{mean_loss, targets};
+use sweep::model::blip::targets;
 use sweep::model::{Blip, Config, Unfrozen, Weights};
 
 use crate::gradients::tiny;
@@ -22,11 +22,12 @@ fn backward(config: &Config, tensors: &BTreeMap<String, Tensor>) -> (f32, BTreeM
     let side = config.vision.image_size;
     let pixels: Vec<f32> = (0..3 * side * side).map(|i| (i as f32 * 0.7).sin()).collect();
     let pixels = Tensor::from_vec(pixels, (1, 3, side, side), &Device::Cpu).unwrap();
-    let image_embeds = model.vision_model.finish(&model.vision_model.encode(&pixels, 3).unwrap(), 3).unwrap();
     let captions = collate(&[&[44, 5, 17, 9, 5, 30, 3]], 0);
-    let logits = model.logits(&image_embeds, &captions).unwrap();
-    let loss = mean_loss(&logits, &targets(&captions, false), 0.0).unwrap();
-    let gradients = model.backward(&loss).unwrap();
+    let forward = || {
+        let image_embeds = model.vision_model.finish(&model.vision_model.encode(&pixels, 3)?, 3)?;
+        model.mean_loss(&model.logits(&image_embeds, &captions)?, &targets(&captions, false), 0.0)
+    };
+    let (loss, gradients) = model.gradients::<candle_core::Error>(forward).unwrap();
     let of = |(name, var): (&String, &candle_core::Var)| {
         (name.clone(), gradients.get(var.as_tensor()).unwrap_or_else(|| panic!("{name}")).clone())
     };

@@ -151,7 +151,7 @@ mod tests {
     use candle_core::{Device, Tensor};
 
     use super::*;
-    use crate::model::ops::layer_norm;
+    use crate::model::ops::{Engine, layer_norm};
 
     #[test]
     fn columns_are_normalised_as_rows_are() {
@@ -166,7 +166,8 @@ mod tests {
             columns.normalise(&weight, &bias, 1e-5);
             let tensor = |values, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
             let rows = tensor(rows, &[captions, features]);
-            let expected = layer_norm(&rows, &tensor(weight, &[features]), &tensor(bias, &[features]), 1e-5);
+            let (weight, bias) = (tensor(weight, &[features]), tensor(bias, &[features]));
+            let expected = layer_norm(&rows, &weight, &bias, 1e-5, &Engine::default());
             for (caption, expected) in expected.unwrap().to_vec2::<f32>().unwrap().iter().enumerate() {
                 let found: Vec<f32> =
                     columns.values.chunks(columns.stride).map(|feature| feature[caption]).collect();

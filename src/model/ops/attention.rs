@@ -11,13 +11,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, Layout, Result, Shape, Tensor};
+use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
 use super::dropout::Drops;
 use super::head::{Head, Place, Rules, Scratch, Sizes, columns, put_columns};
-use super::product::Precision;
-use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::slices::{is_fused, with_values};
+use super::tape::{Engine, Input};
 
 /// Which keys a query may see.
 #[derive(Debug, Clone, Default)]
@@ -57,32 +57,49 @@ pub fn attention(
     heads: usize,
     mask: &Mask,
     drops: Option<Drops>,
-    precision: Precision,
+    engine: &Engine,
 ) -> Result<Tensor> {
     check(q, k, heads, mask)?;
-    if is_fused(q) {
-        let op = Separate { rules: Rules { heads, mask: mask.clone(), drops, precision } };
-        q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
-    } else {
-        composed(q, k, v, heads, mask, drops)
+    if !is_fused(q) {
+        return composed(q, k, v, heads, mask, drops);
     }
+    let (_, queries, width) = q.dims3()?;
+    let sizes = Sizes { queries, keys: k.dim(1)?, head_width: width / heads };
+    let rules = Rules { heads, mask: mask.clone(), drops, precision: engine.precision };
+    let op = Separate { rules, sizes };
+    let [q, k, v] = [q.contiguous()?, k.contiguous()?, v.contiguous()?];
+    let out = with_values([&q, &k, &v], |[q, k, v]| Ok(op.forward(q, k, v)))?;
+    let out = Tensor::from_vec(out, q.shape(), q.device())?;
+    let (inputs, kept) = ([&q, &k, &v].map(Input::from), [q.clone(), k.clone(), v.clone()]);
+    engine.record(&[&q, &k, &v], &out, move |grads, to| {
+        let gradients = with_values(kept.each_ref(), |[q, k, v]| Ok(op.backward(q, k, v, &grads)))?;
+        inputs.iter().zip(gradients).for_each(|(input, values)| to.give(input, values));
+        Ok(())
+    });
+    Ok(out)
 }
 
 /// Self-attention without a mask over `qkv` (batch, tokens, 3 x width): queries, keys and values side by side.
-pub fn packed_attention(
-    qkv: &Tensor,
-    heads: usize,
-    drops: Option<Drops>,
-    precision: Precision,
-) -> Result<Tensor> {
+pub fn packed_attention(qkv: &Tensor, heads: usize, drops: Option<Drops>, engine: &Engine) -> Result<Tensor> {
     let width = qkv.dim(D::Minus1)? / 3;
-    if is_fused(qkv) {
-        let mask = Mask::default();
-        qkv.contiguous()?.apply_op1(Packed { rules: Rules { heads, mask, drops, precision } })
-    } else {
+    let mask = Mask::default();
+    if !is_fused(qkv) {
         let part = |i| qkv.narrow(D::Minus1, i * width, width)?.contiguous();
-        composed(&part(0)?, &part(1)?, &part(2)?, heads, &Mask::default(), drops)
+        return composed(&part(0)?, &part(1)?, &part(2)?, heads, &mask, drops);
     }
+    let (batch, tokens, _) = qkv.dims3()?;
+    let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / heads };
+    let op = Packed { rules: Rules { heads, mask, drops, precision: engine.precision }, sizes };
+    let qkv = qkv.contiguous()?;
+    let out = with_values([&qkv], |[qkv]| Ok(op.forward(qkv)))?;
+    let out = Tensor::from_vec(out, (batch, tokens, width), qkv.device())?;
+    let (input, kept) = (Input::from(&qkv), qkv.clone());
+    engine.record(&[&qkv], &out, move |grads, to| {
+        let dqkv = with_values([&kept], |[qkv]| Ok(op.backward(qkv, &grads)))?;
+        to.give(&input, dqkv);
+        Ok(())
+    });
+    Ok(out)
 }
 
 /// The same as [`attention`] from candle's differentiable operations.
@@ -123,37 +140,24 @@ fn check(q: &Tensor, k: &Tensor, heads: usize, mask: &Mask) -> Result<()> {
     Ok(())
 }
 
+/// Queries, keys and values in tensors of their own.
 struct Separate {
     rules: Rules,
+    sizes: Sizes,
 }
 
-impl CustomOp3 for Separate {
-    fn name(&self) -> &'static str {
-        "attention"
-    }
-
-    fn cpu_fwd(
-        &self,
-        q: &CpuStorage,
-        q_layout: &Layout,
-        k: &CpuStorage,
-        k_layout: &Layout,
-        v: &CpuStorage,
-        v_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (_, queries, width) = q_layout.shape().dims3()?;
-        let keys = k_layout.shape().dims3()?.1;
-        let sizes = Sizes { queries, keys, head_width: width / self.rules.heads };
-        let q = contiguous(q, q_layout, self.name())?;
-        let k = contiguous(k, k_layout, self.name())?;
-        let v = contiguous(v, v_layout, self.name())?;
+impl Separate {
+    fn forward(&self, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+        let Self { rules, sizes } = self;
+        let width = rules.heads * sizes.head_width;
+        let (per_query, per_key) = (sizes.queries * width, sizes.keys * width);
         let mut out = vec![0f32; q.len()];
-        let elements = q.par_chunks(queries * width).zip(k.par_chunks(keys * width));
-        let elements = elements.zip(v.par_chunks(keys * width)).zip(out.par_chunks_mut(queries * width));
+        let elements = q.par_chunks(per_query).zip(k.par_chunks(per_key));
+        let elements = elements.zip(v.par_chunks(per_key)).zip(out.par_chunks_mut(per_query));
         elements.enumerate().for_each(|(element, (((q, k), v), out))| {
-            let mut scratch = Scratch::new(sizes, &self.rules);
+            let mut scratch = Scratch::new(*sizes, rules);
             for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
-                let place = Place { rules: &self.rules, element, head };
+                let place = Place { rules, element, head };
                 let head = Head {
                     q: columns(q, column, width),
                     k: columns(k, column, width),
@@ -162,53 +166,38 @@ impl CustomOp3 for Separate {
                 scratch.forward(head, place, &mut out[column..], width);
             }
         });
-        output(out, q_layout.shape().clone())
+        out
     }
 
-    fn bwd(
-        &self,
-        q: &Tensor,
-        k: &Tensor,
-        v: &Tensor,
-        _out: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (batch, queries, width) = q.dims3()?;
-        let keys = k.dim(1)?;
-        let sizes = Sizes { queries, keys, head_width: width / self.rules.heads };
-        let mut dq = vec![0f32; batch * queries * width];
-        let mut dk = vec![0f32; batch * keys * width];
-        let mut dv = vec![0f32; batch * keys * width];
-        with_values([q, k, v, grad], |[q, k, v, grad]| {
-            let (per_query, per_key) = (queries * width, keys * width);
-            let gradients = dq.par_chunks_mut(per_query).zip(dk.par_chunks_mut(per_key));
-            let gradients = gradients.zip(dv.par_chunks_mut(per_key)).enumerate();
-            gradients.for_each(|(element, ((dq, dk), dv))| {
-                let mut scratch = Scratch::new(sizes, &self.rules);
-                let of_queries = |xs, column| columns(element_of(xs, element, per_query), column, width);
-                let of_keys = |xs, column| columns(element_of(xs, element, per_key), column, width);
-                for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
-                    let place = Place { rules: &self.rules, element, head };
-                    let head =
-                        Head { q: of_queries(q, column), k: of_keys(k, column), v: of_keys(v, column) };
-                    let of_head = scratch.backward(head, place, of_queries(grad, column));
-                    put_columns(&of_head.dq, sizes.head_width, dq, column, width);
-                    put_columns(&of_head.dk, sizes.head_width, dk, column, width);
-                    put_columns(&of_head.dv, sizes.head_width, dv, column, width);
-                }
-            });
-            Ok(())
-        })?;
-        Ok((
-            q.track_op().then(|| gradient(dq, q)).transpose()?,
-            k.track_op().then(|| gradient(dk, k)).transpose()?,
-            v.track_op().then(|| gradient(dv, v)).transpose()?,
-        ))
+    /// The gradients of queries, keys and values from that of the result.
+    fn backward(&self, q: &[f32], k: &[f32], v: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
+        let Self { rules, sizes } = self;
+        let width = rules.heads * sizes.head_width;
+        let (per_query, per_key) = (sizes.queries * width, sizes.keys * width);
+        let [mut dq, mut dk, mut dv] = [q, k, v].map(|values| vec![0f32; values.len()]);
+        let gradients = dq.par_chunks_mut(per_query).zip(dk.par_chunks_mut(per_key));
+        let gradients = gradients.zip(dv.par_chunks_mut(per_key)).enumerate();
+        gradients.for_each(|(element, ((dq, dk), dv))| {
+            let mut scratch = Scratch::new(*sizes, rules);
+            let of_queries = |xs, column| columns(element_of(xs, element, per_query), column, width);
+            let of_keys = |xs, column| columns(element_of(xs, element, per_key), column, width);
+            for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
+                let place = Place { rules, element, head };
+                let head = Head { q: of_queries(q, column), k: of_keys(k, column), v: of_keys(v, column) };
+                let of_head = scratch.backward(head, place, of_queries(grad, column));
+                put_columns(&of_head.dq, sizes.head_width, dq, column, width);
+                put_columns(&of_head.dk, sizes.head_width, dk, column, width);
+                put_columns(&of_head.dv, sizes.head_width, dv, column, width);
+            }
+        });
+        [dq, dk, dv]
     }
 }
 
+/// Queries, keys and values of a token side by side.
 struct Packed {
     rules: Rules,
+    sizes: Sizes,
 }
 
 impl Packed {
@@ -217,53 +206,43 @@ impl Packed {
         let part = |i: usize| columns(qkv, i * width + column, 3 * width);
         Head { q: part(0), k: part(1), v: part(2) }
     }
-}
 
-impl CustomOp1 for Packed {
-    fn name(&self) -> &'static str {
-        "packed-attention"
-    }
-
-    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (batch, tokens, packed) = layout.shape().dims3()?;
-        let width = packed / 3;
-        let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / self.rules.heads };
-        let qkv = contiguous(qkv, layout, self.name())?;
-        let mut out = vec![0f32; batch * tokens * width];
-        let elements = qkv.par_chunks(tokens * packed).zip(out.par_chunks_mut(tokens * width));
+    fn forward(&self, qkv: &[f32]) -> Vec<f32> {
+        let Self { rules, sizes } = self;
+        let width = rules.heads * sizes.head_width;
+        let per_element = sizes.queries * width;
+        let mut out = vec![0f32; qkv.len() / 3];
+        let elements = qkv.par_chunks(3 * per_element).zip(out.par_chunks_mut(per_element));
         elements.enumerate().for_each(|(element, (qkv, out))| {
-            let mut scratch = Scratch::new(sizes, &self.rules);
+            let mut scratch = Scratch::new(*sizes, rules);
             for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
-                let place = Place { rules: &self.rules, element, head };
+                let place = Place { rules, element, head };
                 scratch.forward(Self::head(qkv, column, width), place, &mut out[column..], width);
             }
         });
-        output(out, (batch, tokens, width))
+        out
     }
 
-    fn bwd(&self, qkv: &Tensor, _out: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (batch, tokens, packed) = qkv.dims3()?;
-        let width = packed / 3;
-        let sizes = Sizes { queries: tokens, keys: tokens, head_width: width / self.rules.heads };
-        let mut dqkv = vec![0f32; batch * tokens * packed];
-        with_values([qkv, grad], |[qkv, grad]| {
-            dqkv.par_chunks_mut(tokens * packed).enumerate().for_each(|(element, dqkv)| {
-                let mut scratch = Scratch::new(sizes, &self.rules);
-                let qkv = element_of(qkv, element, tokens * packed);
-                let grad = element_of(grad, element, tokens * width);
-                for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
-                    let place = Place { rules: &self.rules, element, head };
-                    let head = Self::head(qkv, column, width);
-                    let of_head = scratch.backward(head, place, columns(grad, column, width));
-                    let parts = [&of_head.dq, &of_head.dk, &of_head.dv];
-                    for (i, part) in parts.into_iter().enumerate() {
-                        put_columns(part, sizes.head_width, dqkv, i * width + column, packed);
-                    }
+    fn backward(&self, qkv: &[f32], grad: &[f32]) -> Vec<f32> {
+        let Self { rules, sizes } = self;
+        let width = rules.heads * sizes.head_width;
+        let per_element = sizes.queries * width;
+        let mut dqkv = vec![0f32; qkv.len()];
+        dqkv.par_chunks_mut(3 * per_element).enumerate().for_each(|(element, dqkv)| {
+            let mut scratch = Scratch::new(*sizes, rules);
+            let qkv = element_of(qkv, element, 3 * per_element);
+            let grad = element_of(grad, element, per_element);
+            for (head, column) in (0..width).step_by(sizes.head_width).enumerate() {
+                let place = Place { rules, element, head };
+                let of_head =
+                    scratch.backward(Self::head(qkv, column, width), place, columns(grad, column, width));
+                let parts = [&of_head.dq, &of_head.dk, &of_head.dv];
+                for (i, part) in parts.into_iter().enumerate() {
+                    put_columns(part, sizes.head_width, dqkv, i * width + column, 3 * width);
                 }
-            });
-            Ok(())
-        })?;
-        Ok(Some(gradient(dqkv, qkv)?))
+            }
+        });
+        dqkv
     }
 }
 

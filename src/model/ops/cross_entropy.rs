@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
+use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::slices::{is_fused, with_values};
+use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, exp, max, softmax, sum, vectorised};
 
 /// The wanted token of each row; `None` leaves the row out of the loss.
@@ -19,7 +20,12 @@ pub type Targets = Arc<Vec<Option<u32>>>;
 ///
 /// # Errors
 /// A target beyond the vocabulary, or as many targets as rows not given.
-pub fn cross_entropy(logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
+pub fn cross_entropy(
+    logits: &Tensor,
+    targets: &Targets,
+    label_smoothing: f64,
+    engine: &Engine,
+) -> Result<Tensor> {
     let (rows, vocabulary) = logits.dims2()?;
     if targets.len() != rows {
         candle_core::bail!("{} targets for {rows} rows of logits", targets.len());
@@ -27,12 +33,20 @@ pub fn cross_entropy(logits: &Tensor, targets: &Targets, label_smoothing: f64) -
     if let Some(id) = targets.iter().flatten().find(|id| **id as usize >= vocabulary) {
         candle_core::bail!("target {id} is beyond the vocabulary of {vocabulary}");
     }
-    if is_fused(logits) {
-        let op = CrossEntropy { targets: targets.clone(), label_smoothing: label_smoothing as f32 };
-        logits.contiguous()?.apply_op1(op)
-    } else {
-        composed(logits, targets, label_smoothing)
+    if !is_fused(logits) {
+        return composed(logits, targets, label_smoothing);
     }
+    let logits = logits.contiguous()?;
+    let op = CrossEntropy { targets: targets.clone(), label_smoothing: label_smoothing as f32 };
+    let losses = with_values([&logits], |[logits]| Ok(op.losses(logits, vocabulary)))?;
+    let losses = Tensor::from_vec(losses, rows, logits.device())?;
+    let (input, kept) = (Input::from(&logits), logits.clone());
+    engine.record(&[&logits], &losses, move |grads, to| {
+        let dlogits = with_values([&kept], |[logits]| Ok(op.gradients(logits, &grads)))?;
+        to.give(&input, dlogits);
+        Ok(())
+    });
+    Ok(losses)
 }
 
 /// The same from candle's differentiable operations.
@@ -77,17 +91,9 @@ impl CrossEntropy {
         }
         dlogits[target as usize] -= grad * (1.0 - self.label_smoothing);
     }
-}
 
-impl CustomOp1 for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross-entropy"
-    }
-
-    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, vocabulary) = layout.shape().dims2()?;
-        let logits = contiguous(logits, layout, self.name())?;
-        let mut losses = vec![0f32; rows];
+    fn losses(&self, logits: &[f32], vocabulary: usize) -> Vec<f32> {
+        let mut losses = vec![0f32; self.targets.len()];
         let chunks = logits.par_chunks(CHUNK_ROWS * vocabulary).zip(losses.par_chunks_mut(CHUNK_ROWS));
         chunks.zip(self.targets.par_chunks(CHUNK_ROWS)).for_each(|((logits, losses), targets)| {
             vectorised!({
@@ -96,22 +102,20 @@ impl CustomOp1 for CrossEntropy {
                 }
             });
         });
-        output(losses, rows)
+        losses
     }
 
-    fn bwd(&self, logits: &Tensor, _losses: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let vocabulary = logits.dim(1)?;
-        let mut dlogits = vec![0f32; logits.elem_count()];
-        with_values([logits, grad], |[logits, grads]| {
-            let rows = logits.par_chunks(vocabulary).zip(dlogits.par_chunks_mut(vocabulary));
-            let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
-            rows.for_each(|((row, dlogits), (grad, target))| {
-                if let Some(target) = target {
-                    vectorised!(self.row_gradient(row, *target, *grad, dlogits));
-                }
-            });
-            Ok(())
-        })?;
-        Ok(Some(gradient(dlogits, logits)?))
+    /// Gradients of the logits from those of the rows' losses.
+    fn gradients(&self, logits: &[f32], grads: &[f32]) -> Vec<f32> {
+        let vocabulary = (logits.len() / grads.len().max(1)).max(1);
+        let mut dlogits = vec![0f32; logits.len()];
+        let rows = logits.par_chunks(vocabulary).zip(dlogits.par_chunks_mut(vocabulary));
+        let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
+        rows.for_each(|((row, dlogits), (grad, target))| {
+            if let Some(target) = target {
+                vectorised!(self.row_gradient(row, *target, *grad, dlogits));
+            }
+        });
+        dlogits
     }
 }

@@ -5,10 +5,12 @@
 //! threads, a resumed run draws what the undisturbed one would have drawn, and the backward draws the mask again
 //! instead of keeping it. `tests/reference/training_parts/dropout.py` writes the generator down a second time.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::slices::{is_fused, with_values};
+use super::tape::{Engine, Input};
+use super::vector::vectorised;
 use crate::random::Random;
 
 /// Values of a stream of their own; fixed, because it determines the masks.
@@ -63,6 +65,19 @@ impl Drops {
         }
     }
 
+    /// Multiplies each value by its factor.
+    fn multiply(&self, values: &mut [f32]) {
+        values.par_chunks_mut(PIECE).enumerate().for_each(|(stream, values)| {
+            let mut factors = vec![0f32; values.len()];
+            self.factors(stream as u64, &mut factors);
+            vectorised!({
+                for (value, factor) in values.iter_mut().zip(&factors) {
+                    *value *= factor;
+                }
+            });
+        });
+    }
+
     /// The factors of the first `streams` streams, `length` of each, one after the other.
     pub fn all_factors(&self, streams: usize, length: usize) -> Vec<f32> {
         let mut factors = vec![0f32; streams * length];
@@ -75,12 +90,22 @@ impl Drops {
 }
 
 /// Applies dropout to hidden states: to every value on its own.
-pub fn dropout(xs: &Tensor, drops: Option<Drops>) -> Result<Tensor> {
-    match drops {
-        None => Ok(xs.clone()),
-        Some(drops) if is_fused(xs) => xs.contiguous()?.apply_op1(Elementwise(drops)),
-        Some(drops) => composed(xs, &drops),
+pub fn dropout(xs: &Tensor, drops: Option<Drops>, engine: &Engine) -> Result<Tensor> {
+    let Some(drops) = drops else { return Ok(xs.clone()) };
+    if !is_fused(xs) {
+        return composed(xs, &drops);
     }
+    let xs = xs.contiguous()?;
+    let mut ys = with_values([&xs], |[xs]| Ok(xs.to_vec()))?;
+    drops.multiply(&mut ys);
+    let ys = Tensor::from_vec(ys, xs.shape(), xs.device())?;
+    let input = Input::from(&xs);
+    engine.record(&[&xs], &ys, move |mut grads, to| {
+        drops.multiply(&mut grads);
+        to.give(&input, grads);
+        Ok(())
+    });
+    Ok(ys)
 }
 
 /// The same from candle's differentiable operations.
@@ -88,36 +113,6 @@ pub fn composed(xs: &Tensor, drops: &Drops) -> Result<Tensor> {
     let mut factors = drops.all_factors(xs.elem_count().div_ceil(PIECE), PIECE);
     factors.truncate(xs.elem_count());
     xs * Tensor::from_vec(factors, xs.shape(), xs.device())?.to_dtype(xs.dtype())?
-}
-
-struct Elementwise(Drops);
-
-impl Elementwise {
-    /// `values` with each multiplied by its factor.
-    fn multiplied(&self, values: &[f32]) -> Vec<f32> {
-        let mut products = vec![0f32; values.len()];
-        let pieces = products.par_chunks_mut(PIECE).zip(values.par_chunks(PIECE)).enumerate();
-        pieces.for_each(|(stream, (products, values))| {
-            self.0.factors(stream as u64, products);
-            products.iter_mut().zip(values).for_each(|(product, value)| *product *= value);
-        });
-        products
-    }
-}
-
-impl CustomOp1 for Elementwise {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
-
-    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        output(self.multiplied(contiguous(xs, layout, self.name())?), layout.shape().clone())
-    }
-
-    fn bwd(&self, xs: &Tensor, _ys: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let dxs = with_values([grad], |[grads]| Ok(self.multiplied(grads)))?;
-        Ok(Some(gradient(dxs, xs)?))
-    }
 }
 
 #[cfg(test)]

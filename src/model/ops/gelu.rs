@@ -1,17 +1,33 @@
 //! The Gaussian error linear unit, `x * Phi(x)` with the exact normal distribution function, as
 //! `torch.nn.functional.gelu(approximate="none")`. Its derivative is `Phi(x) + x * phi(x)`.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::slices::{is_fused, with_values};
+use super::tape::{Engine, Input};
 use super::vector::{erf, exp, vectorised};
 
 const CHUNK: usize = 16 * 1024;
 
 /// Applies the unit to every value.
-pub fn gelu(xs: &Tensor) -> Result<Tensor> {
-    if is_fused(xs) { xs.contiguous()?.apply_op1(Gelu) } else { composed(xs) }
+pub fn gelu(xs: &Tensor, engine: &Engine) -> Result<Tensor> {
+    if !is_fused(xs) {
+        return composed(xs);
+    }
+    let xs = xs.contiguous()?;
+    let ys = with_values([&xs], |[xs]| Ok(forward(xs)))?;
+    let ys = Tensor::from_vec(ys, xs.shape(), xs.device())?;
+    let (input, kept) = (Input::from(&xs), xs.clone());
+    engine.record(&[&xs], &ys, move |mut grads, to| {
+        with_values([&kept], |[xs]| {
+            through(xs, &mut grads);
+            Ok(())
+        })?;
+        to.give(&input, grads);
+        Ok(())
+    });
+    Ok(ys)
 }
 
 /// The same from candle's differentiable operations.
@@ -34,41 +50,27 @@ pub fn gelu_in_place(xs: &mut [f32]) {
     });
 }
 
-struct Gelu;
-
-impl CustomOp1 for Gelu {
-    fn name(&self) -> &'static str {
-        "gelu"
-    }
-
-    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let xs = contiguous(xs, layout, self.name())?;
-        let mut ys = vec![0f32; xs.len()];
-        xs.par_chunks(CHUNK).zip(ys.par_chunks_mut(CHUNK)).for_each(|(xs, ys)| {
-            vectorised!({
-                for (y, x) in ys.iter_mut().zip(xs) {
-                    *y = gelu_of(*x);
-                }
-            });
+fn forward(xs: &[f32]) -> Vec<f32> {
+    let mut ys = vec![0f32; xs.len()];
+    xs.par_chunks(CHUNK).zip(ys.par_chunks_mut(CHUNK)).for_each(|(xs, ys)| {
+        vectorised!({
+            for (y, x) in ys.iter_mut().zip(xs) {
+                *y = gelu_of(*x);
+            }
         });
-        output(ys, layout.shape().clone())
-    }
+    });
+    ys
+}
 
-    fn bwd(&self, xs: &Tensor, _ys: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        const INV_SQRT_TAU: f32 = 0.398_942_3;
-        let mut dxs = vec![0f32; xs.elem_count()];
-        with_values([xs, grad], |[xs, grads]| {
-            let chunks = xs.par_chunks(CHUNK).zip(grads.par_chunks(CHUNK)).zip(dxs.par_chunks_mut(CHUNK));
-            chunks.for_each(|((xs, grads), dxs)| {
-                vectorised!({
-                    for ((dx, &x), &grad) in dxs.iter_mut().zip(xs).zip(grads) {
-                        let phi = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-                        *dx = grad * (phi + x * INV_SQRT_TAU * exp(-0.5 * x * x));
-                    }
-                });
-            });
-            Ok(())
-        })?;
-        Ok(Some(gradient(dxs, xs)?))
-    }
+/// Turns gradients of the results into gradients of the values.
+fn through(xs: &[f32], grads: &mut [f32]) {
+    const INV_SQRT_TAU: f32 = 0.398_942_3;
+    xs.par_chunks(CHUNK).zip(grads.par_chunks_mut(CHUNK)).for_each(|(xs, grads)| {
+        vectorised!({
+            for (&x, grad) in xs.iter().zip(grads) {
+                let phi = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+                *grad *= phi + x * INV_SQRT_TAU * exp(-0.5 * x * x);
+            }
+        });
+    });
 }

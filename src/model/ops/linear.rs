@@ -3,21 +3,30 @@
 //! One operation instead of a product and a broadcast addition: the bias is the product's starting value, and
 //! the backward computes only the gradients that someone wants. candle's own matmul computes both.
 
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::engine::Engine;
 use super::product::{Precision, View, product};
-use super::slices::{contiguous, gradient, is_fused, output, with_values};
+use super::slices::{is_fused, with_values};
+use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, add_in_order, vectorised};
 
 /// Applies the layer to the last dimension of `xs`, which has any number of dimensions.
 pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, engine: &Engine) -> Result<Tensor> {
-    if is_fused(xs) {
-        xs.contiguous()?.apply_op3(weight, bias, Linear { engine: engine.clone() })
-    } else {
-        composed(xs, weight, bias)
+    if !is_fused(xs) {
+        return composed(xs, weight, bias);
     }
+    let (outs, width) = weight.dims2()?;
+    let mut shape = xs.dims().to_vec();
+    if shape.pop() != Some(width) {
+        candle_core::bail!("linear layer of width {width} applied to {:?}", xs.shape());
+    }
+    shape.push(outs);
+    let (xs, precision) = (xs.contiguous()?, engine.precision);
+    let ys = with_values([&xs, weight, bias], |[xs, weight, bias]| Ok(forward(xs, weight, bias, precision)))?;
+    let ys = Tensor::from_vec(ys, shape, xs.device())?;
+    record(xs, weight, bias, &ys, engine);
+    Ok(ys)
 }
 
 /// The same from candle's differentiable operations.
@@ -40,85 +49,51 @@ fn rows_of_a_batch(width: usize, outs: usize) -> usize {
     rows_beside_few_columns.max(16 * 16 / outs.max(1) + 1)
 }
 
-struct Linear {
-    engine: Engine,
+fn forward(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Vec<f32> {
+    let outs = bias.len();
+    let width = weight.len() / outs;
+    let rows = xs.len() / width;
+    let computed = match precision {
+        Precision::F32 => rows.max(rows_of_a_batch(width, outs)),
+        Precision::Bf16 => rows,
+    };
+    let padded;
+    let xs = if rows < computed {
+        padded = [xs, &vec![0.0; (computed - rows) * width]].concat();
+        &padded
+    } else {
+        xs
+    };
+    let mut ys = Vec::with_capacity(computed * outs);
+    for _ in 0..computed {
+        ys.extend_from_slice(bias);
+    }
+    let (left, right) = (View::rows(xs, width), View::rows(weight, width).transposed());
+    product((computed, width, outs), left, right, 1.0, &mut ys, outs, true, precision);
+    ys.truncate(rows * outs);
+    ys
 }
 
-impl CustomOp3 for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        xs: &CpuStorage,
-        xs_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (outs, width) = weight_layout.shape().dims2()?;
-        let xs = contiguous(xs, xs_layout, self.name())?;
-        let weight = contiguous(weight, weight_layout, self.name())?;
-        let bias = contiguous(bias, bias_layout, self.name())?;
-        let mut shape = xs_layout.dims().to_vec();
-        if shape.pop() != Some(width) {
-            candle_core::bail!("linear layer of width {width} applied to {:?}", xs_layout.shape());
-        }
-        shape.push(outs);
-        let rows = xs.len() / width;
-        let computed = match self.engine.precision {
-            Precision::F32 => rows.max(rows_of_a_batch(width, outs)),
-            Precision::Bf16 => rows,
-        };
-        let padded;
-        let xs = if rows < computed {
-            padded = [xs, &vec![0.0; (computed - rows) * width]].concat();
-            &padded
-        } else {
-            xs
-        };
-        let mut ys = Vec::with_capacity(computed * outs);
-        for _ in 0..computed {
-            ys.extend_from_slice(bias);
-        }
-        let (shape_of_product, left) = ((computed, width, outs), View::rows(xs, width));
-        let right = View::rows(weight, width).transposed();
-        product(shape_of_product, left, right, 1.0, &mut ys, outs, true, self.engine.precision);
-        ys.truncate(rows * outs);
-        output(ys, shape)
-    }
-
-    fn bwd(
-        &self,
-        xs: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _ys: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (outs, width) = weight.dims2()?;
-        let (rows, precision) = (xs.elem_count() / width, self.engine.precision);
-        with_values([xs, weight, grad], |[xs_values, weight_values, grads]| {
-            let of_xs = || {
-                let mut dxs = vec![0f32; rows * width];
-                let (left, right) = (View::rows(grads, outs), View::rows(weight_values, width));
-                product((rows, outs, width), left, right, 1.0, &mut dxs, width, false, precision);
-                gradient(dxs, xs)
-            };
-            let of_weight = |dweight: &mut [f32], adds: bool| {
-                let (left, right) = (View::rows(grads, outs).transposed(), View::rows(xs_values, width));
+fn record(xs: Tensor, weight: &Tensor, bias: &Tensor, ys: &Tensor, engine: &Engine) {
+    let [of_xs, of_weight, of_bias] = [&xs, weight, bias].map(Input::from);
+    let (kept, precision) = ([xs.clone(), weight.clone()], engine.precision);
+    engine.record(&[&xs, weight, bias], ys, move |grads, to| {
+        let (outs, width) = kept[1].dims2()?;
+        let rows = grads.len() / outs;
+        let grads = &grads[..];
+        with_values(kept.each_ref(), |[xs, weight]| {
+            to.put(&of_weight, |dweight, adds| {
+                let (left, right) = (View::rows(grads, outs).transposed(), View::rows(xs, width));
                 product((outs, rows, width), left, right, 1.0, dweight, width, adds, precision);
-            };
-            let of_bias = |dbias: &mut [f32], _: bool| sum_rows(grads, dbias);
-            Ok((
-                xs.track_op().then(of_xs).transpose()?,
-                self.engine.gradient_of(weight, of_weight)?,
-                self.engine.gradient_of(bias, of_bias)?,
-            ))
+            });
+            to.put(&of_bias, |dbias, _| sum_rows(grads, dbias));
+            to.put(&of_xs, |dxs, adds| {
+                let (left, right) = (View::rows(grads, outs), View::rows(weight, width));
+                product((rows, outs, width), left, right, 1.0, dxs, width, adds, precision);
+            });
+            Ok(())
         })
-    }
+    });
 }
 
 fn add_rows(rows: &[f32], total: &mut [f32]) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 
 use super::*;
@@ -13,13 +14,12 @@ fn random(shape: &[usize], purpose: &str) -> Var {
     Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
-/// An engine that leaves gradients to candle.
-fn in_full() -> Engine {
-    Engine::default()
+fn exact() -> Engine {
+    Engine::new(Precision::F32)
 }
 
 fn rounded() -> Engine {
-    Engine { precision: Precision::Bf16, gradients: None }
+    Engine::new(Precision::Bf16)
 }
 
 /// Largest difference between two tensors, relative to the largest value of the second.
@@ -31,56 +31,67 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 
 /// Checks that two forms of an operation agree in value and in the gradient of every argument, under a loss
 /// whose gradient differs from element to element.
-fn check(args: &[Var], fused: impl Fn() -> Result<Tensor>, composed: impl Fn() -> Result<Tensor>) {
-    check_within([2e-6, 5e-6], args, fused, composed);
+fn check(args: &[Var], fused: impl Fn(&Engine) -> Result<Tensor>, composed: impl Fn() -> Result<Tensor>) {
+    check_within([2e-6, 5e-6], &exact(), args, fused, composed);
 }
 
 /// The same with differences that values and gradients may have.
 fn check_within(
     [of_values, of_gradients]: [f64; 2],
+    engine: &Engine,
     args: &[Var],
-    fused: impl Fn() -> Result<Tensor>,
+    fused: impl Fn(&Engine) -> Result<Tensor>,
     composed: impl Fn() -> Result<Tensor>,
 ) {
-    let (a, b) = (fused().unwrap(), composed().unwrap());
+    let (a, b) = (fused(engine).unwrap(), composed().unwrap());
     assert!(difference(&a, &b) < of_values, "values differ by {}", difference(&a, &b));
-    let weights = random(a.dims(), "loss");
-    let grads = |out: &Tensor| (out * weights.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
-    let (grads_a, grads_b) = (grads(&a), grads(&b));
+    let weights = random(a.dims(), "loss").as_detached_tensor();
+    let loss = move |out: &Tensor| (out * &weights)?.sum_all();
+    let by_candle = loss(&composed().unwrap()).unwrap().backward().unwrap();
+    let grads = gradients(engine, || tape::by_candle(&fused(engine)?, loss, engine));
     for (i, arg) in args.iter().enumerate() {
-        let a = grads_a.get(arg).unwrap_or_else(|| panic!("argument {i} has no gradient"));
-        let b = grads_b.get(arg).unwrap();
+        let a = grads.get(arg).unwrap_or_else(|| panic!("argument {i} has no gradient"));
+        let b = by_candle.get(arg).unwrap();
         assert!(difference(a, b) < of_gradients, "gradient of argument {i} differs by {}", difference(a, b));
     }
+}
+
+fn gradients(engine: &Engine, forward: impl FnOnce() -> Result<Tensor>) -> GradStore {
+    engine.gradients(forward).unwrap().1
+}
+
+fn sum(xs: &Tensor, engine: &Engine) -> Result<Tensor> {
+    by_candle(xs, Tensor::sum_all, engine)
 }
 
 #[test]
 fn layer_norm_agrees_with_the_composed_one() {
     let args = [random(&[3, 37, 19], "x"), random(&[19], "w"), random(&[19], "b")];
     let [xs, w, b] = &args;
-    check(&args, || layer_norm(xs, w, b, 1e-5), || layer_norm::composed(xs, w, b, 1e-5));
+    check(&args, |engine| layer_norm(xs, w, b, 1e-5, engine), || layer_norm::composed(xs, w, b, 1e-5));
 }
 
 #[test]
 fn linear_agrees_with_the_composed_one() {
     let args = [random(&[3, 23, 10], "x"), random(&[7, 10], "w"), random(&[7], "b")];
     let [xs, w, b] = &args;
-    check(&args, || linear(xs, w, b, &in_full()), || linear::composed(xs, w, b));
+    check(&args, |engine| linear(xs, w, b, engine), || linear::composed(xs, w, b));
 }
 
 #[test]
 fn gelu_agrees_with_the_composed_one() {
     let args = [random(&[5, 11], "x")];
-    check(&args, || gelu(&args[0]), || gelu::composed(&args[0]));
+    check(&args, |engine| gelu(&args[0], engine), || gelu::composed(&args[0]));
 }
 
 #[test]
 fn embedding_agrees_with_the_composed_one_and_drops_the_gradient_of_padding() {
     let args = [random(&[9, 4], "table")];
     let ids = [3, 0, 8, 3, 0, 1];
-    let fused = || embedding(&args[0], &ids, Some(0), &in_full());
+    let fused = |engine: &Engine| embedding(&args[0], &ids, Some(0), engine);
     check(&args, fused, || embedding::composed(&args[0], &ids, Some(0)));
-    let grads = fused().unwrap().sum_all().unwrap().backward().unwrap();
+    let engine = exact();
+    let grads = gradients(&engine, || sum(&fused(&engine)?, &engine));
     let rows = grads.get(&args[0]).unwrap().sum(1).unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(rows, [0.0, 4.0, 0.0, 8.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
 }
@@ -90,7 +101,7 @@ fn cross_entropy_agrees_with_the_composed_one() {
     let args = [random(&[6, 21], "logits")];
     let targets: Targets = Arc::new(vec![Some(3), None, Some(20), Some(0), None, Some(7)]);
     for smoothing in [0.0, 0.1] {
-        let fused = || cross_entropy(&args[0], &targets, smoothing);
+        let fused = |engine: &Engine| cross_entropy(&args[0], &targets, smoothing, engine);
         check(&args, fused, || cross_entropy::composed(&args[0], &targets, smoothing));
     }
 }
@@ -104,7 +115,7 @@ fn attention_agrees_with_the_composed_one_under_every_mask() {
             let mask = Mask { causal, key_lengths };
             check(
                 &args,
-                || attention(q, k, v, 3, &mask, None, Precision::F32),
+                |engine| attention(q, k, v, 3, &mask, None, engine),
                 || attention::composed(q, k, v, 3, &mask, None),
             );
         }
@@ -114,7 +125,7 @@ fn attention_agrees_with_the_composed_one_under_every_mask() {
     let mask = Mask::default();
     check(
         &args,
-        || attention(q, k, v, 4, &mask, None, Precision::F32),
+        |engine| attention(q, k, v, 4, &mask, None, engine),
         || attention::composed(q, k, v, 4, &mask, None),
     );
 }
@@ -134,7 +145,7 @@ fn attention_of_many_queries_agrees_with_the_composed_one() {
         let mask = Mask { causal, key_lengths };
         check(
             &args,
-            || attention(q, k, v, 2, &mask, drops.clone(), Precision::F32),
+            |engine| attention(q, k, v, 2, &mask, drops.clone(), engine),
             || attention::composed(q, k, v, 2, &mask, drops.clone()),
         );
     }
@@ -147,8 +158,14 @@ const OF_BF16: [f64; 2] = [1.0 / 256.0, 2.0 / 256.0];
 fn products_of_rounded_factors_are_as_close_as_their_precision_says() {
     let args = [random(&[3, 23, 70], "x"), random(&[40, 70], "w"), random(&[40], "b")];
     let [xs, w, b] = &args;
-    check_within(OF_BF16, &args, || linear(xs, w, b, &rounded()), || linear::composed(xs, w, b));
-    let exact = linear(xs, w, b, &in_full()).unwrap();
+    check_within(
+        OF_BF16,
+        &rounded(),
+        &args,
+        |engine| linear(xs, w, b, engine),
+        || linear::composed(xs, w, b),
+    );
+    let exact = linear(xs, w, b, &exact()).unwrap();
     let error = difference(&linear(xs, w, b, &rounded()).unwrap(), &exact);
     assert!(error > 1e-5, "nothing was rounded: {error}");
     let args = long();
@@ -156,8 +173,9 @@ fn products_of_rounded_factors_are_as_close_as_their_precision_says() {
     let mask = Mask { causal: false, key_lengths: Some(Arc::new(vec![150, 7])) };
     check_within(
         OF_BF16,
+        &rounded(),
         &args,
-        || attention(q, k, v, 2, &mask, drops(), Precision::Bf16),
+        |engine| attention(q, k, v, 2, &mask, drops(), engine),
         || attention::composed(q, k, v, 2, &mask, drops()),
     );
 }
@@ -170,7 +188,11 @@ fn drops() -> Option<Drops> {
 fn dropout_agrees_with_the_composed_one() {
     // More values than a stream has, and no multiple of it.
     let args = [random(&[3, 41, 271], "x")];
-    check(&args, || dropout(&args[0], drops()), || dropout::composed(&args[0], &drops().unwrap()));
+    check(
+        &args,
+        |engine| dropout(&args[0], drops(), engine),
+        || dropout::composed(&args[0], &drops().unwrap()),
+    );
 }
 
 #[test]
@@ -179,13 +201,13 @@ fn attention_with_dropout_agrees_with_the_composed_one() {
     let [q, k, v] = &args;
     let mask = Mask { causal: true, key_lengths: Some(Arc::new(vec![9, 4, 1])) };
     let composed = || attention::composed(q, k, v, 3, &mask, drops());
-    check(&args, || attention(q, k, v, 3, &mask, drops(), Precision::F32), composed);
+    check(&args, |engine| attention(q, k, v, 3, &mask, drops(), engine), composed);
     let args = [random(&[2, 10, 36], "qkv")];
     let composed = || {
         let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
         attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default(), drops())
     };
-    check(&args, || packed_attention(&args[0], 3, drops(), Precision::F32), composed);
+    check(&args, |engine| packed_attention(&args[0], 3, drops(), engine), composed);
 }
 
 #[test]
@@ -195,34 +217,78 @@ fn packed_attention_agrees_with_the_composed_one() {
         let part = |i: usize| args[0].narrow(2, i * 12, 12)?.contiguous();
         attention::composed(&part(0)?, &part(1)?, &part(2)?, 3, &Mask::default(), None)
     };
-    check(&args, || packed_attention(&args[0], 3, None, Precision::F32), composed);
+    check(&args, |engine| packed_attention(&args[0], 3, None, engine), composed);
 }
 
 #[test]
 fn an_untracked_argument_gets_no_gradient_and_breaks_nothing() {
     let (xs, w, b) = (random(&[4, 6], "x"), random(&[3, 6], "w"), random(&[3], "b"));
     let frozen = (w.as_tensor().detach(), b.as_tensor().detach());
-    let grads = linear(&xs, &frozen.0, &frozen.1, &in_full()).unwrap().sum_all().unwrap().backward().unwrap();
+    let engine = exact();
+    let grads = gradients(&engine, || sum(&linear(&xs, &frozen.0, &frozen.1, &engine)?, &engine));
     assert!(grads.get(&xs).is_some());
     assert!(grads.get(&frozen.0).is_none());
 }
 
 #[test]
-fn gradients_that_are_collected_are_those_of_candle_also_where_a_weight_is_used_twice() {
+fn patch_tokens_agree_with_the_composed_ones() {
+    let args = [random(&[3, 6, 5], "patches"), random(&[1, 1, 5], "class"), random(&[1, 7, 5], "positions")];
+    let [patches, class, positions] = &args;
+    check(
+        &args,
+        |engine| patch_tokens(patches, class, positions, engine),
+        || patch_tokens::composed(patches, class, positions),
+    );
+}
+
+#[test]
+fn a_sum_and_another_shape_pass_gradients_on() {
+    let args = [random(&[3, 8], "a"), random(&[3, 8], "b")];
+    let [a, b] = args.each_ref().map(Var::as_tensor);
+    check(&args, |engine| reshape(&add(a, b, engine)?, (4, 6), engine), || (a + b)?.reshape((4, 6)));
+    // A value on both sides.
+    let twice = |engine: &Engine| add(&add(a, b, engine)?, a, engine);
+    check(&args, twice, || (a + b)? + a);
+    check(&args[..1], |engine| add(a, a, engine), || a + a);
+}
+
+#[test]
+fn an_activation_of_candle_passes_gradients_on() {
+    let args = [random(&[3, 8], "x")];
+    check(&args, |engine| by_candle(&args[0], Tensor::relu, engine), || args[0].relu());
+}
+
+#[test]
+fn weights_that_are_used_twice_get_both_gradients_and_a_second_time_the_same() {
     let (table, w, b) = (random(&[9, 6], "table"), random(&[6, 6], "w"), random(&[6], "b"));
     let head_bias = random(&[9], "head");
-    let loss = |engine: &Engine| {
-        let xs = embedding(&table, &[3, 0, 8, 3], Some(0), engine)?;
-        let xs = linear(&linear(&xs, &w, &b, engine)?, &w, &b, engine)?;
-        linear(&xs, &table, &head_bias, engine)?.sqr()?.sum_all()
+    let ids = [3, 0, 8, 3];
+    let composed = || {
+        let xs = embedding::composed(&table, &ids, Some(0))?;
+        let xs = linear::composed(&linear::composed(&xs, &w, &b)?, &w, &b)?;
+        linear::composed(&xs, &table, &head_bias)?.sqr()?.sum_all()
     };
-    let by_candle = loss(&in_full()).unwrap().backward().unwrap();
-    let engine = Engine::new(Precision::F32);
+    let by_candle = composed().unwrap().backward().unwrap();
+    let engine = exact();
+    let fused = || {
+        let xs = embedding(&table, &ids, Some(0), &engine)?;
+        let xs = linear(&linear(&xs, &w, &b, &engine)?, &w, &b, &engine)?;
+        tape::by_candle(&linear(&xs, &table, &head_bias, &engine)?, |xs| xs.sqr()?.sum_all(), &engine)
+    };
     for _ in 0..2 {
-        let collected = engine.backward(&loss(&engine).unwrap()).unwrap();
+        let grads = gradients(&engine, fused);
         for variable in [&table, &w, &b, &head_bias] {
-            let (a, b) = (collected.get(variable).unwrap(), by_candle.get(variable).unwrap());
+            let (a, b) = (grads.get(variable).unwrap(), by_candle.get(variable).unwrap());
             assert!(difference(a, b) < 5e-6, "{}", difference(a, b));
         }
     }
+}
+
+#[test]
+fn what_is_computed_outside_keeps_nothing_and_gets_no_gradient() {
+    let (xs, engine) = (random(&[4, 6], "x"), exact());
+    let outside = gelu(&xs, &engine).unwrap();
+    let grads = gradients(&engine, || sum(&gelu(&outside, &engine)?, &engine));
+    assert!(grads.get(&xs).is_none());
+    assert!(!outside.track_op());
 }
