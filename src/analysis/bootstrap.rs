@@ -3,6 +3,8 @@
 //! A paired comparison is the bootstrap of the differences: rows hold, for each image, one system's value minus
 //! the other's. Every row is resampled as a whole, so that what an image makes easy for both stays paired.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -41,8 +43,13 @@ pub fn mean_intervals<const K: usize>(
     if rows.len() < 2 || resamples == 0 {
         return None;
     }
-    let means: Vec<[f64; K]> =
-        (0..resamples as u64).into_par_iter().map(|resample| resampled_mean(rows, seed, resample)).collect();
+    let draws = Draws::of(Key { seed, purpose: "bootstrap", rows: rows.len(), resamples }, |resample| {
+        Random::new(seed, "bootstrap", &[resample])
+    });
+    let means: Vec<[f64; K]> = draws
+        .resamples()
+        .map(|drawn| mean(drawn.iter().map(|row| &rows[*row as usize]), rows.len()))
+        .collect();
     let estimates = mean(rows.iter(), rows.len());
     Some(std::array::from_fn(|column| {
         percentile_interval(estimates[column], means.iter().map(|row| row[column]).collect())
@@ -55,30 +62,75 @@ pub(super) fn percentile_interval(estimate: f64, mut drawn: Vec<f64>) -> Interva
     Interval { estimate, low: quantile(&drawn, TAIL), high: quantile(&drawn, 1.0 - TAIL) }
 }
 
-fn resampled_mean<const K: usize>(rows: &[[f64; K]], seed: u64, resample: u64) -> [f64; K] {
-    let mut random = Random::new(seed, "bootstrap", &[resample]);
-    mean((0..rows.len()).map(|_| &rows[random.below(rows.len())]), rows.len())
-}
-
 /// Means of the columns of `rows`, which are equally long and at least one, in each of `resamples` resamples.
 pub(super) fn resampled_means(
     rows: &[Vec<f64>],
     resamples: usize,
     seed: u64,
-    purpose: &str,
+    purpose: &'static str,
 ) -> Vec<Vec<f64>> {
     let random = Random::new(seed, purpose, &[]);
-    let means = |resample: u64| {
-        let mut random = random.stream(resample);
+    let draws =
+        Draws::of(Key { seed, purpose, rows: rows.len(), resamples }, |resample| random.stream(resample));
+    let means = |drawn: &[u32]| {
         let mut sums = vec![0.0; rows[0].len()];
-        for _ in 0..rows.len() {
-            let row = &rows[random.below(rows.len())];
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        for row in drawn {
+            sums.iter_mut().zip(&rows[*row as usize]).for_each(|(sum, value)| *sum += value);
         }
         sums.iter_mut().for_each(|sum| *sum /= rows.len() as f64);
         sums
     };
-    (0..resamples as u64).into_par_iter().map(means).collect()
+    draws.resamples().map(means).collect()
+}
+
+/// What decides which rows are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    seed: u64,
+    purpose: &'static str,
+    rows: usize,
+    resamples: usize,
+}
+
+/// The rows that are drawn, resample by resample. They are the same for all runs that have as many images, and drawing them
+/// takes longer than adding up what they hold.
+struct Draws {
+    rows: usize,
+    drawn: Vec<u32>,
+}
+
+impl Draws {
+    /// More than this is not kept.
+    const MOST: usize = 16 << 20;
+
+    fn of(key: Key, random: impl Fn(u64) -> Random + Sync) -> Arc<Self> {
+        static KEPT: Mutex<Vec<(Key, Arc<Draws>)>> = Mutex::new(Vec::new());
+        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, draws)) = kept().iter().find(|(of, _)| *of == key) {
+            return draws.clone();
+        }
+        let draws = Arc::new(Self::new(key, random));
+        if draws.drawn.len() <= Self::MOST {
+            let mut kept = kept();
+            // Every purpose has its own; of those of one purpose the last is the likeliest to be asked for again.
+            kept.retain(|(of, _)| of.purpose != key.purpose);
+            kept.push((key, draws.clone()));
+        }
+        draws
+    }
+
+    fn new(Key { rows, resamples, .. }: Key, random: impl Fn(u64) -> Random + Sync) -> Self {
+        let mut drawn = vec![0; rows * resamples];
+        drawn.par_chunks_mut(rows).enumerate().for_each(|(resample, drawn)| {
+            let mut random = random(resample as u64);
+            drawn.iter_mut().for_each(|row| *row = random.below(rows) as u32);
+        });
+        Self { rows, drawn }
+    }
+
+    fn resamples(&self) -> impl IndexedParallelIterator<Item = &[u32]> {
+        self.drawn.par_chunks(self.rows)
+    }
 }
 
 fn mean<'a, const K: usize>(rows: impl Iterator<Item = &'a [f64; K]>, count: usize) -> [f64; K] {

@@ -14,6 +14,7 @@
 use super::bootstrap::{Interval, quantile, resampled_means};
 use super::distributions::{normal_cdf, t_quantile};
 use super::winner::{NO_SPREAD, image_rows, mean_of_rows, standard_error};
+use crate::model::ops::vector::vectorised;
 
 /// Level of the intervals.
 const COVERED: f64 = 0.95;
@@ -38,7 +39,7 @@ pub struct Rise {
 pub struct Onset {
     /// Where the mean loss was lowest (the first such epoch).
     pub lowest_epoch: usize,
-    /// Of every later epoch.
+    /// Of the last epochs, from the latest one after the lowest that is not surely above it; of all where each is.
     pub rises: Vec<Rise>,
     /// The first epoch after the lowest from which on every rise is surely above zero, to the end.
     pub epoch: Option<usize>,
@@ -65,9 +66,16 @@ pub fn overfit_onset(curve: &[EpochLosses], resamples: usize, seed: u64) -> Opti
         let above_lowest = Interval { estimate, low: estimate - half, high: estimate + half };
         Rise { epoch: curve[later].epoch, above_lowest }
     };
-    let rises: Vec<Rise> = (lowest + 1..means.len()).map(rise).collect();
-    let lasting = rises.iter().rev().take_while(|rise| rise.above_lowest.low > 0.0).last();
-    Some(Onset { lowest_epoch: curve[lowest].epoch, epoch: lasting.map(|rise| rise.epoch), rises })
+    let mut rises = Vec::new();
+    let mut epoch = None;
+    for rise in (lowest + 1..means.len()).rev().map(rise) {
+        rises.insert(0, rise);
+        if rise.above_lowest.low <= 0.0 {
+            break;
+        }
+        epoch = Some(rise.epoch);
+    }
+    Some(Onset { lowest_epoch: curve[lowest].epoch, epoch, rises })
 }
 
 /// How far each epoch's mean lies from the measured one, resample by resample.
@@ -81,15 +89,39 @@ fn departures(rows: &[Vec<f64>], means: &[f64], resamples: usize, seed: u64) -> 
 
 /// How many standard errors an epoch must lie above one before it, whichever that is.
 fn critical(departures: &[Vec<f64>], losses: &[Vec<f64>], later: usize) -> f64 {
-    let errors: Vec<f64> =
-        losses[..later].iter().map(|before| standard_error(&losses[later], before)).collect();
-    let largest = |resample: &Vec<f64>| {
-        let studentised = resample.iter().zip(&errors).filter(|(_, error)| **error > NO_SPREAD);
-        studentised.map(|(before, error)| (resample[later] - before).abs() / error).fold(0.0, f64::max)
-    };
-    let mut largest: Vec<f64> = departures.iter().map(largest).collect();
+    let precisions: Vec<f64> = losses[..later]
+        .iter()
+        .map(|before| standard_error(&losses[later], before))
+        .map(|error| if error > NO_SPREAD { 1.0 / error } else { 0.0 })
+        .collect();
+    let mut largest = vec![0.0; departures.len()];
+    vectorised!({
+        for (largest, resample) in largest.iter_mut().zip(departures) {
+            *largest = largest_distance(resample[later], &resample[..later], &precisions);
+        }
+    });
     largest.sort_by(f64::total_cmp);
     as_students_t(quantile(&largest, COVERED), losses[later].len())
+}
+
+/// The largest studentised distance from one value to others, none of them NaN; by lanes, which vector instructions take.
+#[inline(always)]
+fn largest_distance(from: f64, to: &[f64], precisions: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let studentised = |to: f64, precision: f64| (from - to).abs() * precision;
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let (to, precisions) = (to.as_chunks::<LANES>(), precisions.as_chunks::<LANES>());
+    let mut lanes = [0.0; LANES];
+    for (to, precisions) in to.0.iter().zip(precisions.0) {
+        for i in 0..LANES {
+            lanes[i] = larger(lanes[i], studentised(to[i], precisions[i]));
+        }
+    }
+    let mut largest = 0.0;
+    for (to, precision) in to.1.iter().zip(precisions.1) {
+        largest = larger(largest, studentised(*to, *precision));
+    }
+    lanes.into_iter().fold(largest, larger)
 }
 
 /// Resampled means are normal and scatter by `(images - 1) / images` of the variance, in known errors; a mean over its

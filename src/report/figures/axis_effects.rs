@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Figure, Words, fitted, panelled, scoring};
+use super::{Figure, MAX_DRAWN, Words, fitted, panelled, scoring};
 use crate::report::charts::axes::Scale;
 use crate::report::charts::axis_effect::AxisPanel;
 use crate::report::findings::Study;
@@ -32,9 +32,15 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
     }
     let all = axes.iter().flat_map(|(_, levels)| levels).flat_map(|level| level.scores.iter().copied());
     let y = Scale::round(with_headroom(all.collect()), 4);
-    let panels: Vec<AxisPanel> = axes.iter().map(|(name, levels)| panel(study, name, levels, &y)).collect();
+    let every = study.ranked().count().div_ceil(MAX_DRAWN).max(1);
+    let panels: Vec<AxisPanel> =
+        axes.iter().map(|(name, levels)| panel(study, name, levels, every, &y)).collect();
     let titles: Vec<String> = panels.iter().map(|panel| format!("Effect of {}", panel.title)).collect();
     let metric = metric_name(study.ranked_by);
+    let drawn = match every {
+        1 => String::new(),
+        _ => format!(" Of the runs at each value one in {every} is drawn, by rank."),
+    };
     let words = Words {
         name: "axis_effects",
         title: "The effect of each setting".to_owned(),
@@ -42,7 +48,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
             "Each circle is a run, by its validation {metric}; the filled dot is the best run at that value, with all \
              other settings free. A rising or falling line is an effect of the setting; circles that spread far at one \
              value say that the other settings matter more. Settings are not tried in equal numbers: where a \
-             multiplier cannot act, its runs are left out."
+             multiplier cannot act, its runs are left out.{drawn}"
         ),
         table: table(&axes),
         footnote: scoring(study),
@@ -77,7 +83,7 @@ pub fn levels(study: &Study, path: &str) -> Vec<LevelScores> {
     levels
 }
 
-fn panel(study: &Study, name: &str, levels: &[LevelScores], y: &Scale) -> AxisPanel {
+fn panel(study: &Study, name: &str, levels: &[LevelScores], every: usize, y: &Scale) -> AxisPanel {
     let best: Vec<Option<f64>> = levels.iter().map(|level| level.scores.first().copied()).collect();
     let spread = |values: Vec<f64>| -> f64 {
         values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
@@ -97,7 +103,7 @@ fn panel(study: &Study, name: &str, levels: &[LevelScores], y: &Scale) -> AxisPa
         points: levels
             .iter()
             .enumerate()
-            .flat_map(|(index, level)| level.scores.iter().map(move |score| (index, *score)))
+            .flat_map(|(index, level)| level.scores.iter().step_by(every).map(move |score| (index, *score)))
             .collect(),
         is_ordered: levels.iter().all(|level| level.value.is_number()),
         best,

@@ -1,6 +1,6 @@
 //! Figure: the metric that ranks the runs, over epochs.
 
-use super::{Epochs, Figure, MAX_COLUMNS, Words, scoring, single, table_in_words};
+use super::{Epochs, Figure, MAX_COLUMNS, MAX_DRAWN, Words, scoring, single, table_in_words};
 use crate::record::recipe::Kind;
 use crate::report::charts::score_curves::{Curve, Level, Role, ScoreCurves};
 use crate::report::findings::{Findings, Study};
@@ -14,7 +14,7 @@ pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::
     let ranked: Vec<&RunRow> = study.ranked().collect();
     let epochs = Epochs::new(steps);
     // Of many grey lines some show as much as all.
-    let every = ranked.len().div_ceil(MAX_CURVES);
+    let every = ranked.len().div_ceil(MAX_DRAWN);
     let roles = ranked.iter().enumerate().map(|(index, row)| (index, role(index, ranked.len()), row));
     let drawn = roles.filter(|(index, role, _)| *role != Role::Other || index.is_multiple_of(every));
     let curves: Vec<Curve> = drawn.map(|(_, role, row)| curve(row, role, epochs.of(&row.run))).collect();
@@ -36,9 +36,6 @@ pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::
     };
     single(words, &chart).map(Some)
 }
-
-/// Lines of a chart; more cover each other.
-const MAX_CURVES: usize = 300;
 
 /// Best, median and worst run stand out; of few runs no median.
 fn role(index: usize, runs: usize) -> Role {

@@ -46,6 +46,7 @@ pub struct Figure {
 }
 
 /// The figures of a report; absent where there is nothing to draw.
+#[derive(Default)]
 pub struct Figures {
     pub learning_curves: Option<Figure>,
     pub losses: Option<Figure>,
@@ -64,32 +65,45 @@ pub struct Figures {
 
 impl Figures {
     pub fn draw(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
-        let ((learning_curves, (losses, calibration)), (axis_effects, (heat_map, metrics))) = rayon::join(
-            || {
-                rayon::join(
-                    || learning_curves::figure(study, findings, steps),
-                    || rayon::join(|| losses::figure(study, steps), || calibration::figure(study, steps)),
-                )
-            },
-            || {
-                rayon::join(
-                    || axis_effects::figure(study),
-                    || rayon::join(|| heat_map::figure(study), || metrics::figure(study, findings)),
-                )
-            },
-        );
+        let ((learning_curves, (losses, calibration)), ((importance, parallel), (expected_best, rest))) =
+            rayon::join(
+                || {
+                    rayon::join(
+                        || learning_curves::figure(study, findings, steps),
+                        || rayon::join(|| losses::figure(study, steps), || calibration::figure(study, steps)),
+                    )
+                },
+                || {
+                    rayon::join(
+                        || rayon::join(|| importance::figure(study), || parallel::figure(study)),
+                        || rayon::join(|| expected_best::figure(study), || Self::of_scores(study, findings)),
+                    )
+                },
+            );
         Ok(Self {
             learning_curves: learning_curves?,
             losses: losses?,
             calibration: calibration?,
-            importance: importance::figure(study)?,
+            importance: importance?,
+            parallel: parallel?,
+            expected_best: expected_best?,
+            gaps: gaps::gaps(study),
+            ..rest?
+        })
+    }
+
+    /// Those that show scores of runs once each.
+    fn of_scores(study: &Study, findings: &Findings) -> anyhow::Result<Self> {
+        let ((axis_effects, heat_map), (metrics, attribution)) = rayon::join(
+            || rayon::join(|| axis_effects::figure(study), || heat_map::figure(study)),
+            || rayon::join(|| metrics::figure(study, findings), || attribution::figure(study, findings)),
+        );
+        Ok(Self {
             axis_effects: axis_effects?,
             heat_map: heat_map?,
-            parallel: parallel::figure(study)?,
-            gaps: gaps::gaps(study),
-            expected_best: expected_best::figure(study)?,
             metrics: metrics?,
-            attribution: attribution::figure(study, findings)?,
+            attribution: attribution?,
+            ..Self::default()
         })
     }
 
@@ -107,6 +121,9 @@ impl Figures {
         self.importance.is_some() || self.gaps.is_some() || figures.into_iter().any(Option::is_some)
     }
 }
+
+/// Marks of runs in a chart; more cover each other.
+const MAX_DRAWN: usize = 300;
 
 /// Runs that a table beside a chart has columns for; the files hold all.
 const MAX_COLUMNS: usize = 50;

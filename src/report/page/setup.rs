@@ -51,6 +51,9 @@ fn frozen(trained: &Trained) -> Cell {
     }
 }
 
+/// Contradictions that are told one by one.
+const MOST: usize = 10;
+
 /// Runs whose record contradicts their settings.
 pub fn contradictions(study: &Study) -> Vec<String> {
     let contradiction = |row: &RunRow| {
@@ -66,7 +69,13 @@ pub fn contradictions(study: &Study) -> Vec<String> {
             )
         })
     };
-    study.fine_tuned().filter_map(contradiction).collect()
+    let mut all: Vec<String> = study.fine_tuned().filter_map(contradiction).collect();
+    if all.len() > MOST {
+        let more = format!("The same is true of {} more runs.", all.len() - MOST);
+        all.truncate(MOST);
+        all.push(more);
+    }
+    all
 }
 
 /// Settings that all fine-tuned runs share.

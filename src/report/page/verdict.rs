@@ -262,10 +262,13 @@ fn lead(study: &Study, findings: &Findings) -> Option<String> {
         " The interval is over images alone: each setting was run with one seed."
     };
     let beyond = findings.contest.as_ref().map(beyond_the_next).unwrap_or_default();
-    let is_real = findings.contest.as_ref().is_some_and(|contest| contest.is_real);
-    Some(if is_real {
+    Some(if let Some(contest) = findings.contest.as_ref().filter(|contest| contest.is_real) {
+        let others = match contest.behind {
+            0 => "every other run".to_owned(),
+            _ => format!("each of the {} runs that come next", contest.runs - 1),
+        };
         format!(
-            "Yes: it leads every other run; the next, #2 ({label}), by {numbers}, on the same {images} images.{beyond}{seeds}"
+            "Yes: it leads {others}; the next, #2 ({label}), by {numbers}, on the same {images} images.{beyond}{seeds}"
         )
     } else if gain.high < 0.0 {
         format!(
@@ -282,11 +285,14 @@ fn lead(study: &Study, findings: &Findings) -> Option<String> {
 fn beyond_the_next(contest: &Contest) -> String {
     let tied = match contest.tied {
         0 => String::new(),
-        tied => format!(
-            " Of the other {} runs these {} images do not tell {tied} from the best, all pairs considered.",
-            contest.runs - 1,
-            contest.images
-        ),
+        tied => {
+            let which = if contest.behind == 0 { "other" } else { "next" };
+            format!(
+                " Of the {which} {} runs these {} images do not tell {tied} from the best, all pairs considered.",
+                contest.runs - 1,
+                contest.images
+            )
+        }
     };
     let corrected = contest.corrected_score.map_or_else(String::new, |score| {
         format!(" Corrected for having been chosen, the best scores {}", decimals(Some(score.estimate)))

@@ -1,7 +1,10 @@
 //! The tables as files: CSV for people and spreadsheets, Parquet for programs.
 
+use std::path::Path;
+
 use anyhow::Context;
 use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, SerWriter};
+use rayon::prelude::*;
 
 use super::Tables;
 use crate::record::ReportDir;
@@ -9,15 +12,18 @@ use crate::record::store::{remove_file, write_atomic};
 
 /// Writes all tables in both forms.
 pub fn save(tables: &Tables, dir: &ReportDir) -> anyhow::Result<()> {
-    tables.frames().into_iter().try_for_each(|(name, frame)| save_frame(name, frame, dir))
+    tables.frames().into_par_iter().try_for_each(|(name, frame)| save_frame(name, frame, dir))
 }
 
 /// Writes one table in both forms.
 pub fn save_frame(name: &str, frame: &DataFrame, dir: &ReportDir) -> anyhow::Result<()> {
     let (csv_path, parquet_path) = (dir.csv(name), dir.parquet(name));
-    write_atomic(&csv_path, &csv(frame).with_context(|| csv_path.display().to_string())?)?;
-    write_atomic(&parquet_path, &parquet(frame).with_context(|| parquet_path.display().to_string())?)?;
-    Ok(())
+    let write = |path: &Path, to_bytes: fn(&DataFrame) -> anyhow::Result<Vec<u8>>| -> anyhow::Result<()> {
+        let bytes = to_bytes(frame).with_context(|| path.display().to_string())?;
+        Ok(write_atomic(path, &bytes)?)
+    };
+    let (csv, parquet) = rayon::join(|| write(&csv_path, csv), || write(&parquet_path, parquet));
+    csv.and(parquet)
 }
 
 /// Removes what an earlier report wrote of a table that this one does not have.
