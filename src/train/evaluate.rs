@@ -10,6 +10,7 @@ use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Tokens, beam_settings};
 use super::partial::Partial;
+use super::shared_captions::SharedCaptions;
 use super::{Session, Stopped};
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
@@ -55,6 +56,8 @@ pub struct Speaker<'a> {
     pub model: &'a Blip,
     pub epoch: usize,
     pub tokenizer: &'a CaptionTokenizer,
+    /// What all runs say before training, at epoch 0.
+    pub shared: Option<&'a SharedCaptions>,
     /// What it said before the run was cut off, and says now.
     pub partial: &'a mut Partial,
 }
@@ -201,12 +204,19 @@ fn say(
     if let Some(before) = before.collect::<Option<Vec<_>>>() {
         return Ok(before);
     }
+    let (shared, images) = (speaker.shared.filter(|_| speaker.epoch == 0), split.features.images(indices));
+    if let Some(said) = shared.and_then(|shared| shared.said(&images)) {
+        return Ok(said);
+    }
     let model = speaker.model;
     let settings = beam_settings(&session.spec.recipe.generation, &model.config);
     let image_embeds = split.features.embeddings(model, indices)?;
     let go_on = || session.go_on().is_ok();
     let said = generate_while(&model.text_decoder, &image_embeds, &settings, go_on)?.ok_or(Stopped)?;
     speaker.partial.add(speaker.epoch, split.name, indices.iter().copied().zip(said.iter().cloned()))?;
+    if let Some(shared) = shared {
+        shared.keep(&images, &said);
+    }
     Ok(said)
 }
 

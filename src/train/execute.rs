@@ -6,9 +6,10 @@ use anyhow::{Result, ensure};
 
 use super::evaluate::{self, Speaker, Split};
 use super::fine_tune::fine_tune;
-use super::material::{Material, Pretrained};
+use super::material::{Material, Pretrained, beam_settings};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
+use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
 use super::{Emit, Session, checkpoint, controls, references};
 use crate::model::ops::product::kernels;
@@ -39,6 +40,8 @@ impl Loaded {
             session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
         {
             let states = SharedStates::new(cache, &pretrained, &material.images, &session.device)?;
+            let settings = beam_settings(&session.spec.recipe.generation, &pretrained.config);
+            pretrained.said = Some(SharedCaptions::new(&states, &pretrained, &settings)?);
             pretrained.states = Some(states);
         }
         Ok(Self { pretrained, material })

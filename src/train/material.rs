@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 
 use super::Inputs;
+use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
 use crate::data::tokenizer::TokenizerError;
 use crate::data::{CaptionTokenizer, Dataset, Example, ImageDigests, ImageProcessor, TokenBatch, collate};
@@ -22,6 +23,8 @@ pub struct Pretrained {
     pub processor: ImageProcessor,
     /// States of images that are shared with other runs; `None` where none are.
     pub states: Option<SharedStates>,
+    /// What it says of images before training, likewise.
+    pub said: Option<SharedCaptions>,
 }
 
 impl Pretrained {
@@ -53,7 +56,7 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
-        Ok(Self { config, weights, tokenizer, processor, states: None })
+        Ok(Self { config, weights, tokenizer, processor, states: None, said: None })
     }
 }
 

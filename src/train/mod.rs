@@ -30,6 +30,7 @@ pub mod provenance;
 pub mod references;
 mod resume;
 pub mod schedule;
+pub mod shared_captions;
 pub mod shared_states;
 
 use std::path::PathBuf;

@@ -136,15 +136,32 @@ impl SharedStates {
 
     /// The mean patch features of an image at all boundaries, `values` in all, by the model before training.
     pub fn read_means(&self, values: usize, image: &ImageDigest) -> Option<Vec<f32>> {
-        let shared = &mut *self.0.borrow_mut();
-        shared.cache.missing(&shared.means_key, values, &[*image]);
-        shared.cache.read(&shared.means_key, values, image)
+        let key = self.0.borrow().means_key;
+        self.read_under(&key, values, image)
     }
 
     /// Keeps mean patch features.
     pub fn write_means(&self, means: &[(ImageDigest, Vec<f32>)]) {
+        let key = self.0.borrow().means_key;
+        self.write_under(&key, means);
+    }
+
+    /// What an image has under another key.
+    pub(super) fn read_under(&self, key: &Key, values: usize, image: &ImageDigest) -> Option<Vec<f32>> {
         let shared = &mut *self.0.borrow_mut();
-        shared.cache.write(&shared.means_key, means);
+        shared.cache.missing(key, values, &[*image]);
+        shared.cache.read(key, values, image)
+    }
+
+    /// Keeps what images have under another key.
+    pub(super) fn write_under(&self, key: &Key, rows: &[(ImageDigest, Vec<f32>)]) {
+        self.0.borrow_mut().cache.write(key, rows);
+    }
+
+    /// The key of the states above the last layer, which all of the vision model decides.
+    pub(super) fn key_of_finished(&self) -> Key {
+        let shared = self.0.borrow();
+        shared.keys[shared.keys.len() - 1]
     }
 
     /// Adds to the time that encoding took.
@@ -204,7 +221,7 @@ fn sample(model: &Blip, device: &Device) -> Result<[u8; 32]> {
 }
 
 /// SHA-256 over parts, each with its length.
-fn of_parts(parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn of_parts(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
