@@ -293,7 +293,7 @@ fn a_second_sweep_on_the_same_folder_is_refused_at_once_and_names_the_first() {
 #[test]
 fn a_time_budget_ends_a_sweep_cleanly_and_says_how_to_go_on() {
     let workdir = prepared();
-    let arguments = format!("{THREE_RUNS} epochs=40 patience=0 --no-preflight");
+    let arguments = format!("{THREE_RUNS} epochs=400 patience=0 --no-preflight");
     let (code, said, took) = start(&workdir, &format!("{arguments} --time-budget 3s")).end();
     assert_eq!(code, Some(130), "{said}");
     assert!(took < Duration::from_secs(3) + SOON, "{took:?}");

@@ -63,7 +63,7 @@ fn shown(cases: &[Case], base: fn() -> Workdir) -> (String, Vec<String>) {
         if output.status.success() {
             output.stdout.clear();
         }
-        let shown = without_accidents(&without_ids(&workdir.shown(&output)));
+        let shown = without_accidents(&without_repetition(&without_ids(&workdir.shown(&output))));
         text.push_str(&format!("## {name}\n$ sweep {command}\n{shown}\n"));
     }
     (text, faults)
@@ -84,10 +84,27 @@ fn without_ids(text: &str) -> String {
         .collect()
 }
 
-/// A text without the places in logs and tables, which move with the digits of times and losses before them, and without
-/// the memory that the machine has.
+/// A text in which no character is repeated more than a hundred times: how much of a long name is shown depends on the path
+/// before it.
+fn without_repetition(text: &str) -> String {
+    const MOST: usize = 100;
+    let (mut shown, mut last, mut times) = (String::new(), None, 0);
+    for character in text.chars() {
+        times = if last == Some(character) { times + 1 } else { 1 };
+        last = Some(character);
+        match times {
+            ..=MOST => shown.push(character),
+            _ if times == MOST + 1 => shown.push_str("[...]"),
+            _ => {}
+        }
+    }
+    shown
+}
+
+/// A text without the places in logs and tables, which move with the digits of times and losses before them, without
+/// the memory that the machine has, and without the length of what is not shown.
 fn without_accidents(text: &str) -> String {
-    ["line at byte ", " MB in memory, and "].iter().fold(text.to_owned(), |text, before| {
+    ["line at byte ", " MB in memory, and ", "... ("].iter().fold(text.to_owned(), |text, before| {
         let mut parts = text.split(before);
         let mut shown = parts.next().unwrap_or_default().to_owned();
         for part in parts {
