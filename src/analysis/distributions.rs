@@ -41,7 +41,29 @@ pub fn t_quantile(share: f64, freedom: f64) -> f64 {
     while t_cdf(high, freedom) < share && high < 1e12 {
         high *= 2.0;
     }
-    crossing(0.0, high, |t| t_cdf(t, freedom) >= share)
+    // Newton's steps, and halving where one leads out of what is left.
+    let (mut low, mut t) = (0.0, 0.5 * high);
+    for _ in 0..100 {
+        let excess = t_cdf(t, freedom) - share;
+        if excess >= 0.0 {
+            high = t
+        } else {
+            low = t
+        }
+        let newton = t - excess / t_density(t, freedom);
+        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        if (next - t).abs() <= 2.0 * f64::EPSILON * t {
+            break;
+        }
+        t = next;
+    }
+    t
+}
+
+fn t_density(t: f64, freedom: f64) -> f64 {
+    let half = 0.5 * (freedom + 1.0);
+    let at_zero = ln_gamma(half) - ln_gamma(0.5 * freedom) - 0.5 * (freedom * std::f64::consts::PI).ln();
+    (at_zero - half * (t * t / freedom).ln_1p()).exp()
 }
 
 /// The share of an F distribution below `f`.

@@ -22,6 +22,9 @@
 //! 95.5 % with 10; 93.0 % at the worst, where the 3 seeds of one scatter with three times the variance of the 10 of
 //! the other. With 2 seeds a setting it is 92 to 97.5 %.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use super::bootstrap::Interval;
 use super::distributions::t_quantile;
 
@@ -41,10 +44,12 @@ pub struct Replicated {
 
 /// Runs of equal settings, in the order of their first run, as indices. A seed that settings were run with before is a
 /// repetition, not a replication, and left out.
-pub fn replications<S: PartialEq>(runs: &[(S, u64)]) -> Vec<Vec<usize>> {
+pub fn replications<S: Eq + Hash>(runs: &[(S, u64)]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut group_of: HashMap<&S, usize> = HashMap::new();
     for (index, (settings, seed)) in runs.iter().enumerate() {
-        match groups.iter_mut().find(|group| runs[group[0]].0 == *settings) {
+        let group = *group_of.entry(settings).or_insert(groups.len());
+        match groups.get_mut(group) {
             Some(group) if group.iter().any(|&other| runs[other].1 == *seed) => {}
             Some(group) => group.push(index),
             None => groups.push(vec![index]),

@@ -104,9 +104,8 @@ fn scored<'a>(study: &'a Study, row: &'a RunRow, images: Images) -> Option<Score
 fn grouped<'r, 'a>(runs: &'r [Scored<'a>]) -> Vec<Vec<&'r Scored<'a>>> {
     let key = |run: &Scored<'a>| {
         let seed = run.row.settings.get(SEED).and_then(Value::as_u64).unwrap_or_default();
-        let others: Vec<(&'a String, &'a Value)> =
-            run.row.settings.iter().filter(|(path, _)| *path != SEED).collect();
-        (others, seed)
+        let others = run.row.settings.iter().filter(|(path, _)| *path != SEED);
+        (others.map(|(path, value)| format!("{path}={value}\n")).collect::<String>(), seed)
     };
     let keys: Vec<_> = runs.iter().map(key).collect();
     replications(&keys).into_iter().map(|group| group.into_iter().map(|run| &runs[run]).collect()).collect()

@@ -4,6 +4,7 @@
 //! matrices are small, and all products of values rounded to `bf16` are made here, from [`panels`] by [`kernels`].
 
 pub mod kernels;
+pub mod packing;
 pub mod panels;
 
 use gemm::Parallelism;
@@ -147,7 +148,7 @@ fn rounded((rows, columns): (usize, usize), matrix: View) -> Vec<f32> {
     };
     (0..rows * columns)
         .into_par_iter()
-        .map(|place| f32::from_bits(panels::bf16(value(place)) << 16))
+        .map(|place| f32::from_bits(packing::bf16(value(place)) << 16))
         .collect()
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::kernels::{COLUMNS, ROWS};
-use crate::model::ops::vector::vectorised;
+use super::packing::{Part, pack};
 
 /// What a word of a panel holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +52,10 @@ impl<const W: usize> Panels<W> {
     /// Takes in a matrix.
     pub fn fill(&mut self, matrix: View, depth: usize, columns: usize) {
         let format = self.format;
-        for (block, deep, words) in self.blocks_of(depth, columns) {
-            for (panel, words) in words.chunks_exact_mut(deep * W).enumerate() {
-                pack::<W>(format, matrix, (depth, columns), block, panel, words);
+        for (row, rows, words) in self.blocks_of(depth, columns) {
+            for (panel, words) in words.chunks_exact_mut(rows.div_ceil(format.values()) * W).enumerate() {
+                let (column, columns) = (panel * W, (columns - panel * W).min(W));
+                pack::<W>(format, Part { matrix, row, column, rows, columns }, words);
             }
         }
     }
@@ -62,24 +63,25 @@ impl<const W: usize> Panels<W> {
     /// The same by all threads of the pool.
     pub fn fill_in_parallel(&mut self, matrix: View, depth: usize, columns: usize) {
         let format = self.format;
-        for (block, deep, words) in self.blocks_of(depth, columns) {
-            let panels = words.par_chunks_exact_mut(deep * W).enumerate().with_min_len(4);
-            panels.for_each(|(panel, words)| {
-                pack::<W>(format, matrix, (depth, columns), block, panel, words);
+        for (row, rows, words) in self.blocks_of(depth, columns) {
+            let panels = words.par_chunks_exact_mut(rows.div_ceil(format.values()) * W).enumerate();
+            panels.with_min_len(4).for_each(|(panel, words)| {
+                let (column, columns) = (panel * W, (columns - panel * W).min(W));
+                pack::<W>(format, Part { matrix, row, column, rows, columns }, words);
             });
         }
     }
 
-    /// Makes room for a matrix of this size: its blocks, by number, each with its steps and words.
+    /// Makes room for a matrix of this size: its blocks, each with its first row, how many it has, and its words.
     fn blocks_of(
         &mut self,
         depth: usize,
         columns: usize,
     ) -> impl Iterator<Item = (usize, usize, &mut [u32])> {
         self.resize(depth, columns);
-        let (steps, panels) = (self.steps(), self.panels());
+        let (panels, deep) = (self.panels(), Format::STEPS * self.format.values());
         let blocks = self.words.chunks_mut(Format::STEPS * W * panels).enumerate();
-        blocks.map(move |(block, words)| (block, (steps - block * Format::STEPS).min(Format::STEPS), words))
+        blocks.map(move |(block, words)| (block * deep, (depth - block * deep).min(deep), words))
     }
 
     fn resize(&mut self, depth: usize, columns: usize) {
@@ -111,123 +113,4 @@ impl<const W: usize> Panels<W> {
         let deep = (self.steps() - before).min(Format::STEPS);
         &self.words[(before * self.panels() + panel * deep) * W..][..deep * W]
     }
-}
-
-/// Packs one panel of one block.
-fn pack<const W: usize>(
-    format: Format,
-    matrix: View,
-    sizes: (usize, usize),
-    block: usize,
-    panel: usize,
-    words: &mut [u32],
-) {
-    vectorised!(pack_any::<W>(format, matrix, sizes, block, panel, words));
-}
-
-#[inline(always)]
-fn pack_any<const W: usize>(
-    format: Format,
-    matrix: View,
-    (depth, columns): (usize, usize),
-    block: usize,
-    panel: usize,
-    words: &mut [u32],
-) {
-    let first = panel * W;
-    let width = (columns - first).min(W);
-    let begin = block * Format::STEPS * format.values();
-    let rows = (depth - begin).min(words.len() / W * format.values());
-    let at = |row: usize, column: usize| {
-        matrix.values[(begin + row) * matrix.row_stride + (first + column) * matrix.column_stride]
-    };
-    if width < W || !rows.is_multiple_of(format.values()) {
-        words.fill(0);
-    }
-    if matrix.row_stride == 1 {
-        for column in 0..width {
-            let values = &matrix.values[(first + column) * matrix.column_stride + begin..][..rows];
-            pack_column::<W>(format, values, &mut words[column..]);
-        }
-    } else if matrix.column_stride == 1 && width == W {
-        let row = |row: usize| -> &[f32; W] {
-            let values = &matrix.values[(begin + row) * matrix.row_stride + first..][..W];
-            values.try_into().unwrap_or(&[0.0; W])
-        };
-        pack_rows::<W>(format, rows, row, words);
-    } else {
-        for (step, words) in words.chunks_exact_mut(W).enumerate() {
-            for (column, word) in words[..width].iter_mut().enumerate() {
-                *word = match format {
-                    Format::F32 => at(step, column).to_bits(),
-                    Format::Bf16 if 2 * step + 1 < rows => {
-                        pair(at(2 * step, column), at(2 * step + 1, column))
-                    }
-                    Format::Bf16 => pair(at(2 * step, column), 0.0),
-                };
-            }
-        }
-    }
-}
-
-/// Writes a column, whose values follow each other, to every `W`th word.
-#[inline(always)]
-fn pack_column<const W: usize>(format: Format, values: &[f32], words: &mut [u32]) {
-    match format {
-        Format::F32 => {
-            for (value, word) in values.iter().zip(words.iter_mut().step_by(W)) {
-                *word = value.to_bits();
-            }
-        }
-        Format::Bf16 => {
-            let mut line = [0u32; 2 * Format::STEPS];
-            for (word, value) in line.iter_mut().zip(values) {
-                *word = bf16(*value);
-            }
-            for (pair, word) in
-                line[..values.len().next_multiple_of(2)].chunks_exact(2).zip(words.iter_mut().step_by(W))
-            {
-                *word = pair[0] | pair[1] << 16;
-            }
-        }
-    }
-}
-
-/// Writes rows of `W` values that follow each other.
-#[inline(always)]
-fn pack_rows<'a, const W: usize>(
-    format: Format,
-    rows: usize,
-    row: impl Fn(usize) -> &'a [f32; W],
-    words: &mut [u32],
-) {
-    for (step, words) in words.chunks_exact_mut(W).enumerate() {
-        match format {
-            Format::F32 => {
-                for (word, value) in words.iter_mut().zip(row(step)) {
-                    *word = value.to_bits();
-                }
-            }
-            Format::Bf16 => {
-                let zeros = [0.0; W];
-                let upper = if 2 * step + 1 < rows { row(2 * step + 1) } else { &zeros };
-                for ((word, low), high) in words.iter_mut().zip(row(2 * step)).zip(upper) {
-                    *word = pair(*low, *high);
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn pair(low: f32, high: f32) -> u32 {
-    bf16(low) | bf16(high) << 16
-}
-
-/// The upper half of an `f32`, rounded to the nearest, ties to even.
-#[inline(always)]
-pub fn bf16(value: f32) -> u32 {
-    let bits = value.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    if value.is_nan() { 0x7fc0 } else { rounded }
 }

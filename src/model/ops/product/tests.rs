@@ -7,7 +7,7 @@ fn values(name: &str, count: usize) -> Vec<f32> {
 }
 
 fn round(value: f32) -> f64 {
-    f64::from(f32::from_bits(panels::bf16(value) << 16))
+    f64::from(f32::from_bits(packing::bf16(value) << 16))
 }
 
 /// The product in `f64`, of rounded factors for `bf16`.
@@ -98,9 +98,9 @@ fn values_are_rounded_to_the_nearest_with_ties_to_even() {
         (-0.0, -0.0),
     ];
     for (value, want) in table {
-        assert_eq!(f32::from_bits(panels::bf16(value) << 16).to_bits(), f32::to_bits(want), "{value}");
+        assert_eq!(f32::from_bits(packing::bf16(value) << 16).to_bits(), f32::to_bits(want), "{value}");
     }
-    assert!(f32::from_bits(panels::bf16(f32::from_bits(0x7fff_ffff)) << 16).is_nan());
+    assert!(f32::from_bits(packing::bf16(f32::from_bits(0x7fff_ffff)) << 16).is_nan());
 }
 
 #[test]
@@ -112,5 +112,35 @@ fn what_is_no_number_stays_none() {
         product((40, 3, 1), View::rows(&a, 3), View::rows(&b, 1), 1.0, &mut out, 1, false, precision);
         let is_nan: Vec<usize> = (0..40).filter(|row| out[*row].is_nan()).collect();
         assert_eq!(is_nan, [2], "{precision:?}");
+    }
+}
+
+#[test]
+fn panels_do_not_depend_on_how_the_matrix_lies_in_memory() {
+    fn filled<const W: usize>(format: Format, matrix: View, depth: usize, columns: usize) -> Vec<Vec<u32>> {
+        let mut panels = panels::Panels::<W>::new(format);
+        // What an earlier matrix leaves must not be seen.
+        panels.fill(View { values: &[f32::NAN; 1 << 18], row_stride: 1, column_stride: 500 }, 500, 500);
+        panels.fill_in_parallel(matrix, depth, columns);
+        let places = (0..panels.blocks()).flat_map(|block| (0..panels.panels()).map(move |i| (block, i)));
+        places.map(|(block, i)| panels.panel(block, i).to_vec()).collect()
+    }
+    for (depth, columns) in [(1, 1), (2, 14), (31, 15), (33, 32), (400, 47), (385, 66)] {
+        let mut rows = values("matrix", depth * columns);
+        rows[depth * columns / 2] = f32::NAN;
+        let at = |i: usize, j: usize| rows[i * columns + j];
+        let by_columns: Vec<f32> = (0..columns).flat_map(|j| (0..depth).map(move |i| at(i, j))).collect();
+        let apart: Vec<f32> = rows.iter().flat_map(|value| [*value, 9.0]).collect();
+        let views = [
+            View::rows(&rows, columns),
+            View::rows(&by_columns, depth).transposed(),
+            View { values: &apart, row_stride: 2 * columns, column_stride: 2 },
+        ];
+        for format in [Format::F32, Format::Bf16] {
+            let [one, two, three] = views.map(|view| filled::<ROWS>(format, view, depth, columns));
+            assert!(one == three && two == three, "{format:?} {depth} {columns}, left");
+            let [one, two, three] = views.map(|view| filled::<COLUMNS>(format, view, depth, columns));
+            assert!(one == three && two == three, "{format:?} {depth} {columns}, right");
+        }
     }
 }
