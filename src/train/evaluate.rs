@@ -8,7 +8,7 @@ use candle_core::{D, Tensor};
 
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
-use super::material::{Material, Tokens, beam_settings};
+use super::material::{Material, Pretrained, Tokens, beam_settings};
 use super::partial::Partial;
 use super::shared_captions::SharedCaptions;
 use super::{Session, Stopped};
@@ -60,6 +60,12 @@ pub struct Speaker<'a> {
     pub shared: Option<&'a SharedCaptions>,
     /// What it said before the run was cut off, and says now.
     pub partial: &'a mut Partial,
+}
+
+impl<'a> Speaker<'a> {
+    pub fn new(model: &'a Blip, epoch: usize, pretrained: &'a Pretrained, partial: &'a mut Partial) -> Self {
+        Self { model, epoch, tokenizer: &pretrained.tokenizer, shared: pretrained.said.as_ref(), partial }
+    }
 }
 
 /// Losses over a split, in nats.

@@ -173,13 +173,7 @@ impl<'a> Bench<'a> {
     /// The model, which is that of `epoch`, as it captions.
     pub(super) fn speaker(&mut self, epoch: usize) -> Speaker<'_> {
         let Self { observer, pretrained, partial, .. } = self;
-        Speaker {
-            model: observer,
-            epoch,
-            tokenizer: &pretrained.tokenizer,
-            shared: pretrained.said.as_ref(),
-            partial,
-        }
+        Speaker::new(observer, epoch, pretrained, partial)
     }
 }
 
@@ -309,13 +303,7 @@ fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Predictio
     let Bench { session, observer, train, validation, material, pretrained, partial, .. } = bench;
     let recipe = &session.spec.recipe;
     let losses = evaluate::losses(session, observer, validation, material)?;
-    let mut speaker = Speaker {
-        model: observer,
-        epoch,
-        tokenizer: &pretrained.tokenizer,
-        shared: pretrained.said.as_ref(),
-        partial,
-    };
+    let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
     let predictions = evaluate::captions(session, &mut speaker, validation, recipe.evaluation.samples)?;
     let scores = evaluate::scores(recipe, &predictions);
     let directory = session.directory;
@@ -342,13 +330,7 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
     }
     comparison.after(bench, epoch)?;
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
-    let mut speaker = Speaker {
-        model: observer,
-        epoch,
-        tokenizer: &pretrained.tokenizer,
-        shared: pretrained.said.as_ref(),
-        partial,
-    };
+    let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
     if best.is_none() {
         let samples = session.spec.recipe.evaluation.samples;
         let said = evaluate::captions(session, &mut speaker, validation, samples)?;

@@ -27,9 +27,7 @@ pub fn zero_shot(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<E
     let began = Instant::now();
     let mut partial = begin(session, &loaded, emit)?;
     let model = Blip::new(&loaded.pretrained.config, &loaded.pretrained.weights)?;
-    let tokenizer = &loaded.pretrained.tokenizer;
-    let shared = loaded.pretrained.said.as_ref();
-    let mut speaker = Speaker { model: &model, epoch: 0, tokenizer, shared, partial: &mut partial };
+    let mut speaker = Speaker::new(&model, 0, &loaded.pretrained, &mut partial);
     let ended = evaluate_whole(session, &loaded, &mut speaker, began, emit);
     if ended.as_ref().is_err_and(|error| error.is::<Stopped>()) {
         partial.keep()?;

@@ -1,6 +1,6 @@
-//! Access to the values of CPU tensors inside custom operations.
+//! Access to the values of CPU tensors inside fused operations.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 /// Whether the fused CPU form of an operation applies.
 pub fn is_fused(xs: &Tensor) -> bool {
@@ -31,14 +31,4 @@ pub fn with_values<T, const N: usize>(
         };
     }
     f(values)
-}
-
-/// The result of a forward pass.
-pub fn output(values: Vec<f32>, shape: impl Into<Shape>) -> Result<(CpuStorage, Shape)> {
-    Ok((CpuStorage::F32(values), shape.into()))
-}
-
-/// A gradient with the shape of the argument it belongs to.
-pub fn gradient(values: Vec<f32>, like: &Tensor) -> Result<Tensor> {
-    Tensor::from_vec(values, like.shape(), like.device())
 }
