@@ -10,7 +10,7 @@ captions after each. Ours is `sweep run` with an empty cache, and `sweep report`
 captions training images at the end, and writes diagnostics. Takes about half an hour. Needs: torch transformers pillow nltk
 rouge_score pycocoevalcap for the script.
 """
-import argparse, json, os, pathlib, resource, shutil, subprocess, sys
+import argparse, csv, json, pathlib, resource, shutil, subprocess, sys
 
 here = pathlib.Path(__file__).resolve().parent
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -51,19 +51,22 @@ def timed(command, **options):
 
 
 def ours():
+    """Processor seconds of `run` and `report`, and the validation loss of every run after each epoch."""
     work = folder / "whole_sweep"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     (work / "whole.yaml").write_text(SPEC)
     said, run = timed([a.program, "run", "whole.yaml", "--device", "cpu", "--jobs", str(a.jobs)], cwd=work)
     _, report = timed([a.program, "report", "runs"], cwd=work)
-    losses = {}
-    for events in (work / "runs/whole").glob("*/events.jsonl"):
-        record = [json.loads(line) for line in events.read_text().splitlines()]
-        spec = json.loads(subprocess.check_output([a.program, "status", "--format", "json"], cwd=work)) if not losses else None
-        last = [line for line in record if line.get("event") == "evaluated"][-1]
-        losses[events.parent.name] = last["val_loss"]
-    return run + report, losses, said
+    print(next((line for line in said.splitlines() if line.startswith("shared:")), ""))
+    table = lambda name: list(csv.DictReader((work / "reports/whole" / f"{name}.csv").open()))
+    points = {row["run"]: (int(row["setting.training.unfrozen_vision_layers"]), float(row["setting.training.learning_rate"]))
+              for row in table("runs")}
+    losses = {point: [] for point in points.values()}
+    for row in table("steps"):
+        if int(row["epoch"]) > 0:
+            losses[points[row["run"]]].append(float(row["val_loss"]))
+    return run + report, losses
 
 
 def theirs():
@@ -77,11 +80,18 @@ def theirs():
                                 "--no-shuffle", *flags])
             seconds += time
             losses[layers, rate] = [row["val_loss"] for row in json.loads(said)["history"]]
-            print(f"{layers} layers at {rate:g}: {losses[layers, rate]}, {time:.0f} CPU s", flush=True)
+            print(f"script, {layers} layers at {rate:g}: {time:.0f} CPU s", flush=True)
     return seconds, losses
 
 
+best = lambda losses: min(losses, key=lambda point: min(losses[point]))
 if a.only != "theirs":
-    print(ours())
+    our_seconds, our_losses = ours()
+    print(f"ours: {our_seconds:.0f} CPU s, best {best(our_losses)}")
 if a.only != "ours":
-    print(theirs())
+    their_seconds, their_losses = theirs()
+    print(f"script: {their_seconds:.0f} CPU s, best {best(their_losses)}")
+if not a.only:
+    apart = max(abs(x - y) for point in our_losses for x, y in zip(our_losses[point], their_losses[point], strict=True))
+    print(f"ratio {their_seconds / our_seconds:.2f}; validation losses at most {apart:.1e} apart; "
+          f"{'the same' if best(our_losses) == best(their_losses) else 'ANOTHER'} winner")
