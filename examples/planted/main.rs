@@ -31,7 +31,10 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
-    let arguments = arguments()?;
+    let mut arguments = arguments()?;
+    // What is packed leaves the folder's path out: a short one would stand in other words, too.
+    fs::create_dir_all(&arguments.folder)?;
+    arguments.folder = fs::canonicalize(&arguments.folder)?;
     let study_folder = arguments.folder.join("study");
     study::write(&study_folder, lab::WEIGHTS)?;
     let wanted =

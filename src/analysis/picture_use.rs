@@ -34,8 +34,10 @@ const ENOUGH: usize = 20;
 /// Standard errors of a surplus that is no accident: one in twenty of models that are exactly right about pictures has as
 /// much, and far fewer of those that learn by heart, as all do in the end.
 const SURE: f64 = 1.645;
-/// A surplus by which the expected gain has to be exceeded to matter.
-const MUCH: f64 = 1.05;
+/// A surplus by which the expected gain has to be exceeded to matter: by the formula above that of one wrong pair in twenty.
+/// Chosen on trained studies: of 195 with the right pairs and an unsmoothed loss the largest sure surplus is 1.105 times the
+/// expected gain, and seven of nine in which half of the pairs are wrong lie above this.
+const MUCH: f64 = 1.11;
 
 /// The surplus over unseen images; `None` for too few of them or where nothing differs between them.
 pub fn surplus(unseen: &[Gain]) -> Option<Surplus> {
@@ -84,8 +86,11 @@ mod tests {
 
     #[test]
     fn a_model_that_is_right_about_pictures_is_seldom_said_to_make_too_little_of_them() {
-        let alarms = (0..1000).filter(|seed| study(*seed, 200, 0.7, 0.0).unwrap().is_sure()).count();
-        assert!((20..=70).contains(&alarms), "{alarms} of 1000 at a level of 5 %");
+        let found: Vec<Surplus> = (0..1000).map(|seed| study(seed, 200, 0.7, 0.0).unwrap()).collect();
+        let beyond = found.iter().filter(|surplus| surplus.z >= SURE).count();
+        assert!((20..=70).contains(&beyond), "{beyond} of 1000 at a level of 5 %");
+        let alarms = found.iter().filter(|surplus| surplus.is_sure()).count();
+        assert!(alarms <= beyond / 2, "{alarms} of 1000");
     }
 
     #[test]

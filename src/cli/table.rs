@@ -35,10 +35,11 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let header: Vec<String> = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let widths: Vec<usize> =
+            self.columns.iter().enumerate().map(|(column, (name, _))| self.width(column, name)).collect();
         for row in std::iter::once(&header).chain(&self.rows) {
-            let cells = self.columns.iter().enumerate().map(|(column, (name, align))| {
+            let cells = self.columns.iter().zip(&widths).enumerate().map(|(column, ((_, align), &width))| {
                 let text = row.get(column).map_or("", String::as_str);
-                let width = self.width(column, name);
                 match align {
                     Align::Left => format!("{text:width$}"),
                     Align::Right => format!("{text:>width$}"),
