@@ -86,11 +86,8 @@ mod tests {
 
     #[test]
     fn a_model_that_is_right_about_pictures_is_seldom_said_to_make_too_little_of_them() {
-        let found: Vec<Surplus> = (0..1000).map(|seed| study(seed, 200, 0.7, 0.0).unwrap()).collect();
-        let beyond = found.iter().filter(|surplus| surplus.z >= SURE).count();
-        assert!((20..=70).contains(&beyond), "{beyond} of 1000 at a level of 5 %");
-        let alarms = found.iter().filter(|surplus| surplus.is_sure()).count();
-        assert!(alarms <= beyond / 2, "{alarms} of 1000");
+        let alarms = (0..1000).filter(|seed| study(*seed, 200, 0.7, 0.0).unwrap().is_sure()).count();
+        assert!((20..=70).contains(&alarms), "{alarms} of 1000 at a level of 5 %");
     }
 
     #[test]
