@@ -43,13 +43,11 @@ pub fn mean_intervals<const K: usize>(
     if rows.len() < 2 || resamples == 0 {
         return None;
     }
-    let draws = Draws::of(Key { seed, purpose: "bootstrap", rows: rows.len(), resamples }, |resample| {
-        Random::new(seed, "bootstrap", &[resample])
-    });
-    let means: Vec<[f64; K]> = draws
-        .resamples()
-        .map(|drawn| mean(drawn.iter().map(|row| &rows[*row as usize]), rows.len()))
-        .collect();
+    let draws = Draws { seed, purpose: "bootstrap", rows: rows.len(), resamples };
+    let means = draws.each(
+        |resample| Random::new(seed, "bootstrap", &[resample]),
+        |drawn| mean(drawn.iter().map(|row| &rows[*row as usize]), rows.len()),
+    );
     let estimates = mean(rows.iter(), rows.len());
     Some(std::array::from_fn(|column| {
         percentile_interval(estimates[column], means.iter().map(|row| row[column]).collect())
@@ -70,8 +68,6 @@ pub(super) fn resampled_means(
     purpose: &'static str,
 ) -> Vec<Vec<f64>> {
     let random = Random::new(seed, purpose, &[]);
-    let draws =
-        Draws::of(Key { seed, purpose, rows: rows.len(), resamples }, |resample| random.stream(resample));
     let means = |drawn: &[u32]| {
         let mut sums = vec![0.0; rows[0].len()];
         for row in drawn {
@@ -80,56 +76,58 @@ pub(super) fn resampled_means(
         sums.iter_mut().for_each(|sum| *sum /= rows.len() as f64);
         sums
     };
-    draws.resamples().map(means).collect()
+    Draws { seed, purpose, rows: rows.len(), resamples }.each(|resample| random.stream(resample), means)
 }
 
 /// What decides which rows are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
+struct Draws {
     seed: u64,
     purpose: &'static str,
     rows: usize,
     resamples: usize,
 }
 
-/// The rows that are drawn, resample by resample. They are the same for all runs that have as many images, and drawing them
-/// takes longer than adding up what they hold.
-struct Draws {
-    rows: usize,
-    drawn: Vec<u32>,
-}
-
 impl Draws {
-    /// More than this is not kept.
+    /// Drawn rows that are kept at most, for each purpose.
     const MOST: usize = 16 << 20;
 
-    fn of(key: Key, random: impl Fn(u64) -> Random + Sync) -> Arc<Self> {
-        static KEPT: Mutex<Vec<(Key, Arc<Draws>)>> = Mutex::new(Vec::new());
-        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, draws)) = kept().iter().find(|(of, _)| *of == key) {
-            return draws.clone();
-        }
-        let draws = Arc::new(Self::new(key, random));
-        if draws.drawn.len() <= Self::MOST {
-            let mut kept = kept();
-            // Every purpose has its own; of those of one purpose the last is the likeliest to be asked for again.
-            kept.retain(|(of, _)| of.purpose != key.purpose);
-            kept.push((key, draws.clone()));
-        }
-        draws
-    }
-
-    fn new(Key { rows, resamples, .. }: Key, random: impl Fn(u64) -> Random + Sync) -> Self {
-        let mut drawn = vec![0; rows * resamples];
-        drawn.par_chunks_mut(rows).enumerate().for_each(|(resample, drawn)| {
+    /// What each resample comes to, drawn by the source of random numbers that `random` gives for it.
+    fn each<T: Send>(
+        self,
+        random: impl Fn(u64) -> Random + Sync,
+        value: impl Fn(&[u32]) -> T + Sync + Send,
+    ) -> Vec<T> {
+        let fill = |resample: usize, drawn: &mut [u32]| {
             let mut random = random(resample as u64);
-            drawn.iter_mut().for_each(|row| *row = random.below(rows) as u32);
-        });
-        Self { rows, drawn }
+            drawn.iter_mut().for_each(|row| *row = random.below(self.rows) as u32);
+        };
+        if self.rows * self.resamples <= Self::MOST {
+            return self.kept(fill).par_chunks(self.rows).map(&value).collect();
+        }
+        let value = |drawn: &mut Vec<u32>, resample| {
+            fill(resample, drawn);
+            value(drawn)
+        };
+        (0..self.resamples).into_par_iter().map_init(|| vec![0; self.rows], value).collect()
     }
 
-    fn resamples(&self) -> impl IndexedParallelIterator<Item = &[u32]> {
-        self.drawn.par_chunks(self.rows)
+    /// The rows of all resamples, one after the other. They are the same for all runs that have as many images, and
+    /// drawing them takes longer than adding up what they hold.
+    fn kept(self, fill: impl Fn(usize, &mut [u32]) + Sync) -> Arc<Vec<u32>> {
+        static KEPT: Mutex<Vec<(Draws, Arc<Vec<u32>>)>> = Mutex::new(Vec::new());
+        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, drawn)) = kept().iter().find(|(of, _)| *of == self) {
+            return drawn.clone();
+        }
+        let mut drawn = vec![0; self.rows * self.resamples];
+        drawn.par_chunks_mut(self.rows).enumerate().for_each(|(resample, drawn)| fill(resample, drawn));
+        let drawn = Arc::new(drawn);
+        let mut kept = kept();
+        // Every purpose has its own; of those of one purpose the last is the likeliest to be asked for again.
+        kept.retain(|(of, _)| of.purpose != self.purpose);
+        kept.push((self, drawn.clone()));
+        drawn
     }
 }
 
@@ -210,6 +208,20 @@ mod tests {
         assert_eq!(nothing, Interval { estimate: 0.0, low: 0.0, high: 0.0 });
         assert!(!nothing.excludes_zero() && something.excludes_zero());
         assert_eq!(mean_intervals(&rows, RESAMPLES, 7).unwrap()[1], something);
+    }
+
+    #[test]
+    fn each_resample_is_drawn_from_its_own_stream_whether_it_is_kept_or_not() {
+        let random = |resample| Random::new(1, "test", &[resample]);
+        let sum = |drawn: &[u32]| drawn.iter().map(|row| u64::from(*row)).sum::<u64>();
+        for rows in [5, Draws::MOST / 4 + 1] {
+            let draws = Draws { seed: 1, purpose: "test", rows, resamples: 4 };
+            let alone = |resample| {
+                let mut random = random(resample);
+                (0..rows).map(|_| random.below(rows) as u64).sum()
+            };
+            assert_eq!(draws.each(random, sum), (0..4).map(alone).collect::<Vec<u64>>());
+        }
     }
 
     #[test]
