@@ -1,10 +1,11 @@
 //! From a [`SweepSpec`](crate::spec::SweepSpec) to the runs it means. Pure: no files, no clock, no randomness.
 //!
-//! [`expand`] makes the combinations, [`canonical`] drops settings that cannot matter, [`id`] names what is
-//! left; two combinations with the same id are one run. [`cost`] says what the runs will need, [`consistency`]
+//! [`combinations`] puts values together, [`canonical`] drops settings that cannot matter, [`id`] names what is
+//! left, and [`expand`] makes the plan of it: two combinations with the same id are one run. [`cost`] says what the runs will need, [`consistency`]
 //! whether they generate captions as they train them; [`table`] and [`settings`] show the plan.
 
 pub mod canonical;
+mod combinations;
 pub mod consistency;
 pub mod cost;
 pub mod expand;

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::canonical::{canonicalise, trains};
-use super::expand::{Combination, Plan, PlanError, combinations, recipe_of, run};
+use super::combinations::Combination;
+use super::expand::{Plan, PlanError, recipe_of, run};
 use super::id;
 use crate::record::Recipe;
 use crate::record::recipe::Kind;
@@ -14,13 +15,14 @@ use crate::spec::{Setting, SweepSpec};
 /// trains some, the first point's other settings are taken.
 pub(super) fn add(
     spec: &SweepSpec,
+    combinations: &[Combination],
     plan: &mut Plan,
     rank_of: &mut HashMap<String, usize>,
 ) -> Result<(), PlanError> {
     let mut chosen: Vec<(Combination, Recipe)> = Vec::new();
     let mut place_of = HashMap::new();
-    for combination in combinations(spec, |_| true) {
-        let recipe = recipe_of(spec, &combination, Kind::ShuffledCaptions)?;
+    for combination in combinations {
+        let recipe = recipe_of(spec, combination, Kind::ShuffledCaptions)?;
         if !trains(&recipe) {
             continue;
         }
@@ -29,8 +31,8 @@ pub(super) fn add(
         let place = *place_of.entry(conditions).or_insert(chosen.len());
         let is_blind = |recipe: &Recipe| recipe.training.unfrozen_vision_layers == 0;
         match chosen.get_mut(place) {
-            None => chosen.push((combination, recipe)),
-            Some(first) if is_blind(&recipe) && !is_blind(&first.1) => *first = (combination, recipe),
+            None => chosen.push((combination.clone(), recipe)),
+            Some(first) if is_blind(&recipe) && !is_blind(&first.1) => *first = (combination.clone(), recipe),
             Some(_) => {}
         }
     }

@@ -26,6 +26,10 @@ pub struct PlanView {
     pub merged: Vec<MergedView>,
     /// Combinations left out because nothing would train.
     pub excluded: usize,
+    /// Combinations that `exclude` leaves out.
+    pub ruled_out: usize,
+    /// Combinations beyond `run_cap`.
+    pub beyond_cap: usize,
     /// What of training and generation does not fit together.
     pub warnings: Vec<Warning>,
     /// Every setting, where they are asked for.
@@ -83,6 +87,8 @@ pub fn view(plan: &Plan, facts: &Facts) -> PlanView {
         runs: plan.runs.iter().map(run).collect(),
         merged: merged.collect(),
         excluded: plan.excluded,
+        ruled_out: plan.ruled_out,
+        beyond_cap: plan.beyond_cap,
         warnings: consistency::warnings(&plan.runs, facts),
         settings: None,
     }
@@ -147,6 +153,12 @@ fn notes(plan: &Plan, costs: &[Cost]) -> String {
     }
     if plan.excluded > 0 {
         lines.push(format!("excluded: {} in which nothing trains", count(plan.excluded, "combination")));
+    }
+    if plan.ruled_out > 0 {
+        lines.push(format!("excluded: {} by `exclude`", count(plan.ruled_out, "combination")));
+    }
+    if plan.beyond_cap > 0 {
+        lines.push(format!("left out: {} beyond `run_cap`", count(plan.beyond_cap, "combination")));
     }
     let memory = costs.iter().filter_map(|cost| cost.memory_bytes).max();
     let disk = costs.iter().filter_map(|cost| cost.disk_bytes).sum::<usize>();
@@ -356,6 +368,8 @@ mod tests {
             }
           ],
           "excluded": 0,
+          "ruled_out": 0,
+          "beyond_cap": 0,
           "warnings": []
         }
         "#);

@@ -7,17 +7,19 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::constraints::{self, Exclusion, Zipped};
 use super::data::{find, only, unique};
 use super::failures::OnFailure;
+use super::parameter::Choice;
 use super::preset::Preset;
 use super::problem::{Place, Problem, did_you_mean, one_of, quoted};
-use super::setting::{GROUPS, METRICS, SETTINGS, Setting, named};
+use super::setting::{GROUPS, METRICS, SETTINGS};
 use super::sweep::{Method, References};
 use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 12] = [
+pub(super) const TOP_LEVEL: [&str; 16] = [
     "name",
     "model",
     "data",
@@ -27,19 +29,14 @@ pub(super) const TOP_LEVEL: [&str; 12] = [
     "metric",
     "parameters",
     "points",
+    "zip",
+    "exclude",
+    "run_cap",
+    "search_seed",
     "references",
     "on_failure",
     "max_consecutive_failures",
 ];
-
-/// A setting and the values it takes in the sweep, each where it was written.
-#[derive(Debug, Clone)]
-pub(super) struct Choice {
-    pub setting: &'static Setting,
-    pub place: Place,
-    /// One value sets, several make an axis. Empty only where every value was refused.
-    pub values: Vec<(Value, Place)>,
-}
 
 /// What has been read so far.
 #[derive(Debug, Default)]
@@ -48,6 +45,10 @@ pub(super) struct Draft {
     pub recipe: Option<Preset>,
     pub method: Option<(Method, Place)>,
     pub seeds: Option<Vec<u64>>,
+    pub run_cap: Option<usize>,
+    pub search_seed: Option<u64>,
+    pub zipped: Vec<Zipped>,
+    pub exclude: Vec<Exclusion>,
     pub metric: Option<(MetricName, Place)>,
     /// Whether there is a `data` key, and what it says if it could be read.
     pub data: Option<Option<DataSource>>,
@@ -96,6 +97,13 @@ impl Draft {
             "references" => self.read_references(value),
             "parameters" => self.read_parameters(value),
             "points" => self.read_points(value),
+            "zip" => constraints::read_zip(self, value),
+            "exclude" => constraints::read_exclude(self, value),
+            "run_cap" => self.run_cap = self.read_whole("run_cap", value, 1).or(self.run_cap),
+            "search_seed" => {
+                let seed = self.read_whole("search_seed", value, 0);
+                self.search_seed = seed.map(|seed| seed as u64).or(self.search_seed);
+            }
             "on_failure" => self.read_on_failure(value),
             "max_consecutive_failures" => self.read_max_consecutive_failures(value),
             group if GROUPS.contains(&group) => self.read_group(group, value),
@@ -147,17 +155,28 @@ impl Draft {
 
     fn read_method(&mut self, node: &Node) {
         let method = match &node.content {
-            Content::Text(name) if name == "grid" => Method::Grid,
-            Content::Text(name) if name == "list" => Method::List,
-            Content::Text(name) if name == "random" => {
-                return self.refuse(
-                    &node.place,
-                    "`method: random` is not supported yet; there are `grid` and `list`",
-                );
-            }
-            _ => return self.refuse_word("method", node, &["grid", "list"]),
+            Content::Text(name) => Method::NAMES.into_iter().find(|(other, _)| other == name),
+            _ => None,
+        };
+        let Some((_, method)) = method else {
+            return self.refuse_word("method", node, &Method::NAMES.map(|(name, _)| name));
         };
         self.method = Some((method, node.place.clone()));
+    }
+
+    /// A whole number of at least `least`.
+    fn read_whole(&mut self, key: &str, node: &Node, least: usize) -> Option<usize> {
+        let number = match node.content {
+            Content::Whole(number) => usize::try_from(number).ok().filter(|number| *number >= least),
+            _ => None,
+        };
+        if number.is_none() {
+            self.refuse(
+                &node.place,
+                format!("`{key}` is {}; it must be a whole number of at least {least}", node.shown()),
+            );
+        }
+        number
     }
 
     pub fn refuse_word(&mut self, key: &str, node: &Node, words: &[&str]) {
@@ -295,64 +314,6 @@ impl Draft {
         }
     }
 
-    /// A setting with its value or values: `{values: [...]}`, `{value: x}`, a list or a scalar. `None` where
-    /// there is no such setting.
-    pub fn choice(&mut self, name: &str, entry: &Entry) -> Option<Choice> {
-        let setting = match named(name) {
-            Ok(setting) => setting,
-            Err(message) => {
-                self.refuse(&entry.key_place, message);
-                return None;
-            }
-        };
-        let mut values = Vec::new();
-        for node in self.value_nodes(name, &entry.value) {
-            match setting.check(node) {
-                Ok(value) => values.push((value, node.place.clone())),
-                Err(message) => self.refuse(&node.place, format!("`{name}` {message}")),
-            }
-        }
-        Some(Choice { setting, place: entry.key_place.clone(), values })
-    }
-
-    /// The nodes of a setting's values. None have left a problem.
-    fn value_nodes<'a>(&mut self, name: &str, node: &'a Node) -> &'a [Node] {
-        let entries = match &node.content {
-            Content::List(items) if items.is_empty() => {
-                self.refuse(&node.place, format!("`{name}` has no values"));
-                return items;
-            }
-            Content::List(items) => return items,
-            Content::Map(entries) => entries,
-            _ => return std::slice::from_ref(node),
-        };
-        if let Some(entry) = entries.iter().find(|entry| RANGE_KEYS.contains(&entry.key.as_str())) {
-            let message = format!("`{name}` has {}: ranges are not supported yet", quoted(&entry.key));
-            self.problems
-                .push(Problem::new(&entry.key_place, message).hint("list the values: `{values: [...]}`"));
-            return &[];
-        }
-        only(entries, name, &["values", "value"], &mut self.problems);
-        match (find(entries, "values"), find(entries, "value")) {
-            (Some(Node { content: Content::List(items), .. }), None) if !items.is_empty() => return items,
-            (Some(Node { content: Content::List(_), place }), None) => {
-                self.refuse(place, format!("`{name}` has no values"));
-            }
-            (Some(values), None) => {
-                self.refuse(
-                    &values.place,
-                    format!("`{name}.values` is {}; it must be a list", values.shown()),
-                );
-            }
-            (None, Some(value)) => return std::slice::from_ref(value),
-            (Some(_), Some(value)) => {
-                self.refuse(&value.place, format!("`{name}` has both `values` and `value`"))
-            }
-            (None, None) => self.refuse(&node.place, format!("`{name}` has neither `values` nor `value`")),
-        }
-        &[]
-    }
-
     fn read_points(&mut self, node: &Node) {
         let Content::List(items) = &node.content else {
             return self
@@ -387,6 +348,3 @@ impl Draft {
         Some(point)
     }
 }
-
-/// Keys of W&B's sweeps that draw values from a range.
-const RANGE_KEYS: [&str; 5] = ["min", "max", "distribution", "probabilities", "q"];

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::architecture::Architecture;
-use super::draft::Choice;
+use super::parameter::Choice;
 use super::problem::{Place, Problem};
 use super::setting::named;
 use crate::record::Recipe;

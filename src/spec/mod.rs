@@ -2,25 +2,32 @@
 //!
 //! [`yaml`] turns text into a tree whose nodes know their places, [`draft`] reads the tree and the command
 //! line's overrides key by key, [`sweep`] puts the parts together on top of a [`preset`]. What settings
-//! there are, and which values they take, is one table in [`setting`].
+//! there are, and which values they take, is one table in [`setting`]; [`search`] draws values at random.
 
 pub mod architecture;
+mod constraints;
 mod data;
+mod distribution;
 mod draft;
 pub mod failures;
 mod limits;
 mod overrides;
+mod parameter;
 mod position;
 pub mod preset;
 pub mod problem;
+mod search;
 pub mod setting;
 pub mod sweep;
 mod yaml;
 
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod tests;
 
 pub use architecture::Architecture;
+pub use constraints::Exclusion;
 pub use failures::OnFailure;
 pub use preset::Preset;
 pub use problem::SpecError;

@@ -1,6 +1,7 @@
 //! `key=value[,value]...` on the command line: the same keys as in the file, each in place of what it says.
 
-use super::draft::{Choice, Draft};
+use super::draft::Draft;
+use super::parameter::Choice;
 use super::position::place_all;
 use super::problem::{Place, Problem, did_you_mean};
 use super::sweep::References;
@@ -37,13 +38,19 @@ fn apply_value(draft: &mut Draft, entry: Entry) {
     let key = entry.key.as_str();
     match key {
         "seeds" => draft.read_key(&entry),
-        "name" | "recipe" | "method" | "metric" | "data" | "on_failure" | "max_consecutive_failures" => {
-            match single(&entry) {
-                Some(value) => draft.read_key(&Entry { value, ..entry }),
-                None => draft.refuse(&entry.key_place, format!("`{key}` takes one value")),
-            }
-        }
-        "parameters" | "points" | "references" => {
+        "name"
+        | "recipe"
+        | "method"
+        | "metric"
+        | "data"
+        | "run_cap"
+        | "search_seed"
+        | "on_failure"
+        | "max_consecutive_failures" => match single(&entry) {
+            Some(value) => draft.read_key(&Entry { value, ..entry }),
+            None => draft.refuse(&entry.key_place, format!("`{key}` takes one value")),
+        },
+        "parameters" | "points" | "references" | "zip" | "exclude" => {
             let example =
                 if key == "references" { "references.zero_shot=false" } else { "learning_rate=1e-5,3e-5" };
             let problem = Problem::new(&entry.key_place, format!("`{key}` cannot be replaced as a whole"));
@@ -83,6 +90,9 @@ fn apply_reference(draft: &mut Draft, name: &str, entry: &Entry) {
 
 /// Replaces the setting where the file has it, at its rank among the axes, or adds it as the last one.
 fn apply_setting(draft: &mut Draft, entry: &Entry) {
+    // A range is one mapping.
+    let range = single(entry).filter(|node| matches!(node.content, Content::Map(_)));
+    let entry = &Entry { value: range.unwrap_or_else(|| entry.value.clone()), ..entry.clone() };
     let Some(choice) = draft.choice(&entry.key, entry) else { return };
     if let Some((points, _)) = &mut draft.points {
         points.iter_mut().for_each(|point| point.retain(|other| other.setting != choice.setting));

@@ -5,8 +5,8 @@
 //! so a sweep can vary them one at a time.
 
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Precision,
-    Recipe, StartToken, Training, ZeroCider,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LrSchedule,
+    MetricName, Precision, Recipe, StartToken, Training, ZeroCider,
 };
 
 /// The recipe that a sweep file's own settings are laid over.
@@ -138,11 +138,16 @@ fn as_original() -> Recipe {
             learning_rate: 3e-5,
             vision_lr_multiplier: 0.1,
             text_lr_multiplier: 1.0,
+            layer_lr_decay: 1.0,
             weight_decay: 0.01,
+            decay_norms_and_biases: true,
             train_text_decoder: true,
             batch_size: 6,
+            gradient_accumulation_steps: 1,
             epochs: 15,
+            lr_scheduler_type: LrSchedule::Linear,
             warmup_steps: 1000,
+            warmup_ratio: 0.0,
             max_grad_norm: 2.0,
             max_length: 60,
             start_token: StartToken::Cls,

@@ -123,6 +123,11 @@ impl Setting {
         if is_unique && !GROUPS.contains(&self.key()) { self.key() } else { self.path }
     }
 
+    /// Whether its values are whole numbers.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.range, Count(..))
+    }
+
     /// The setting's value in a recipe.
     pub fn read(&self, recipe: &Recipe) -> Value {
         (self.read)(recipe)

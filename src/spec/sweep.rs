@@ -7,12 +7,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::draft::{Choice, Draft};
+use super::constraints::{self, Exclusion};
+use super::draft::Draft;
 use super::failures::OnFailure;
+use super::parameter::Choice;
 use super::preset::Preset;
 use super::problem::{Place, Problem, SpecError, quoted};
 use super::setting::Setting;
-use super::{limits, overrides, yaml};
+use super::{limits, overrides, search, yaml};
 use crate::record::recipe::{DataSource, Kind, MetricName};
 use crate::record::{Recipe, bounded};
 
@@ -34,8 +36,14 @@ pub struct SweepSpec {
     pub metric: MetricName,
     /// Settings that take several values each, in the order written.
     pub axes: Vec<Axis>,
-    /// The points of `method: list`, each crossed with the axes; empty for a grid.
+    /// The points of `method: list` and `method: random`, each crossed with the axes; empty for a grid.
     pub points: Vec<Vec<(&'static Setting, Value)>>,
+    /// Axes that vary together, by their settings; all of a group are as long.
+    pub zipped: Vec<Vec<&'static Setting>>,
+    /// Combinations that are left out.
+    pub exclude: Vec<Exclusion>,
+    /// At most so many combinations are run, the first ones.
+    pub run_cap: Option<usize>,
     pub references: References,
     /// What becomes of the other runs when one fails, where the file says so.
     pub on_failure: Option<OnFailure>,
@@ -57,6 +65,13 @@ pub enum Method {
     Grid,
     /// The points written out, each with every combination of the parameters' values.
     List,
+    /// Points drawn from the parameters' values and ranges.
+    Random,
+}
+
+impl Method {
+    pub(super) const NAMES: [(&'static str, Self); 3] =
+        [("grid", Self::Grid), ("list", Self::List), ("random", Self::Random)];
 }
 
 /// The reference runs that a plan contains besides its fine-tuned ones.
@@ -160,7 +175,9 @@ pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<SweepSpec, 
 /// Puts the parts together. `None` has left a problem in the draft.
 fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
     let name = sweep_name(draft, file);
-    let points = take_points(draft);
+    let mut points = take_points(draft);
+    let zipped = constraints::zipped(draft);
+    points.extend(search::points(draft));
     let preset = draft.recipe.unwrap_or(Preset::Corrected);
     let mut base = preset.recipe();
     let mut written = BTreeMap::new();
@@ -196,6 +213,9 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         metric: draft.metric.as_ref().map_or(base.early_stopping.metric, |(metric, _)| *metric),
         axes: axes.collect(),
         points: points.iter().map(|point| point.iter().filter_map(value).collect()).collect(),
+        zipped,
+        exclude: std::mem::take(&mut draft.exclude),
+        run_cap: draft.run_cap,
         references: draft.references,
         on_failure: draft.on_failure,
         max_consecutive_failures: draft.max_consecutive_failures,

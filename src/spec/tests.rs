@@ -200,7 +200,7 @@ name: my sweep
 modle: lab
 model: lab
 recipe: originl
-method: random
+method: rndom
 seeds: [0, 0, -1, a]
 metric: {name: score, goal: minimize}
 references: {zero_shot: yes}
@@ -228,7 +228,7 @@ learning_rate: 1e-5
     hint: `name:` takes up to 64 letters, digits, `-`, `_` and `.`, and begins with a letter or digit
     study.yaml:2:1: unknown key `modle`; did you mean `model`?
     study.yaml:4:9: `recipe` is the text `originl`; it must be `as-original` or `corrected`
-    study.yaml:5:9: `method: random` is not supported yet; there are `grid` and `list`
+    study.yaml:5:9: `method` is the text `rndom`; it must be `grid`, `list` or `random`; did you mean `random`?
     study.yaml:6:12: seed 0 is there twice
     study.yaml:6:15: a seed is -1; it must be a whole number of at least 0
     study.yaml:6:19: a seed is the text `a`; it must be a whole number of at least 0
@@ -241,8 +241,8 @@ learning_rate: 1e-5
     study.yaml:12:3: `max_length` occurs in several groups; write `training.max_length` or `generation.max_length`
     study.yaml:13:3: `early_stopping` is a group of settings; name one of them, such as `early_stopping.patience`, `early_stopping.min_delta`, `early_stopping.metric`, `early_stopping.zero_cider` or `generation.early_stopping`
     study.yaml:14:36: `unfrozen_vision_layers` has no values
-    study.yaml:15:26: `vision_lr_multiplier` has `min`: ranges are not supported yet
-    hint: list the values: `{values: [...]}`
+    study.yaml:15:3: `training.vision_lr_multiplier` is drawn from a range or by probabilities
+    hint: `method: random` draws; a grid takes a list: `{values: [...]}`
     study.yaml:16:33: unknown key `vlaues` in `weight_decay`; did you mean `values`?
     study.yaml:17:3: `start_token` is empty; it must be `cls` or `dec`
     study.yaml:19:3: `training.weight_decay` is set in another place too
@@ -378,7 +378,7 @@ fn overrides_are_refused_by_the_words_typed() {
     override `references.zero_shott=false`: unknown reference `zero_shott`; did you mean `zero_shot`?
     override `references.zero_shot=maybe`: `references.zero_shot` must be `true` or `false`
     override `training={epochs: 3}`: `training` is a group of settings; name one of them, such as `training.unfrozen_vision_layers`, `training.learning_rate`, `training.vision_lr_multiplier`, `training.text_lr_multiplier` or `training.weight_decay`
-    override `epochs={min: 3}`: `epochs` is a mapping; it must be a whole number from 1 to 100000
+    override `epochs={min: 3}`: `epochs` has no `max`
     override `unfrozen_vision_layers=7`: `unfrozen_vision_layers` is 7, but `lab` has 6 vision layers
     ");
 }
