@@ -1,5 +1,7 @@
 //! Puts sequences of token ids of different lengths into one rectangle.
 
+use std::ops::Range;
+
 /// Token ids of a batch, padded on the right to the longest sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBatch {
@@ -9,6 +11,15 @@ pub struct TokenBatch {
     pub lengths: Vec<usize>,
     pub rows: usize,
     pub columns: usize,
+}
+
+impl TokenBatch {
+    /// Some of the rows, as wide as all of them.
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let ids = self.ids[rows.start * self.columns..rows.end * self.columns].to_vec();
+        let lengths = self.lengths[rows.clone()].to_vec();
+        Self { ids, lengths, rows: rows.len(), columns: self.columns }
+    }
 }
 
 /// Joins the sequences, in their order, with `pad` after the shorter ones.
@@ -33,6 +44,13 @@ mod tests {
         assert_eq!(batch.ids, [101, 7, 102, 0, 101, 102, 0, 0, 101, 8, 9, 102]);
         assert_eq!(batch.lengths, [3, 2, 4]);
         assert_eq!((batch.rows, batch.columns), (3, 4));
+    }
+
+    #[test]
+    fn rows_of_a_batch_stay_as_wide_as_it_is() {
+        let batch = collate(&[&[101, 7, 102], &[101, 102], &[101, 8, 9, 102]], 0).slice(0..2);
+        assert_eq!(batch.ids, [101, 7, 102, 0, 101, 102, 0, 0]);
+        assert_eq!((batch.rows, batch.columns, batch.lengths), (2, 4, vec![3, 2]));
     }
 
     #[test]

@@ -85,7 +85,17 @@ impl Blip {
 
     /// The mean loss over the targets that count, a scalar.
     pub fn mean_loss(&self, logits: &Tensor, targets: &Targets, label_smoothing: f64) -> Result<Tensor> {
-        let count = targets.iter().flatten().count().max(1);
+        self.loss_over(logits, targets, label_smoothing, targets.iter().flatten().count().max(1))
+    }
+
+    /// The sum of the losses over `count`, a scalar.
+    pub fn loss_over(
+        &self,
+        logits: &Tensor,
+        targets: &Targets,
+        label_smoothing: f64,
+        count: usize,
+    ) -> Result<Tensor> {
         let losses = self.losses(logits, targets, label_smoothing)?;
         by_candle(&losses, move |losses| losses.sum_all()? / count as f64, &self.engine)
     }

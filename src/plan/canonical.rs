@@ -6,8 +6,8 @@
 
 use crate::record::Recipe;
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, MetricName, Precision,
-    StartToken, Training, ZeroCider,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LrSchedule,
+    MetricName, Precision, StartToken, Training, ZeroCider,
 };
 use crate::spec::setting::SETTINGS;
 
@@ -24,6 +24,15 @@ const VISION_MULTIPLIER: Inactive =
     Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
 const TEXT_MULTIPLIER: Inactive =
     Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+const LAYER_DECAY: Inactive =
+    Inactive { path: "training.layer_lr_decay", why: "fewer than two vision layers are unfrozen" };
+const SPARED: Inactive =
+    Inactive { path: "training.decay_norms_and_biases", why: "there is no weight decay" };
+const WARMUP_STEPS: Inactive = Inactive { path: "training.warmup_steps", why: "`warmup_ratio` is above 0" };
+const NO_WARMUP: [Inactive; 2] = [
+    Inactive { path: "training.warmup_steps", why: "the rate is constant" },
+    Inactive { path: "training.warmup_ratio", why: "the rate is constant" },
+];
 const ZERO_CIDER: Inactive =
     Inactive { path: "early_stopping.zero_cider", why: "the best epoch is not chosen by the score" };
 
@@ -73,11 +82,32 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
         recipe.training.text_lr_multiplier = neutral.training.text_lr_multiplier;
         inactive.push(TEXT_MULTIPLIER);
     }
+    inactive.extend(canonicalise_rates(&mut recipe.training, &neutral.training));
     if recipe.early_stopping.metric != MetricName::Score {
         recipe.early_stopping.zero_cider = neutral.early_stopping.zero_cider;
         inactive.push(ZERO_CIDER);
     }
     Ok(inactive)
+}
+
+fn canonicalise_rates(training: &mut Training, neutral: &Training) -> Vec<Inactive> {
+    let mut inactive = Vec::new();
+    if training.unfrozen_vision_layers < 2 {
+        training.layer_lr_decay = neutral.layer_lr_decay;
+        inactive.push(LAYER_DECAY);
+    }
+    if training.weight_decay == 0.0 {
+        training.decay_norms_and_biases = neutral.decay_norms_and_biases;
+        inactive.push(SPARED);
+    }
+    if training.lr_scheduler_type == LrSchedule::Constant {
+        (training.warmup_steps, training.warmup_ratio) = (neutral.warmup_steps, neutral.warmup_ratio);
+        inactive.extend(NO_WARMUP);
+    } else if training.warmup_ratio > 0.0 {
+        training.warmup_steps = neutral.warmup_steps;
+        inactive.push(WARMUP_STEPS);
+    }
+    inactive
 }
 
 /// Whether anything trains at all.
@@ -96,11 +126,16 @@ fn neutral() -> Recipe {
             learning_rate: 0.0,
             vision_lr_multiplier: 1.0,
             text_lr_multiplier: 1.0,
+            layer_lr_decay: 1.0,
             weight_decay: 0.0,
+            decay_norms_and_biases: true,
             train_text_decoder: false,
             batch_size: 1,
+            gradient_accumulation_steps: 1,
             epochs: 0,
+            lr_scheduler_type: LrSchedule::Linear,
             warmup_steps: 0,
+            warmup_ratio: 0.0,
             max_grad_norm: 1.0,
             max_length: 128,
             start_token: StartToken::Dec,
@@ -162,7 +197,23 @@ mod tests {
             })
         };
         assert_eq!(with(0.1), with(0.5));
-        assert_eq!(with(0.1).1, [VISION_MULTIPLIER]);
+        assert_eq!(with(0.1).1, [VISION_MULTIPLIER, LAYER_DECAY]);
+    }
+
+    #[test]
+    fn rates_that_cannot_differ_have_no_settings_of_their_own() {
+        let inactive = |change: fn(&mut Training)| canonical(|recipe| change(&mut recipe.training)).1;
+        assert_eq!(inactive(|training| training.unfrozen_vision_layers = 1), [LAYER_DECAY]);
+        assert_eq!(inactive(|training| training.weight_decay = 0.0), [SPARED]);
+        assert_eq!(inactive(|training| training.warmup_ratio = 0.1), [WARMUP_STEPS]);
+        assert_eq!(inactive(|training| training.lr_scheduler_type = LrSchedule::Constant), NO_WARMUP);
+        let constant = |steps, ratio| {
+            canonical(|recipe| {
+                recipe.training.lr_scheduler_type = LrSchedule::Constant;
+                (recipe.training.warmup_steps, recipe.training.warmup_ratio) = (steps, ratio);
+            })
+        };
+        assert_eq!(constant(10, 0.1), constant(20, 0.2));
     }
 
     #[test]

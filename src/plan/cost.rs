@@ -68,7 +68,7 @@ pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
     match recipe.kind {
         kind if !kind.trains() => Some(0),
         _ => {
-            let per_epoch = train_examples?.div_ceil(recipe.training.batch_size.max(1));
+            let per_epoch = recipe.training.steps_per_epoch(train_examples?);
             Some(per_epoch.saturating_mul(recipe.training.epochs))
         }
     }

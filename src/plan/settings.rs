@@ -175,7 +175,7 @@ fn row(setting: &SettingView) -> Row {
         name: format!("  {key}"),
         values: short_list(&setting.values),
         from: match (setting.varies, setting.from) {
-            (true, Origin::CommandLine) => "axis, command",
+            (true, Origin::CommandLine) => "axis, typed",
             (true, _) => "axis",
             (false, origin) => origin.name(),
         },
@@ -269,64 +269,69 @@ training: {epochs: 10, batch_size: 6}
         model:  lab
         data:   lab
 
-                                  value           from           corrected
+                                       value           from          corrected
         training
-          unfrozen_vision_layers  0, 3, 6         axis
+          unfrozen_vision_layers       0, 3, 6         axis
               The recipe has 6.
               The original's code looks for its 6 layers under a name that does not
               exist and trained none of them: 0 is that run, 6 is what it meant to be.
-          learning_rate           1e-5            file
+          learning_rate                1e-5            file
               The recipe has 3e-5.
-          vision_lr_multiplier    0.1             recipe
-          text_lr_multiplier      1               recipe
-          weight_decay            0.01            recipe
-          train_text_decoder      true            recipe
-          batch_size              6               file
-          epochs                  10              file
+          vision_lr_multiplier         0.1             recipe
+          text_lr_multiplier           1               recipe
+          layer_lr_decay               1               recipe
+          weight_decay                 0.01            recipe
+          decay_norms_and_biases       true            recipe
+          train_text_decoder           true            recipe
+          batch_size                   6               file
+          gradient_accumulation_steps  1               recipe
+          epochs                       10              file
               The recipe has 15.
-          warmup_steps            20              command line   100
+          lr_scheduler_type            linear          recipe
+          warmup_steps                 20              command line  100
               The recipe has 1000.
               1000 steps are most of a run on a few hundred images.
-          max_grad_norm           2               recipe
-          max_length              60              recipe         128
+          warmup_ratio                 0               recipe
+          max_grad_norm                2               recipe
+          max_length                   60              recipe        128
               At 60 tokens, half of all long captions are cut in mid-sentence.
-          start_token             cls             recipe         dec
+          start_token                  cls             recipe        dec
               Generation starts from [DEC]; train from what it starts from.
-          mask_padding            true, false     axis           true
+          mask_padding                 true, false     axis          true
               The recipe has false.
               Counted padding makes the loss fall for saying nothing.
-          label_smoothing         0               recipe
-          dropout                 0               recipe
-          shuffle                 true            recipe
-          precision               f32             recipe
+          label_smoothing              0               recipe
+          dropout                      0               recipe
+          shuffle                      true            recipe
+          precision                    f32             recipe
         evaluation
-          samples                 100             recipe         0
+          samples                      100             recipe        0
               A hundred captions decide between epochs by luck; 0 means all.
-          test_samples            200             recipe         0
+          test_samples                 200             recipe        0
               Two hundred captions leave wide intervals; 0 means all.
-          convention              original        recipe         coco
+          convention                   original        recipe        coco
               Casing and punctuation are not what a model is judged by.
-          cider_weight            1               recipe         0.1
+          cider_weight                 1               recipe        0.1
               From 0 to 10, CIDEr-D at full weight drowns the other two.
-          batch_size              16              recipe
+          batch_size                   16              recipe
         early_stopping
-          patience                0               command line
+          patience                     0               command line
               The recipe has 5.
-          min_delta               0               recipe
-          metric                  score           file
-          zero_cider              minus_val_loss  recipe         keep
+          min_delta                    0               recipe
+          metric                       score           file
+          zero_cider                   minus_val_loss  recipe        keep
               A loss is no score: one scale, and 0 is a result like any other.
         generation
-          max_length              60              recipe         128
+          max_length                   60              recipe        128
               As many tokens as in training.
-          min_length              0               recipe
-          num_beams               1, 3            axis, command
+          min_length                   0               recipe
+          num_beams                    1, 3            axis, typed
               The recipe has 5.
-          no_repeat_ngram_size    2               recipe         0
+          no_repeat_ngram_size         2               recipe        0
               Most structured captions repeat a pair of tokens.
-          length_penalty          1               recipe
-          early_stopping          true            recipe
-          repetition_penalty      1.1             recipe         1
+          length_penalty               1               recipe
+          early_stopping               true            recipe
+          repetition_penalty           1.1             recipe        1
               Structured captions repeat words because they must.
         ");
     }

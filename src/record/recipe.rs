@@ -129,14 +129,31 @@ pub struct Training {
     pub vision_lr_multiplier: f64,
     /// The text decoder's learning rate as a multiple of `learning_rate`.
     pub text_lr_multiplier: f64,
-    /// Decoupled weight decay of AdamW, on every trainable tensor.
+    /// The learning rate of each vision layer that trains as a multiple of that of the layer above it. Left out where it
+    /// is 1. This and the other settings that may be left out are so that recipes from before them keep their ids.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub layer_lr_decay: f64,
+    /// Decoupled weight decay of AdamW.
     pub weight_decay: f64,
+    /// Decays every trainable tensor; false leaves biases and layer norms alone, as `transformers.Trainer` does. Left out
+    /// where it is true.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub decay_norms_and_biases: bool,
     /// Trains the text decoder; false freezes all of it.
     pub train_text_decoder: bool,
     pub batch_size: usize,
+    /// Batches of which an update is made, as of one batch of them all. Left out where it is 1.
+    #[serde(default = "one_batch", skip_serializing_if = "is_one_batch")]
+    pub gradient_accumulation_steps: usize,
     pub epochs: usize,
-    /// Optimizer steps over which the rate rises linearly from 0; it falls linearly to 0 afterwards.
+    /// How the rate goes on after the warm-up. Left out where it is `linear`.
+    #[serde(default, skip_serializing_if = "LrSchedule::is_linear")]
+    pub lr_scheduler_type: LrSchedule,
+    /// Optimizer steps over which the rate rises linearly from 0.
     pub warmup_steps: usize,
+    /// The same as a share of all steps; above 0 it takes the place of `warmup_steps`. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warmup_ratio: f64,
     /// Gradients are scaled down to this global norm.
     pub max_grad_norm: f64,
     /// Captions are cut to this many tokens, start and end token included.
@@ -149,15 +166,55 @@ pub struct Training {
     pub label_smoothing: f64,
     /// The share of values dropped at each of BLIP's places for it (`hidden_dropout_prob`,
     /// `attention_probs_dropout_prob` and, in vision layers that train, `attention_dropout` of transformers).
-    /// Left out where it is 0, so that recipes from before there was dropout keep their ids.
+    /// Left out where it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropout: f64,
     /// Puts the training examples into a new seeded order every epoch.
     pub shuffle: bool,
-    /// How exactly the factors of matrix products are taken, in training and in evaluation. Left out where it is `f32`,
-    /// so that recipes from before there was another keep their ids.
+    /// How exactly the factors of matrix products are taken, in training and in evaluation. Left out where it is `f32`.
     #[serde(default, skip_serializing_if = "Precision::is_full")]
     pub precision: Precision,
+}
+
+impl Training {
+    /// Examples of which an update is made.
+    pub fn examples_per_step(&self) -> usize {
+        self.batch_size.max(1) * self.gradient_accumulation_steps.max(1)
+    }
+
+    /// Updates in an epoch of so many examples.
+    pub fn steps_per_epoch(&self, examples: usize) -> usize {
+        examples.div_ceil(self.examples_per_step())
+    }
+
+    /// Steps of warm-up in a run of so many steps, as `transformers.TrainingArguments.get_warmup_steps`.
+    pub fn warmup(&self, total_steps: usize) -> usize {
+        match self.lr_scheduler_type {
+            LrSchedule::Constant => 0,
+            _ if self.warmup_ratio > 0.0 => (total_steps as f64 * self.warmup_ratio).ceil() as usize,
+            _ => self.warmup_steps,
+        }
+    }
+}
+
+/// The course of the learning rate, by the names of `transformers.SchedulerType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LrSchedule {
+    /// Falls linearly to 0.
+    #[default]
+    Linear,
+    /// Falls to 0 along half a wave of the cosine.
+    Cosine,
+    /// Stays as it is, from the first step on.
+    Constant,
+    ConstantWithWarmup,
+}
+
+impl LrSchedule {
+    fn is_linear(&self) -> bool {
+        *self == Self::Linear
+    }
 }
 
 /// How exactly the factors of matrix products are taken. Weights, sums, and all values between products are `f32`.
@@ -179,6 +236,30 @@ impl Precision {
 
 fn is_zero(number: &f64) -> bool {
     *number == 0.0
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(number: &f64) -> bool {
+    *number == 1.0
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn one_batch() -> usize {
+    1
+}
+
+fn is_one_batch(number: &usize) -> bool {
+    *number == 1
 }
 
 /// The token a training caption begins with.

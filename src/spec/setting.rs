@@ -65,17 +65,22 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 34] = [
+pub static SETTINGS: [Setting; 39] = [
     setting!(model, Text),
     setting!(training.unfrozen_vision_layers, Count(0, 1000)),
     setting!(training.learning_rate, Number(Excluded(0.0), Included(1.0))),
     setting!(training.vision_lr_multiplier, Number(Included(0.0), Included(1000.0))),
     setting!(training.text_lr_multiplier, Number(Included(0.0), Included(1000.0))),
+    setting!(training.layer_lr_decay, Number(Excluded(0.0), Included(10.0))),
     setting!(training.weight_decay, Number(Included(0.0), Included(10.0))),
+    setting!(training.decay_norms_and_biases, Flag),
     setting!(training.train_text_decoder, Flag),
     setting!(training.batch_size, Count(1, 65_536)),
+    setting!(training.gradient_accumulation_steps, Count(1, 10_000)),
     setting!(training.epochs, Count(1, 100_000)),
+    setting!(training.lr_scheduler_type, Word(&["linear", "cosine", "constant", "constant_with_warmup"])),
     setting!(training.warmup_steps, Count(0, MANY)),
+    setting!(training.warmup_ratio, Number(Included(0.0), Excluded(1.0))),
     setting!(training.max_grad_norm, Number(Excluded(0.0), Unbounded)),
     setting!(training.max_length, Count(3, 65_536)),
     setting!(training.start_token, Word(&["cls", "dec"])),
@@ -286,7 +291,7 @@ mod tests {
     use super::super::preset::Preset;
     use super::super::yaml;
     use super::*;
-    use crate::record::recipe::Precision;
+    use crate::record::recipe::{LrSchedule, Precision};
 
     #[test]
     fn the_table_has_every_field_of_the_recipe_once_and_in_order() {
@@ -296,6 +301,11 @@ mod tests {
         // Left out where they are those of before there was a setting.
         recipe.training.dropout = 0.1;
         recipe.training.precision = Precision::Bf16;
+        recipe.training.layer_lr_decay = 0.9;
+        recipe.training.decay_norms_and_biases = false;
+        recipe.training.gradient_accumulation_steps = 2;
+        recipe.training.lr_scheduler_type = LrSchedule::Cosine;
+        recipe.training.warmup_ratio = 0.1;
         let recipe = serde_yaml::to_value(recipe).unwrap();
         let mut paths = Vec::new();
         for (group, fields) in recipe.as_mapping().unwrap() {

@@ -134,7 +134,7 @@ pub fn started(
         train_examples: dataset.train.len(),
         validation_examples: dataset.validation.len(),
         test_examples: dataset.test.len(),
-        steps_per_epoch: dataset.train.len().div_ceil(recipe.training.batch_size.max(1)),
+        steps_per_epoch: recipe.training.steps_per_epoch(dataset.train.len()),
         total_steps,
         trainable: trainable(&pretrained.weights),
         frozen_digest: frozen_digest.to_owned(),

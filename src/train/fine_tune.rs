@@ -13,15 +13,13 @@ use super::features::{BUDGET_BYTES, Features};
 use super::image_use::measure;
 use super::keeping::Keeping;
 use super::material::{Material, Pretrained, epoch_batches};
-use super::optimizer::{AdamW, Multipliers, clip_scale};
+use super::optimizer::{AdamW, Multipliers};
 use super::origin::Origin;
 use super::partial::Partial;
 use super::resume::resume;
-use super::schedule::linear_with_warmup;
+use super::schedule::factor;
 use super::{Emit, Session, Stopped, observed};
 use crate::data::Example;
-use crate::model::blip::targets;
-use crate::model::ops::Dropout;
 use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary};
@@ -114,7 +112,7 @@ pub(super) struct Bench<'a> {
     pub(super) material: &'a Material,
     /// What its checkpoints are made of.
     pub(super) origin: Origin,
-    model: Blip,
+    pub(super) model: Blip,
     /// Shares the model's values and records no graph.
     pub(super) observer: Blip,
     pub(super) optimizer: AdamW,
@@ -147,14 +145,18 @@ impl<'a> Bench<'a> {
             vision: training.vision_lr_multiplier,
             other: 1.0,
         };
-        let steps_per_epoch = dataset.train.len().div_ceil(training.batch_size.max(1));
+        let optimizer = AdamW::new(weights, training.weight_decay, multipliers)
+            .with_layer_decay(training.layer_lr_decay, config.vision.num_hidden_layers);
+        let optimizer =
+            if training.decay_norms_and_biases { optimizer } else { optimizer.sparing_norms_and_biases() };
+        let steps_per_epoch = training.steps_per_epoch(dataset.train.len());
         Ok(Self {
             session,
             pretrained,
             material,
             model: Blip::new(config, weights)?,
             observer: Blip::from_builder(config, weights.detached())?,
-            optimizer: AdamW::new(weights, training.weight_decay, multipliers),
+            optimizer,
             train: observed::training_split(session, material, features(&dataset.train)),
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
@@ -239,16 +241,17 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     let session = bench.session;
     let (training, seed) = (&session.spec.recipe.training, session.spec.seed);
     let examples = bench.material.train.len();
-    let batches = epoch_batches(examples, training.batch_size, training.shuffle, seed, state.epoch);
+    let batches = epoch_batches(examples, training.examples_per_step(), training.shuffle, seed, state.epoch);
     let every = (bench.steps_per_epoch / STEPS_RECORDED).max(1);
     let all: Vec<usize> = (0..examples).collect();
     bench.train.features.prepare(session, &bench.model, &all)?;
     while let Some(indices) = batches.get(state.batch) {
         session.go_on()?;
         let began = Instant::now();
-        let factor = linear_with_warmup(state.step, training.warmup_steps, bench.total_steps);
+        let total = bench.total_steps;
+        let factor = factor(training.lr_scheduler_type, state.step, training.warmup(total), total);
         let rate = training.learning_rate * factor;
-        let (loss, gradient_norm) = step(bench, indices, state.epoch, rate)?;
+        let (loss, gradient_norm) = bench.step(indices, state.epoch, rate)?;
         state.step += 1;
         state.batch += 1;
         state.loss_sum += loss;
@@ -274,28 +277,6 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
         }
     }
     Ok(None)
-}
-
-/// One forward, backward and update. Returns the loss and the gradient norm before clipping; where the norm is
-/// no number, nothing was updated.
-fn step(bench: &mut Bench, indices: &[usize], epoch: usize, rate: f64) -> Result<(f64, f64)> {
-    let session = bench.session;
-    let training = &session.spec.recipe.training;
-    let captions = bench.material.training_batch(indices, session.spec.seed, epoch);
-    let step = bench.optimizer.steps as u64;
-    let dropout = Dropout { rate: training.dropout, seed: session.spec.seed, step };
-    let wanted = targets(&captions, !training.mask_padding);
-    let (model, features) = (&bench.model, &mut bench.train.features);
-    let (loss, gradients) = model.gradients(|| {
-        let image_embeds = features.training_embeddings(model, indices, &dropout)?;
-        let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
-        anyhow::Ok(model.mean_loss(&logits, &wanted, training.label_smoothing)?)
-    })?;
-    let norm = bench.optimizer.gradient_norm(&gradients)?;
-    if norm.is_finite() {
-        bench.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm))?;
-    }
-    Ok((loss.to_scalar::<f32>()? as f64, norm))
 }
 
 /// Evaluates on the validation split and on the observed training images, and keeps a row an image.

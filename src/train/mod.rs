@@ -32,6 +32,7 @@ mod resume;
 pub mod schedule;
 pub mod shared_captions;
 pub mod shared_states;
+mod step;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //!
 //! Loshchilov and Hutter, 2019, in the form of `torch.optim.AdamW` (betas 0.9 and 0.999, eps 1e-8):
 //! `p -= lr * decay * p`, `m += (1 - b1) (g - m)`, `v = b2 v + (1 - b2) g^2`,
-//! `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Every tensor decays, biases and layer norms too.
+//! `p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`. Every tensor decays, biases and layer norms too,
+//! unless they are spared.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -50,19 +51,29 @@ pub struct Multipliers {
     pub other: f64,
 }
 
+impl Multipliers {
+    fn of(&self, name: &str) -> f64 {
+        match Group::of(name) {
+            Group::Text => self.text,
+            Group::VisionLayers => self.vision,
+            Group::Other => self.other,
+        }
+    }
+}
+
 /// The optimizer and its state. Each trainable tensor is in exactly one group.
 pub struct AdamW {
     slots: Vec<Slot>,
-    weight_decay: f64,
-    multipliers: Multipliers,
     /// Updates done.
     pub steps: usize,
 }
 
 struct Slot {
     name: String,
-    group: Group,
     var: Var,
+    /// Its learning rate as a multiple of the base rate.
+    multiplier: f64,
+    weight_decay: f64,
     moments: Mutex<Moments>,
 }
 
@@ -79,14 +90,40 @@ impl AdamW {
         let slots = weights.trainable().iter().map(|(name, var)| {
             let zeros = vec![0f32; var.elem_count()];
             let moments = Mutex::new(Moments { first: zeros.clone(), second: zeros });
-            Slot { name: name.clone(), group: Group::of(name), var: var.clone(), moments }
+            Slot {
+                name: name.clone(),
+                var: var.clone(),
+                multiplier: multipliers.of(name),
+                weight_decay,
+                moments,
+            }
         });
-        Self { slots: slots.collect(), weight_decay, multipliers, steps: 0 }
+        Self { slots: slots.collect(), steps: 0 }
+    }
+
+    /// Multiplies the rate of each vision layer, of `depth` in all, by `decay` for every layer above it.
+    pub fn with_layer_decay(mut self, decay: f64, depth: usize) -> Self {
+        for slot in &mut self.slots {
+            if let Part::VisionLayer(layer) = Part::of(&slot.name) {
+                slot.multiplier *= decay.powi((depth - 1).saturating_sub(layer) as i32);
+            }
+        }
+        self
+    }
+
+    /// Decays no tensor of one dimension: biases and layer norms, as `Trainer.get_decay_parameter_names` of transformers.
+    pub fn sparing_norms_and_biases(mut self) -> Self {
+        self.slots.iter_mut().filter(|slot| slot.var.rank() < 2).for_each(|slot| slot.weight_decay = 0.0);
+        self
     }
 
     /// Names of the tensors in a group, sorted.
     pub fn names(&self, group: Group) -> Vec<&str> {
-        self.slots.iter().filter(|slot| slot.group == group).map(|slot| slot.name.as_str()).collect()
+        self.slots
+            .iter()
+            .filter(|slot| Group::of(&slot.name) == group)
+            .map(|slot| slot.name.as_str())
+            .collect()
     }
 
     /// The Euclidean norm of all gradients together, added up in the order of names.
@@ -101,16 +138,23 @@ impl AdamW {
         Ok(total.sqrt())
     }
 
+    /// The gradients of two losses as those of their sum.
+    ///
+    /// # Errors
+    /// A trainable tensor without a gradient in either.
+    pub fn sum(&self, mut sum: GradStore, more: &GradStore) -> Result<GradStore> {
+        for slot in &self.slots {
+            let gradient = (slot.gradient(&sum)? + slot.gradient(more)?)?;
+            sum.insert(&slot.var, gradient.detach());
+        }
+        Ok(sum)
+    }
+
     /// One update at base rate `rate`, with gradients scaled by `scale` (for clipping).
     pub fn step(&mut self, grads: &GradStore, rate: f64, scale: f64) -> Result<()> {
         self.steps += 1;
         for slot in &self.slots {
-            let multiplier = match slot.group {
-                Group::Text => self.multipliers.text,
-                Group::VisionLayers => self.multipliers.vision,
-                Group::Other => self.multipliers.other,
-            };
-            let update = Update::new(rate * multiplier, self.weight_decay, self.steps, scale);
+            let update = Update::new(rate * slot.multiplier, slot.weight_decay, self.steps, scale);
             let gradient = slot.gradient(grads)?.detach();
             if is_fused(&gradient) {
                 let op = InPlace { update, moments: &slot.moments };
@@ -284,4 +328,61 @@ fn composed(slot: &Slot, gradient: &Tensor, update: &Update) -> Result<()> {
     let gradients = gradient.flatten_all()?.to_vec1::<f32>()?;
     update.apply(&mut values, &gradients, first, second);
     slot.var.set(&Tensor::from_vec(values, slot.var.shape(), slot.var.device())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::model::{Config, Unfrozen};
+
+    /// A small model with so many vision layers unfrozen, and how many there are.
+    fn tiny(unfrozen: usize) -> (Weights, usize) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/model/tiny");
+        let depth = Config::load(folder.as_ref()).unwrap().vision.num_hidden_layers;
+        let mut weights = Weights::load(folder.as_ref(), &Device::Cpu).unwrap();
+        weights.unfreeze(Unfrozen::Last { vision_layers: unfrozen, text: true }, depth).unwrap();
+        (weights, depth)
+    }
+
+    #[test]
+    fn rates_fall_by_layer_and_what_has_one_dimension_can_be_spared() {
+        let (weights, depth) = tiny(2);
+        let multipliers = Multipliers { text: 1.0, vision: 0.5, other: 1.0 };
+        let optimizer = AdamW::new(&weights, 0.1, multipliers).with_layer_decay(0.8, depth);
+        for slot in &optimizer.slots {
+            let wanted = match Part::of(&slot.name) {
+                Part::VisionLayer(layer) => 0.5 * 0.8f64.powi((depth - 1 - layer) as i32),
+                _ => 1.0,
+            };
+            assert!((slot.multiplier - wanted).abs() < 1e-12, "{}: {}", slot.name, slot.multiplier);
+            assert_eq!(slot.weight_decay, 0.1);
+        }
+        let spared: Vec<Slot> = optimizer.sparing_norms_and_biases().slots;
+        for slot in spared {
+            let is_spared = slot.name.ends_with(".bias") || slot.name.to_lowercase().contains("norm");
+            assert_eq!(slot.weight_decay == 0.0, is_spared, "{}", slot.name);
+        }
+    }
+
+    #[test]
+    fn gradients_of_a_sum_are_the_sums_of_gradients() {
+        let (weights, _) = tiny(0);
+        let optimizer = AdamW::new(&weights, 0.1, Multipliers { text: 1.0, vision: 1.0, other: 1.0 });
+        let of = |value: f32| {
+            let mut store = GradStore::default();
+            for slot in &optimizer.slots {
+                let ones = Tensor::full(value, slot.var.shape(), &Device::Cpu).unwrap();
+                store.insert(&slot.var, ones);
+            }
+            store
+        };
+        let sum = optimizer.sum(of(1.0), &of(2.0)).unwrap();
+        let values = optimizer.slots.iter().map(|slot| sum.get(&slot.var).unwrap().sum_all().unwrap());
+        let total: f32 = values.map(|sum| sum.to_scalar::<f32>().unwrap()).sum();
+        let count: usize = optimizer.slots.iter().map(|slot| slot.var.elem_count()).sum();
+        assert_eq!(total, 3.0 * count as f32);
+        assert!(optimizer.sum(of(1.0), &GradStore::default()).is_err(), "a gradient is missing");
+    }
 }

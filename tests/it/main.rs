@@ -31,6 +31,7 @@ mod planted;
 mod pruning;
 mod resume;
 mod second_opinion;
+mod settings_take_effect;
 #[cfg(target_os = "linux")]
 mod shared_folders;
 #[cfg(target_os = "linux")]

@@ -43,7 +43,7 @@ pub fn padding_in_loss(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         if training.shuffle {
             Random::new(0, "padding", &[epoch]).shuffle(&mut order);
         }
-        for batch in order.chunks(training.batch_size.max(1)) {
+        for batch in order.chunks(training.examples_per_step()) {
             let longest = batch.iter().copied().max().unwrap_or(0);
             padding += batch.iter().map(|length| longest - length).sum::<usize>();
             all += batch.len() * longest.saturating_sub(1);
@@ -66,7 +66,8 @@ pub fn padding_in_loss(corpus: &Corpus, subject: &Subject) -> Option<Found> {
 
 /// A warm-up that takes up a good part of the run, or never ends.
 pub fn warm_up(corpus: &Corpus, subject: &Subject) -> Option<Found> {
-    let (warm_up, total) = (subject.recipe.training.warmup_steps, subject.total_steps(corpus.train.len()));
+    let (training, total) = (&subject.recipe.training, subject.total_steps(corpus.train.len()));
+    let warm_up = training.warmup(total);
     let share = warm_up as f64 / total.max(1) as f64;
     let meaning = if warm_up >= total {
         format!(
@@ -82,7 +83,10 @@ pub fn warm_up(corpus: &Corpus, subject: &Subject) -> Option<Found> {
         number: share,
         unit: Unit::Share,
         meaning,
-        remedy: Some(("training.warmup_steps", (total / 20).into())),
+        remedy: Some(match training.warmup_ratio {
+            0.0 => ("training.warmup_steps", (total / 20).into()),
+            _ => ("training.warmup_ratio", 0.05.into()),
+        }),
     })
 }
 

@@ -32,7 +32,7 @@ impl Subject<'_> {
 
 /// Optimizer steps of a whole run over `examples` training images.
 pub fn total_steps(recipe: &Recipe, examples: usize) -> usize {
-    examples.div_ceil(recipe.training.batch_size.max(1)) * recipe.training.epochs
+    recipe.training.steps_per_epoch(examples) * recipe.training.epochs
 }
 
 /// A fine-tuned run that uses `model`.
@@ -62,8 +62,11 @@ fn what_is_seen(recipe: &Recipe) -> Value {
         training.start_token,
         training.mask_padding,
         training.batch_size,
+        training.gradient_accumulation_steps,
         training.epochs,
+        training.lr_scheduler_type,
         training.warmup_steps,
+        training.warmup_ratio,
         evaluation.samples,
         evaluation.test_samples,
         evaluation.convention,

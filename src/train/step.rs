@@ -1,0 +1,61 @@
+//! One update: forward, backward, clipping, AdamW.
+
+use anyhow::Result;
+use candle_core::backprop::GradStore;
+
+use super::fine_tune::Bench;
+use super::optimizer::clip_scale;
+use crate::data::TokenBatch;
+use crate::model::blip::targets;
+use crate::model::ops::Dropout;
+
+impl Bench<'_> {
+    /// Trains on the examples at `indices`, a batch at a time. Returns their mean loss and the gradient norm before
+    /// clipping; where the norm is no number, nothing was updated.
+    pub(super) fn step(&mut self, indices: &[usize], epoch: usize, rate: f64) -> Result<(f64, f64)> {
+        let training = &self.session.spec.recipe.training;
+        // Padded as one, so that accumulated gradients are those of one batch where pads count in the loss, too.
+        let captions = self.material.training_batch(indices, self.session.spec.seed, epoch);
+        let counted = targets(&captions, !training.mask_padding).iter().flatten().count().max(1);
+        let (mut loss, mut gradients) = (0.0, None);
+        for (part, images) in indices.chunks(training.batch_size.max(1)).enumerate() {
+            let first = part * training.batch_size.max(1);
+            let captions = captions.slice(first..first + images.len());
+            let (part_loss, found) = self.gradients(images, &captions, part, counted)?;
+            loss += part_loss;
+            gradients = Some(match gradients {
+                None => found,
+                Some(sum) => self.optimizer.sum(sum, &found)?,
+            });
+        }
+        let gradients = gradients.unwrap_or_default();
+        let norm = self.optimizer.gradient_norm(&gradients)?;
+        if norm.is_finite() {
+            self.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm))?;
+        }
+        Ok((loss, norm))
+    }
+
+    /// The sum of a batch's losses over `counted`, which is how many there are in all batches of the step, and its
+    /// gradients.
+    fn gradients(
+        &mut self,
+        images: &[usize],
+        captions: &TokenBatch,
+        part: usize,
+        counted: usize,
+    ) -> Result<(f64, GradStore)> {
+        let training = &self.session.spec.recipe.training;
+        // No two batches drop the same values.
+        let step = self.optimizer.steps * training.gradient_accumulation_steps.max(1) + part;
+        let dropout = Dropout { rate: training.dropout, seed: self.session.spec.seed, step: step as u64 };
+        let wanted = targets(captions, !training.mask_padding);
+        let (model, features) = (&self.model, &mut self.train.features);
+        let (loss, gradients) = model.gradients(|| {
+            let image_embeds = features.training_embeddings(model, images, &dropout)?;
+            let logits = model.training_logits(&image_embeds, captions, &dropout)?;
+            anyhow::Ok(model.loss_over(&logits, &wanted, training.label_smoothing, counted)?)
+        })?;
+        Ok((loss.to_scalar::<f32>()? as f64, gradients))
+    }
+}
