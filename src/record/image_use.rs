@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostics::Diagnostic;
 
-/// Losses of references beside their own picture and beside another one, with the weights of the best epoch.
+/// Losses of references beside their own picture and beside another one, with the weights of the best epoch or of the last,
+/// whichever has the lower loss on validation images.
 ///
 /// A model that looks at pictures finds the reference likelier beside its own. Where captions and pictures were paired
 /// wrongly, or say nothing of each other, both losses are the same.
@@ -13,7 +14,7 @@ pub struct ImageUse {
     pub v: u64,
     pub epoch: usize,
     pub validation: Vec<OwnAndOther>,
-    /// The observed part of the training images.
+    /// Training images, as many as there are up to a bound.
     pub train: Vec<OwnAndOther>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<OwnAndOther>,

@@ -23,13 +23,18 @@ fn evidence(study: &Study, row: &RunRow) -> Evidence {
     let concerns = |finding: &&Finding| finding.runs.contains(&row.run);
     let data = study.data_of(row);
     let started = |row: &&RunRow| row.status != "not_started";
+    let of_images = |images: fn(&RunData) -> Option<Vec<Gain>>| {
+        data.filter(|data| expects_as_it_learnt(data)).and_then(|data| surplus(&images(data)?))
+    };
+    let (seen_surplus, unseen_surplus) = (of_images(seen), of_images(unseen));
     Evidence {
         findings: audit
             .map_or_else(Vec::new, |audit| audit.findings.iter().filter(concerns).cloned().collect()),
         training: data.and_then(|data| training(row, &data.record.curve)),
         image_gain: data.and_then(image_gain),
-        seen_gain: data.and_then(|data| mean_gain(&gains(&data.diagnostics.image_use.as_ref()?.train))),
-        surplus: data.filter(|data| expects_as_it_learnt(data)).and_then(|data| surplus(&unseen(data)?)),
+        seen_gain: data.and_then(|data| mean_gain(&seen(data)?)),
+        unseen_surplus,
+        surplus: seen_surplus.zip(unseen_surplus).map(|(seen, unseen)| seen.and(unseen)),
         unigram_nll: audit
             .and_then(|audit| Some(audit.lengths.first()?.unigram_nll))
             .filter(|nll| *nll > 0.0),
@@ -72,6 +77,11 @@ pub fn image_gain(run: &RunData) -> Option<Interval> {
 fn unseen(run: &RunData) -> Option<Vec<Gain>> {
     let found = run.diagnostics.image_use.as_ref()?;
     Some([gains(&found.validation), gains(&found.test)].concat())
+}
+
+/// Of observed training images.
+fn seen(run: &RunData) -> Option<Vec<Gain>> {
+    Some(gains(&run.diagnostics.image_use.as_ref()?.train))
 }
 
 /// An expected gain that was not recorded is no number.

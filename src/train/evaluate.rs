@@ -1,10 +1,9 @@
 //! Losses and generated captions of a split, and their scores.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
@@ -15,6 +14,7 @@ use super::{Session, Stopped};
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
 use crate::model::ops::Targets;
+use crate::model::ops::next_token::likeliest;
 use crate::model::{Blip, GeneratedCaption, generate_while};
 use crate::record::event::Evaluated;
 use crate::record::recipe::{MetricName, Recipe, ZeroCider};
@@ -109,7 +109,7 @@ pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Mat
 
         let unpadded = targets(&captions, false);
         let plain = model.losses(&logits, &unpadded, 0.0)?.to_vec1::<f32>()?;
-        add_next_tokens(&mut next_tokens, model, &logits, &unpadded)?;
+        add_next_tokens(&mut next_tokens, &logits, &unpadded)?;
         for (sum, n) in of_images(&plain, &unpadded, &captions) {
             per_image.push(sum / n.max(1) as f64);
             nll += sum;
@@ -158,15 +158,10 @@ pub fn record(
 }
 
 /// The likeliest token of each row that has a target: how likely it is, and whether it is the target.
-fn add_next_tokens(seen: &mut NextTokens, model: &Blip, logits: &Tensor, targets: &Targets) -> Result<()> {
-    let likeliest = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
-    let counted = likeliest.iter().zip(targets.iter());
-    let likeliest: Targets = Arc::new(counted.map(|(id, target)| target.map(|_| *id)).collect());
-    // Its loss is minus the logarithm of its probability.
-    let losses = model.losses(logits, &likeliest, 0.0)?.to_vec1::<f32>()?;
-    for ((likeliest, target), loss) in likeliest.iter().zip(targets.iter()).zip(losses) {
-        if target.is_some() {
-            seen.add((-loss as f64).exp(), likeliest == target);
+fn add_next_tokens(seen: &mut NextTokens, logits: &Tensor, targets: &Targets) -> Result<()> {
+    for ((id, log_p), target) in likeliest(logits)?.into_iter().zip(targets.iter()) {
+        if let Some(target) = target {
+            seen.add((log_p as f64).exp(), id == *target);
         }
     }
     Ok(())

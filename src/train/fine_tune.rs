@@ -10,7 +10,6 @@ use super::comparison::Comparison;
 use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features};
-use super::image_use::measure;
 use super::keeping::Keeping;
 use super::material::{Material, Pretrained, epoch_batches};
 use super::optimizer::{AdamW, Multipliers};
@@ -18,7 +17,7 @@ use super::origin::Origin;
 use super::partial::Partial;
 use super::resume::resume;
 use super::schedule::factor;
-use super::{Emit, Session, Stopped, observed};
+use super::{Emit, Session, Stopped, image_use, observed};
 use crate::data::Example;
 use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::diagnostics;
@@ -58,11 +57,10 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
     );
     let mut tested = (None, None);
     if status.is_complete() {
-        let best = state.progress.best.as_ref().map(|best| best.epoch);
-        if best.is_none() {
+        if state.progress.best.is_none() {
             reason = Some(reason.into_iter().chain([NONE_BEST.to_owned()]).collect::<Vec<_>>().join("; "));
         }
-        match test_best(&mut bench, best) {
+        match test_best(&mut bench, &state) {
             Err(error) if error.is::<Stopped>() => {
                 bench.save_to_stop(&state)?;
                 status = Status::Interrupted;
@@ -301,8 +299,10 @@ type SplitScores = Option<BTreeMap<String, f64>>;
 /// Scores on the test split and on observed training images with the weights of the best epoch. Where no epoch was the
 /// best, the model before training is tested, as the original script did where it had saved none, and its captions are
 /// the run's.
-fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, SplitScores)> {
-    let (session, epoch) = (bench.session, best.unwrap_or(0));
+fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScores)> {
+    let (session, best) = (bench.session, state.progress.best.as_ref());
+    let epoch = best.map_or(0, |best| best.epoch);
+    let of_last = last_knows_more(state).map(|last| use_of_images(bench, last)).transpose()?;
     let comparison = Comparison::before(bench)?;
     if best.is_some() {
         checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)?;
@@ -310,6 +310,8 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
         bench.restore_pretrained()?;
     }
     comparison.after(bench, epoch)?;
+    let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
+    session.directory.write_diagnostic(&found)?;
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
     let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
     if best.is_none() {
@@ -319,12 +321,50 @@ fn test_best(bench: &mut Bench, best: Option<usize>) -> Result<(SplitScores, Spl
     }
     let tested = test(session, &mut speaker, test_split, material)?;
     let seen = observed::caption_training(session, &mut speaker, train, material)?;
-    session.directory.write_diagnostic(&ImageUse {
+    Ok((tested, seen))
+}
+
+/// The last epoch, where its loss on validation images is lower than that of the epoch that is tested: what was chosen
+/// early by its captions has yet to learn what pictures tell.
+fn last_knows_more(state: &State) -> Option<usize> {
+    let tested = state.progress.best.as_ref().or(state.initial.as_ref())?;
+    let last = state.last.as_ref()?;
+    (last.val_nll? < tested.val_nll?).then_some(last.epoch)
+}
+
+/// What the model, which is that of `epoch`, makes of pictures; of training images as many are looked at as there may be.
+fn use_of_images(bench: &mut Bench, epoch: usize) -> Result<ImageUse> {
+    let Bench { session, observer, train, validation, test, material, .. } = bench;
+    let paired = observed::training_images(session, train.examples.len(), image_use::MOST);
+    let measure = |split: &mut Split, examples: &[usize]| {
+        image_use::measure(session, observer, split, examples, material)
+    };
+    Ok(ImageUse {
         v: diagnostics::VERSION,
         epoch,
-        validation: measure(session, observer, validation, material)?,
-        train: measure(session, observer, train, material)?,
-        test: measure(session, observer, test_split, material)?,
-    })?;
-    Ok((tested, seen))
+        validation: measure(validation, &validation.observed.clone())?,
+        train: measure(train, &paired)?,
+        test: measure(test, &test.observed.clone())?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_judged_by_the_last_epoch_only_where_it_knows_more_of_unseen_captions() {
+        let at = |epoch, nll: f64| Some(Evaluated { epoch, val_nll: Some(nll), ..Evaluated::default() });
+        let state = |best: Option<Evaluated>, last: Option<Evaluated>| {
+            let mut state = State { initial: at(0, 9.0), last, ..State::beginning() };
+            state.progress.best = best;
+            last_knows_more(&state)
+        };
+        assert_eq!(state(at(4, 0.9), at(8, 0.6)), Some(8), "chosen early");
+        assert_eq!(state(at(4, 0.6), at(8, 0.9)), None, "overfitted since");
+        assert_eq!(state(at(8, 0.6), at(8, 0.6)), None, "the last is the best");
+        assert_eq!(state(None, at(8, 0.6)), Some(8), "none was the best");
+        assert_eq!(state(None, at(8, f64::NAN)), None);
+        assert_eq!(state(None, None), None);
+    }
 }

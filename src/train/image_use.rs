@@ -1,7 +1,7 @@
 //! Whether the model looks at the pictures: losses of references beside their own picture and beside another.
 
 use anyhow::Result;
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use super::Session;
 use super::evaluate::{Split, of_images};
@@ -10,25 +10,28 @@ use crate::data::TokenBatch;
 use crate::model::Blip;
 use crate::model::blip::targets;
 use crate::model::ops::Targets;
+use crate::model::ops::next_token::divergence;
 use crate::record::image_use::OwnAndOther;
 
 /// At most this many images of a split are put beside another picture.
-const MOST: usize = 512;
+pub const MOST: usize = 512;
 
-/// Of the examples of the split that are evaluated, the mean losses of the first caption, pads aside and without
+/// Of these examples of the split, the mean losses of the first caption, pads aside and without
 /// smoothing; the other picture is that of the next example, and the first's for the last. Nothing for a split of fewer
 /// than two.
 pub fn measure(
     session: &Session,
     model: &Blip,
     split: &mut Split,
+    examples: &[usize],
     material: &Material,
 ) -> Result<Vec<OwnAndOther>> {
-    let examples: Vec<usize> = split.observed.iter().take(MOST).copied().collect();
+    let examples = &examples[..examples.len().min(MOST)];
     if examples.len() < 2 {
         return Ok(Vec::new());
     }
     let others: Vec<usize> = examples.iter().cycle().skip(1).take(examples.len()).copied().collect();
+    split.features.prepare(session, model, examples)?;
     let batch_size = session.spec.recipe.training.batch_size.max(1);
     let mut found = Vec::with_capacity(examples.len());
     for (indices, others) in examples.chunks(batch_size).zip(others.chunks(batch_size)) {
@@ -37,8 +40,10 @@ pub fn measure(
         let targets = targets(&captions, false);
         let own = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
         let other = model.logits(&split.features.embeddings(model, others)?, &captions)?;
-        let losses = |logits: &Tensor| means(&model.losses(logits, &targets, 0.0)?, &targets, &captions);
-        let expected = means(&divergence(&own, &other)?, &targets, &captions)?;
+        let losses = |logits: &Tensor| -> Result<Vec<f64>> {
+            Ok(means(model.losses(logits, &targets, 0.0)?.to_vec1()?, &targets, &captions))
+        };
+        let expected = means(divergence(&own, &other)?, &targets, &captions);
         let rows = indices.iter().zip(losses(&own)?).zip(losses(&other)?).zip(expected);
         found.extend(rows.map(|(((index, own), other), expected)| OwnAndOther {
             image: split.examples[*index].image.clone(),
@@ -50,18 +55,9 @@ pub fn measure(
     Ok(found)
 }
 
-/// Kullback-Leibler divergences of the next token beside one picture from that beside another, a row each: by how much
-/// likelier than there the model expects the token to be here.
-fn divergence(own: &Tensor, other: &Tensor) -> candle_core::Result<Tensor> {
-    let own = candle_nn::ops::log_softmax(own, D::Minus1)?;
-    let other = candle_nn::ops::log_softmax(other, D::Minus1)?;
-    (own.exp()? * (own - other)?)?.sum(D::Minus1)
-}
-
 /// The mean of each image's rows that have a target.
-fn means(rows: &Tensor, targets: &Targets, captions: &TokenBatch) -> candle_core::Result<Vec<f64>> {
-    let mut rows = rows.to_vec1::<f32>()?;
+fn means(mut rows: Vec<f32>, targets: &Targets, captions: &TokenBatch) -> Vec<f64> {
     let pads = rows.iter_mut().zip(targets.iter()).filter(|(_, target)| target.is_none());
     pads.for_each(|(row, _)| *row = 0.0);
-    Ok(of_images(&rows, targets, captions).into_iter().map(|(sum, n)| sum / n.max(1) as f64).collect())
+    of_images(&rows, targets, captions).into_iter().map(|(sum, n)| sum / n.max(1) as f64).collect()
 }

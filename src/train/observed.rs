@@ -23,8 +23,13 @@ const DEFAULT_SEED: u64 = 42;
 pub fn training_split<'a>(session: &Session, material: &'a Material, features: Features<'a>) -> Split<'a> {
     let dataset = &material.dataset;
     let count = dataset.validation.len().min(MOST);
-    let observed = chosen(&session.inputs.data, "observed training images", dataset.train.len(), count);
+    let observed = training_images(session, dataset.train.len(), count);
     Split { observed, ..Split::whole("train", &dataset.train, &material.train, features) }
+}
+
+/// At most `count` training images of so many examples; the first of them are those of the training split.
+pub fn training_images(session: &Session, examples: usize, count: usize) -> Vec<usize> {
+    chosen(&session.inputs.data, "observed training images", examples, count)
 }
 
 /// `count` of `examples` indices in a random order: the first of them are a random choice of their own.

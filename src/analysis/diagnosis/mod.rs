@@ -25,6 +25,8 @@ pub struct Evidence {
     /// The same over training images.
     pub seen_gain: Option<Interval>,
     /// Whether validation and test images gain more than the model expects; absent where it was trained to expect too little.
+    pub unseen_surplus: Option<Surplus>,
+    /// The same of those and training images.
     pub surplus: Option<Surplus>,
     /// Loss of a validation token by its frequency alone, in nats ([`crate::record::audit::Lengths::unigram_nll`]).
     pub unigram_nll: Option<f64>,

@@ -34,15 +34,19 @@ pub fn pictures(evidence: &Evidence) -> Option<Diagnosis> {
                 seen.estimate
             ),
         ),
-        Some(seen) if seen.low > PLENTY && evidence.surplus.is_some_and(|surplus| surplus.is_missing()) => (
-            Cause::ReferencesDoNotFit,
-            format!(
-                "Training captions do not belong to their pictures and were learnt by heart, or those that are scored against \
+        Some(seen)
+            if seen.low > PLENTY && evidence.unseen_surplus.is_some_and(|surplus| surplus.is_missing()) =>
+        {
+            (
+                Cause::ReferencesDoNotFit,
+                format!(
+                    "Training captions do not belong to their pictures and were learnt by heart, or those that are scored against \
                  belong to other pictures: on training images the model gains {:.3} nats a token from the caption's own \
                  picture, and on the scored ones nothing ({numbers}).",
-                seen.estimate
-            ),
-        ),
+                    seen.estimate
+                ),
+            )
+        }
         _ => (
             Cause::CaptionsDoNotFit,
             format!(
@@ -66,9 +70,11 @@ fn mixed(evidence: &Evidence) -> Option<Diagnosis> {
         severity: Severity::Severe,
         meaning: format!(
             "Training captions do not belong to their pictures in good part: the model has learnt to expect {:.3} nats a token \
-             of a picture, and unseen images show {:.3} ({:.1} standard errors more). Look for captions that were moved to \
-             other images.",
-            surplus.expected, surplus.gain, surplus.z
+             of a picture, and pictures are worth {:.3} to it ({:.1} standard errors more). Look for captions that were moved \
+             to other images.",
+            surplus.expected,
+            surplus.gain,
+            surplus.z()
         ),
         remedy: None,
     })

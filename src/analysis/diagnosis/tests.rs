@@ -88,15 +88,15 @@ fn what_the_audit_found_comes_by_its_severity_and_notes_are_no_cause() {
 }
 
 /// Gains on unseen and on training images.
-fn with_gains(unseen: [f64; 3], seen: [f64; 3], surplus: Option<Surplus>) -> Evidence {
+fn with_gains(unseen: [f64; 3], seen: [f64; 3], unseen_surplus: Option<Surplus>) -> Evidence {
     let interval = |[low, estimate, high]: [f64; 3]| Some(Interval { estimate, low, high });
-    Evidence { image_gain: interval(unseen), seen_gain: interval(seen), surplus, ..sound() }
+    Evidence { image_gain: interval(unseen), seen_gain: interval(seen), unseen_surplus, ..sound() }
 }
 
 #[test]
 fn what_pictures_are_of_no_use_for_depends_on_the_training_images() {
     let nothing = [-0.002, 0.001, 0.004];
-    let z = |z| Some(Surplus { gain: 0.001, expected: 0.2, z });
+    let z = |z| Some(Surplus { gain: 0.001, expected: 0.2, error: -0.199 / z });
     assert_eq!(causes(&with_gains(nothing, [0.005, 0.01, 0.015], z(-5.0))), [Cause::CaptionsDoNotFit]);
     assert_eq!(causes(&with_gains(nothing, [-0.001, 0.001, 0.003], z(-5.0))), [Cause::PicturesUnused]);
     assert_eq!(causes(&with_gains(nothing, [0.15, 0.2, 0.25], z(-5.0))), [Cause::ReferencesDoNotFit]);
@@ -108,8 +108,10 @@ fn what_pictures_are_of_no_use_for_depends_on_the_training_images() {
 
 #[test]
 fn a_surplus_tells_captions_that_belong_in_part_unless_images_are_shared() {
-    let surplus = |z| Some(Surplus { gain: 0.06, expected: 0.04, z });
-    let with = |z| with_gains([0.05, 0.06, 0.07], [0.05, 0.06, 0.07], surplus(z));
+    let with = |z: f64| Evidence {
+        surplus: Some(Surplus { gain: 0.06, expected: 0.06 - z * 0.01, error: 0.01 }),
+        ..with_gains([0.05, 0.06, 0.07], [0.05, 0.06, 0.07], None)
+    };
     assert_eq!(causes(&with(2.5)), [Cause::CaptionsFitInPart]);
     assert_eq!(causes(&with(1.0)), []);
     assert_eq!(causes(&with(-8.0)), []);

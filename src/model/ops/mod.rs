@@ -14,6 +14,7 @@ pub mod gelu;
 pub mod head;
 pub mod layer_norm;
 pub mod linear;
+pub mod next_token;
 pub mod patch_tokens;
 pub mod product;
 pub mod slices;
