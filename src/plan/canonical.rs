@@ -24,6 +24,10 @@ const VISION_MULTIPLIER: Inactive =
     Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
 const TEXT_MULTIPLIER: Inactive =
     Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+const UNFREEZE_FROM: Inactive =
+    Inactive { path: "training.unfreeze_from_epoch", why: "no vision layer is unfrozen" };
+const UNFREEZE_EVERY: Inactive =
+    Inactive { path: "training.unfreeze_every", why: "fewer than two vision layers are unfrozen" };
 const LAYER_DECAY: Inactive =
     Inactive { path: "training.layer_lr_decay", why: "fewer than two vision layers are unfrozen" };
 const SPARED: Inactive =
@@ -76,7 +80,8 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     let mut inactive = Vec::new();
     if recipe.training.unfrozen_vision_layers == 0 {
         recipe.training.vision_lr_multiplier = neutral.training.vision_lr_multiplier;
-        inactive.push(VISION_MULTIPLIER);
+        recipe.training.unfreeze_from_epoch = neutral.training.unfreeze_from_epoch;
+        inactive.extend([VISION_MULTIPLIER, UNFREEZE_FROM]);
     }
     if !recipe.training.train_text_decoder {
         recipe.training.text_lr_multiplier = neutral.training.text_lr_multiplier;
@@ -94,7 +99,8 @@ fn canonicalise_rates(training: &mut Training, neutral: &Training) -> Vec<Inacti
     let mut inactive = Vec::new();
     if training.unfrozen_vision_layers < 2 {
         training.layer_lr_decay = neutral.layer_lr_decay;
-        inactive.push(LAYER_DECAY);
+        training.unfreeze_every = neutral.unfreeze_every;
+        inactive.extend([LAYER_DECAY, UNFREEZE_EVERY]);
     }
     if training.weight_decay == 0.0 {
         training.decay_norms_and_biases = neutral.decay_norms_and_biases;
@@ -123,6 +129,8 @@ fn neutral() -> Recipe {
         data: DataSource::BuiltIn("none".to_owned()),
         training: Training {
             unfrozen_vision_layers: 0,
+            unfreeze_from_epoch: 1,
+            unfreeze_every: 0,
             learning_rate: 0.0,
             vision_lr_multiplier: 1.0,
             text_lr_multiplier: 1.0,
@@ -130,6 +138,7 @@ fn neutral() -> Recipe {
             weight_decay: 0.0,
             decay_norms_and_biases: true,
             train_text_decoder: false,
+            train_examples: 0,
             batch_size: 1,
             gradient_accumulation_steps: 1,
             epochs: 0,
@@ -197,13 +206,13 @@ mod tests {
             })
         };
         assert_eq!(with(0.1), with(0.5));
-        assert_eq!(with(0.1).1, [VISION_MULTIPLIER, LAYER_DECAY]);
+        assert_eq!(with(0.1).1, [VISION_MULTIPLIER, UNFREEZE_FROM, LAYER_DECAY, UNFREEZE_EVERY]);
     }
 
     #[test]
     fn rates_that_cannot_differ_have_no_settings_of_their_own() {
         let inactive = |change: fn(&mut Training)| canonical(|recipe| change(&mut recipe.training)).1;
-        assert_eq!(inactive(|training| training.unfrozen_vision_layers = 1), [LAYER_DECAY]);
+        assert_eq!(inactive(|training| training.unfrozen_vision_layers = 1), [LAYER_DECAY, UNFREEZE_EVERY]);
         assert_eq!(inactive(|training| training.weight_decay = 0.0), [SPARED]);
         assert_eq!(inactive(|training| training.warmup_ratio = 0.1), [WARMUP_STEPS]);
         assert_eq!(inactive(|training| training.lr_scheduler_type = LrSchedule::Constant), NO_WARMUP);

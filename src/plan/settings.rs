@@ -275,6 +275,8 @@ training: {epochs: 10, batch_size: 6}
               The recipe has 6.
               The original's code looks for its 6 layers under a name that does not
               exist and trained none of them: 0 is that run, 6 is what it meant to be.
+          unfreeze_from_epoch          1               recipe
+          unfreeze_every               0               recipe
           learning_rate                1e-5            file
               The recipe has 3e-5.
           vision_lr_multiplier         0.1             recipe
@@ -283,6 +285,7 @@ training: {epochs: 10, batch_size: 6}
           weight_decay                 0.01            recipe
           decay_norms_and_biases       true            recipe
           train_text_decoder           true            recipe
+          train_examples               0               recipe
           batch_size                   6               file
           gradient_accumulation_steps  1               recipe
           epochs                       10              file

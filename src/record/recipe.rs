@@ -123,6 +123,13 @@ pub struct Validation {
 pub struct Training {
     /// Vision encoder layers that train, counted from the last one; the rest of the vision model is frozen.
     pub unfrozen_vision_layers: usize,
+    /// The epoch, from 1, in which the last of them begins to train; until then only the text decoder does. Left out where
+    /// it is 1.
+    #[serde(default = "one_unit", skip_serializing_if = "is_one_unit")]
+    pub unfreeze_from_epoch: usize,
+    /// Epochs after which the layer below joins; 0 trains all of them at once. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unfreeze_every: usize,
     /// Peak learning rate of the groups whose multiplier is 1.
     pub learning_rate: f64,
     /// The vision layers' learning rate as a multiple of `learning_rate`.
@@ -141,9 +148,13 @@ pub struct Training {
     pub decay_norms_and_biases: bool,
     /// Trains the text decoder; false freezes all of it.
     pub train_text_decoder: bool,
+    /// Trains on so many of the training images, drawn by the seed of the split: fewer of them are a part of more. 0 trains on
+    /// all, and is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub train_examples: usize,
     pub batch_size: usize,
     /// Batches of which an update is made, as of one batch of them all. Left out where it is 1.
-    #[serde(default = "one_batch", skip_serializing_if = "is_one_batch")]
+    #[serde(default = "one_unit", skip_serializing_if = "is_one_unit")]
     pub gradient_accumulation_steps: usize,
     pub epochs: usize,
     /// How the rate goes on after the warm-up. Left out where it is `linear`.
@@ -182,9 +193,19 @@ impl Training {
         self.batch_size.max(1) * self.gradient_accumulation_steps.max(1)
     }
 
-    /// Updates in an epoch of so many examples.
-    pub fn steps_per_epoch(&self, examples: usize) -> usize {
-        examples.div_ceil(self.examples_per_step())
+    /// How many of the training images are trained on.
+    pub fn examples(&self, all: usize) -> usize {
+        if self.train_examples == 0 { all } else { self.train_examples.min(all) }
+    }
+
+    /// Updates in an epoch, where there are so many training images.
+    pub fn steps_per_epoch(&self, all: usize) -> usize {
+        self.examples(all).div_ceil(self.examples_per_step())
+    }
+
+    /// The epoch, from 1, in which a vision layer begins to train that has so many above it.
+    pub fn unfreezes_in(&self, above: usize) -> usize {
+        self.unfreeze_from_epoch.saturating_add(self.unfreeze_every.saturating_mul(above))
     }
 
     /// Steps of warm-up in a run of so many steps, as `transformers.TrainingArguments.get_warmup_steps`.
@@ -238,6 +259,10 @@ fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 
+fn is_none(number: &usize) -> bool {
+    *number == 0
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -254,11 +279,11 @@ fn is_true(flag: &bool) -> bool {
     *flag
 }
 
-fn one_batch() -> usize {
+fn one_unit() -> usize {
     1
 }
 
-fn is_one_batch(number: &usize) -> bool {
+fn is_one_unit(number: &usize) -> bool {
     *number == 1
 }
 

@@ -82,6 +82,8 @@ pub(crate) mod tests {
     pub(crate) fn any_run(id: &str) -> RunSpec {
         let training = Training {
             unfrozen_vision_layers: 2,
+            unfreeze_from_epoch: 1,
+            unfreeze_every: 0,
             learning_rate: 5e-4,
             vision_lr_multiplier: 0.1,
             text_lr_multiplier: 1.0,
@@ -89,6 +91,7 @@ pub(crate) mod tests {
             weight_decay: 0.01,
             decay_norms_and_biases: true,
             train_text_decoder: true,
+            train_examples: 0,
             batch_size: 8,
             gradient_accumulation_steps: 1,
             epochs: 20,

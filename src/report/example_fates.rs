@@ -177,6 +177,8 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
         data: DataSource::Files(Box::new(data)),
         training: Training {
             unfrozen_vision_layers: layers as usize,
+            unfreeze_from_epoch: 1,
+            unfreeze_every: 0,
             learning_rate: rate,
             vision_lr_multiplier: multiplier,
             text_lr_multiplier: 1.0,
@@ -184,6 +186,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             weight_decay: decay,
             decay_norms_and_biases: true,
             train_text_decoder: true,
+            train_examples: 0,
             batch_size: 8,
             gradient_accumulation_steps: 1,
             epochs: 20,

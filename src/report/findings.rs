@@ -9,7 +9,7 @@ use super::format::list;
 use super::gather::{RowKind, RunData, SweepData};
 use super::metrics::Metric;
 use super::seeds::{Seeds, seeds};
-use super::settings::{Settings, varying};
+use super::settings::{Settings, drawn, varying};
 use super::tables::RunRow;
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::Diagnosis;
@@ -23,6 +23,8 @@ pub struct Study<'a> {
     pub ranked_by: MetricName,
     /// Paths of the settings that differ between the fine-tuned runs.
     pub varying: Vec<String>,
+    /// Those of them whose values were drawn: each run has one of its own.
+    pub drawn: BTreeSet<String>,
     data: BTreeMap<&'a str, &'a RunData>,
 }
 
@@ -31,7 +33,8 @@ impl<'a> Study<'a> {
         let settings: Vec<Settings> =
             rows.iter().filter(|row| !row.is_reference()).map(|row| row.settings.clone()).collect();
         let data = sweep.runs.iter().map(|run| (run.id(), run)).collect();
-        Self { sweep, rows, ranked_by, varying: varying(&settings), data }
+        let varying = varying(&settings);
+        Self { sweep, rows, ranked_by, drawn: drawn(&settings, &varying), varying, data }
     }
 
     pub fn data_of(&self, row: &RunRow) -> Option<&'a RunData> {
@@ -219,5 +222,7 @@ fn edges(study: &Study, best: &RunRow) -> Vec<Edge> {
         let is_edge = value == *lowest || value == *highest;
         is_edge.then(|| Edge { path: path.clone(), value, is_highest: value == *highest })
     };
-    study.varying.iter().filter(|path| *path != super::settings::SEED).filter_map(edge).collect()
+    // The ends of what was drawn are no ends of what could have been.
+    let is_chosen = |path: &&String| *path != super::settings::SEED && !study.drawn.contains(*path);
+    study.varying.iter().filter(is_chosen).filter_map(edge).collect()
 }

@@ -93,6 +93,24 @@ pub fn varying(runs: &[Settings]) -> Vec<String> {
     paths.into_iter().map(str::to_owned).collect()
 }
 
+/// Fewer values are looked at one by one, however they came about.
+const MANY_VALUES: usize = 5;
+
+/// Those of the varying settings whose values were drawn, or might have been: many numbers, hardly any of them in two runs.
+/// Where only one setting is like that, its values are in an order that a line may follow.
+pub fn drawn(runs: &[Settings], varying: &[String]) -> BTreeSet<String> {
+    let is_drawn = |path: &&String| {
+        let values: Vec<&Value> = runs.iter().filter_map(|run| run.get(*path)).collect();
+        let distinct: BTreeSet<String> = values.iter().map(|value| value_text(value)).collect();
+        **path != SEED
+            && values.iter().all(|value| value.is_number())
+            && distinct.len() >= MANY_VALUES
+            && 2 * distinct.len() > values.len()
+    };
+    let found: BTreeSet<String> = varying.iter().filter(is_drawn).cloned().collect();
+    if found.len() > 1 { found } else { BTreeSet::new() }
+}
+
 /// The settings that are the same in all of these runs.
 pub fn common(runs: &[Settings]) -> Settings {
     let Some((first, others)) = runs.split_first() else { return Settings::new() };
@@ -165,6 +183,28 @@ mod tests {
         assert!(
             !constant.contains_key("generation.num_beams") && constant.contains_key("evaluation.convention")
         );
+    }
+
+    #[test]
+    fn settings_of_which_every_run_has_a_value_of_its_own_were_drawn_where_there_are_two_of_them() {
+        let run = |rate: f64, decay: f64, layers: usize| {
+            settings_of(|spec| {
+                let training = &mut spec.recipe.training;
+                (training.learning_rate, training.weight_decay) = (rate, decay);
+                training.unfrozen_vision_layers = layers;
+            })
+        };
+        let of = |runs: &[Settings]| drawn(runs, &varying(runs)).into_iter().collect::<Vec<_>>();
+        let number = |i: usize| i as f64;
+        let random: Vec<Settings> =
+            (1..8).map(|i| run(1e-4 * number(i), 0.01 * number(i), 1 + i % 3)).collect();
+        assert_eq!(of(&random), [RATE, WEIGHT_DECAY]);
+        let one_axis: Vec<Settings> = (1..8).map(|i| run(1e-4 * number(i), 0.1, 1)).collect();
+        assert_eq!(of(&one_axis), [""; 0]);
+        let grid: Vec<Settings> =
+            (0..35).map(|i| run(1e-4 * number(1 + i % 5), 0.01 * number(i / 5), 1)).collect();
+        assert_eq!(of(&grid), [""; 0]);
+        assert_eq!(of(&random[..4]), [""; 0], "few");
     }
 
     #[test]

@@ -12,11 +12,12 @@ use crate::record::Recipe;
 type Check = fn(limiting: &Value, limited: &Value) -> Option<String>;
 
 /// Limiting setting, limited setting, and the check between them.
-const CHECKS: [(&str, &str, Check); 4] = [
+const CHECKS: [(&str, &str, Check); 5] = [
     ("model", "training.unfrozen_vision_layers", layers_exist),
     ("model", "training.max_length", positions_exist),
     ("model", "generation.max_length", positions_exist),
     ("generation.max_length", "generation.min_length", minimum_fits),
+    ("training.epochs", "training.unfreeze_from_epoch", epoch_exists),
 ];
 
 /// Checks each point of the sweep (or the one empty point of a grid) with all axes around it.
@@ -58,6 +59,14 @@ fn positions_exist(model: &Value, length: &Value) -> Option<String> {
     let positions = Architecture::of(model)?.text.positions;
     (length.as_u64()? > positions as u64)
         .then(|| format!("`max_length` is {length}, but `{model}` takes at most {positions} tokens"))
+}
+
+fn epoch_exists(epochs: &Value, from: &Value) -> Option<String> {
+    (from.as_u64()? > epochs.as_u64()?).then(|| {
+        format!(
+            "`unfreeze_from_epoch` is {from}, but there are {epochs} `epochs`: no vision layer would train"
+        )
+    })
 }
 
 fn minimum_fits(longest: &Value, shortest: &Value) -> Option<String> {

@@ -135,6 +135,8 @@ fn as_original() -> Recipe {
         data: DataSource::BuiltIn("lab".to_owned()),
         training: Training {
             unfrozen_vision_layers: 6,
+            unfreeze_from_epoch: 1,
+            unfreeze_every: 0,
             learning_rate: 3e-5,
             vision_lr_multiplier: 0.1,
             text_lr_multiplier: 1.0,
@@ -142,6 +144,7 @@ fn as_original() -> Recipe {
             weight_decay: 0.01,
             decay_norms_and_biases: true,
             train_text_decoder: true,
+            train_examples: 0,
             batch_size: 6,
             gradient_accumulation_steps: 1,
             epochs: 15,

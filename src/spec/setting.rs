@@ -65,9 +65,11 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 39] = [
+pub static SETTINGS: [Setting; 42] = [
     setting!(model, Text),
     setting!(training.unfrozen_vision_layers, Count(0, 1000)),
+    setting!(training.unfreeze_from_epoch, Count(1, 100_000)),
+    setting!(training.unfreeze_every, Count(0, 100_000)),
     setting!(training.learning_rate, Number(Excluded(0.0), Included(1.0))),
     setting!(training.vision_lr_multiplier, Number(Included(0.0), Included(1000.0))),
     setting!(training.text_lr_multiplier, Number(Included(0.0), Included(1000.0))),
@@ -75,6 +77,7 @@ pub static SETTINGS: [Setting; 39] = [
     setting!(training.weight_decay, Number(Included(0.0), Included(10.0))),
     setting!(training.decay_norms_and_biases, Flag),
     setting!(training.train_text_decoder, Flag),
+    setting!(training.train_examples, Count(0, MANY)),
     setting!(training.batch_size, Count(1, 65_536)),
     setting!(training.gradient_accumulation_steps, Count(1, 10_000)),
     setting!(training.epochs, Count(1, 100_000)),
@@ -302,6 +305,8 @@ mod tests {
         recipe.training.dropout = 0.1;
         recipe.training.precision = Precision::Bf16;
         recipe.training.layer_lr_decay = 0.9;
+        (recipe.training.unfreeze_from_epoch, recipe.training.unfreeze_every) = (2, 1);
+        recipe.training.train_examples = 5;
         recipe.training.decay_norms_and_biases = false;
         recipe.training.gradient_accumulation_steps = 2;
         recipe.training.lr_scheduler_type = LrSchedule::Cosine;

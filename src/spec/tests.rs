@@ -377,7 +377,7 @@ fn overrides_are_refused_by_the_words_typed() {
     hint: name what to change, for example `learning_rate=1e-5,3e-5`
     override `references.zero_shott=false`: unknown reference `zero_shott`; did you mean `zero_shot`?
     override `references.zero_shot=maybe`: `references.zero_shot` must be `true` or `false`
-    override `training={epochs: 3}`: `training` is a group of settings; name one of them, such as `training.unfrozen_vision_layers`, `training.learning_rate`, `training.vision_lr_multiplier`, `training.text_lr_multiplier` or `training.layer_lr_decay`
+    override `training={epochs: 3}`: `training` is a group of settings; name one of them, such as `training.unfrozen_vision_layers`, `training.unfreeze_from_epoch`, `training.unfreeze_every`, `training.learning_rate` or `training.vision_lr_multiplier`
     override `epochs={min: 3}`: `epochs` has no `max`
     override `unfrozen_vision_layers=7`: `unfrozen_vision_layers` is 7, but `lab` has 6 vision layers
     ");

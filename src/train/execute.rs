@@ -143,6 +143,7 @@ pub fn started(
         notes: dropout_note(recipe, &pretrained.config)
             .into_iter()
             .chain(precision_note(recipe))
+            .chain(unfreezing_note(recipe))
             .chain(controls::note(recipe))
             .chain(resumed.notes)
             .collect(),
@@ -155,6 +156,20 @@ fn dropout_note(recipe: &Recipe, config: &Config) -> Option<String> {
     is_left_out.then(|| {
         let rate = config.dropout;
         format!("the model's config.json asks for a dropout of {rate}, and the recipe for none\nhint: `training.dropout: {rate}` trains with it")
+    })
+}
+
+/// Layers whose turn never comes.
+fn unfreezing_note(recipe: &Recipe) -> Option<String> {
+    let training = &recipe.training;
+    let layers = 0..training.unfrozen_vision_layers;
+    let late = layers.filter(|above| training.unfreezes_in(*above) > training.epochs).count();
+    (recipe.kind.trains() && late > 0).then(|| {
+        format!(
+            "{late} of {} unfrozen vision layers would begin to train after the last epoch, and never do\nhint: a lower \
+             `unfreeze_every`, or more `epochs`",
+            training.unfrozen_vision_layers
+        )
     })
 }
 
@@ -186,6 +201,21 @@ pub fn test(
 mod tests {
     use super::*;
     use crate::record::run::tests::any_run;
+
+    #[test]
+    fn layers_whose_turn_never_comes_are_noted() {
+        let mut recipe = any_run("r1").recipe;
+        let training = &mut recipe.training;
+        (training.unfrozen_vision_layers, training.unfreeze_from_epoch, training.epochs) = (4, 2, 6);
+        let of = |every| {
+            let mut recipe = recipe.clone();
+            recipe.training.unfreeze_every = every;
+            unfreezing_note(&recipe)
+        };
+        assert_eq!((of(0), of(1)), (None, None));
+        assert!(of(2).unwrap().starts_with("1 of 4 unfrozen vision layers"));
+        assert!(of(usize::MAX).unwrap().starts_with("3 of 4"));
+    }
 
     #[test]
     fn a_dropout_that_the_model_asks_for_and_the_recipe_leaves_out_is_noted() {

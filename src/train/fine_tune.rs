@@ -143,11 +143,13 @@ impl<'a> Bench<'a> {
             vision: training.vision_lr_multiplier,
             other: 1.0,
         };
+        let steps_per_epoch = training.steps_per_epoch(dataset.train.len());
+        let depth = config.vision.num_hidden_layers;
         let optimizer = AdamW::new(weights, training.weight_decay, multipliers)
-            .with_layer_decay(training.layer_lr_decay, config.vision.num_hidden_layers);
+            .with_layer_decay(training.layer_lr_decay, depth)
+            .with_starts(depth, |above| (training.unfreezes_in(above) - 1).saturating_mul(steps_per_epoch));
         let optimizer =
             if training.decay_norms_and_biases { optimizer } else { optimizer.sparing_norms_and_biases() };
-        let steps_per_epoch = training.steps_per_epoch(dataset.train.len());
         Ok(Self {
             session,
             pretrained,

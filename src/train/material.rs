@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 
 use super::Inputs;
+use super::observed::chosen;
 use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
 use crate::data::tokenizer::TokenizerError;
@@ -13,7 +14,7 @@ use crate::data::{CaptionTokenizer, Dataset, Example, ImageDigests, ImageProcess
 use crate::model::beam::BeamSettings;
 use crate::model::{Config, Weights};
 use crate::random::Random;
-use crate::record::recipe::{Generation, Kind, Recipe, StartToken};
+use crate::record::recipe::{DataFiles, Generation, Kind, Recipe, StartToken};
 
 /// A model folder's parts, before a model is built.
 pub struct Pretrained {
@@ -83,6 +84,9 @@ impl Material {
         let mut dataset = Dataset::load(&inputs.data)?;
         let images = ImageDigests::read(&dataset)?;
         images.bind(&mut dataset);
+        if recipe.kind.trains() {
+            keep_some(&mut dataset.train, recipe.training.examples(usize::MAX), &inputs.data);
+        }
         let limit = pretrained.config.text.max_position_embeddings;
         // The floors say captions that people wrote: the decoder's limit is none of theirs.
         let uses_decoder = !matches!(recipe.kind, Kind::ConstantCaption | Kind::NearestImage);
@@ -169,6 +173,15 @@ fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Res
         .collect()
 }
 
+/// Keeps `count` of the training examples in their order. They are drawn by the seed of the split.
+fn keep_some(examples: &mut Vec<Example>, count: usize, files: &DataFiles) {
+    if count < examples.len() {
+        let mut kept = chosen(files, "training images of a part", examples.len(), count);
+        kept.sort_unstable();
+        *examples = kept.into_iter().map(|index| examples[index].clone()).collect();
+    }
+}
+
 /// The order in which an epoch goes through the training examples, in batches.
 pub fn epoch_batches(
     examples: usize,
@@ -202,6 +215,23 @@ pub fn beam_settings(generation: &Generation, config: &Config) -> BeamSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fewer_training_examples_are_a_part_of_more_and_stay_in_order() {
+        let split = crate::record::recipe::Split { captions: "c".into(), images: "i".into() };
+        let files = DataFiles { train: split, validation: Default::default(), test: None, source: None };
+        let all: Vec<Example> = (0..20)
+            .map(|i| Example { image: format!("{i:02}"), path: "".into(), captions: vec![], digest: None })
+            .collect();
+        let kept = |count| {
+            let mut examples = all.clone();
+            keep_some(&mut examples, count, &files);
+            examples.into_iter().map(|example| example.image).collect::<Vec<_>>()
+        };
+        assert_eq!((kept(7).len(), kept(20).len(), kept(usize::MAX).len()), (7, 20, 20));
+        assert!(kept(7).is_sorted() && kept(7).iter().all(|image| kept(12).contains(image)));
+        assert_ne!(kept(7), kept(20)[..7], "a random choice");
+    }
 
     #[test]
     fn every_epoch_sees_every_example_once_in_an_order_of_its_own() {

@@ -74,6 +74,8 @@ struct Slot {
     /// Its learning rate as a multiple of the base rate.
     multiplier: f64,
     weight_decay: f64,
+    /// Updates that pass it by before its first.
+    start: usize,
     moments: Mutex<Moments>,
 }
 
@@ -95,6 +97,7 @@ impl AdamW {
                 var: var.clone(),
                 multiplier: multipliers.of(name),
                 weight_decay,
+                start: 0,
                 moments,
             }
         });
@@ -109,6 +112,22 @@ impl AdamW {
             }
         }
         self
+    }
+
+    /// Lets each vision layer, of `depth` in all, begin after as many updates as `start` says of it by how many layers are
+    /// above it.
+    pub fn with_starts(mut self, depth: usize, start: impl Fn(usize) -> usize) -> Self {
+        for slot in &mut self.slots {
+            if let Part::VisionLayer(layer) = Part::of(&slot.name) {
+                slot.start = start((depth - 1).saturating_sub(layer));
+            }
+        }
+        self
+    }
+
+    /// Those that take part in the next update.
+    fn active(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.start <= self.steps)
     }
 
     /// Decays no tensor of one dimension: biases and layer norms, as `Trainer.get_decay_parameter_names` of transformers.
@@ -126,13 +145,13 @@ impl AdamW {
             .collect()
     }
 
-    /// The Euclidean norm of all gradients together, added up in the order of names.
+    /// The Euclidean norm of the gradients together that take part in the next update, added up in the order of names.
     ///
     /// # Errors
     /// A trainable tensor without a gradient: the graph was cut somewhere.
     pub fn gradient_norm(&self, grads: &GradStore) -> Result<f64> {
         let mut total = 0.0;
-        for slot in &self.slots {
+        for slot in self.active() {
             total += sum_of_squares(slot.gradient(grads)?)?;
         }
         Ok(total.sqrt())
@@ -152,9 +171,9 @@ impl AdamW {
 
     /// One update at base rate `rate`, with gradients scaled by `scale` (for clipping).
     pub fn step(&mut self, grads: &GradStore, rate: f64, scale: f64) -> Result<()> {
-        self.steps += 1;
-        for slot in &self.slots {
-            let update = Update::new(rate * slot.multiplier, slot.weight_decay, self.steps, scale);
+        for slot in self.active() {
+            let own_steps = self.steps + 1 - slot.start;
+            let update = Update::new(rate * slot.multiplier, slot.weight_decay, own_steps, scale);
             let gradient = slot.gradient(grads)?.detach();
             if is_fused(&gradient) {
                 let op = InPlace { update, moments: &slot.moments };
@@ -163,6 +182,7 @@ impl AdamW {
                 composed(slot, &gradient, &update)?;
             }
         }
+        self.steps += 1;
         Ok(())
     }
 
@@ -364,6 +384,42 @@ mod tests {
             let is_spared = slot.name.ends_with(".bias") || slot.name.to_lowercase().contains("norm");
             assert_eq!(slot.weight_decay == 0.0, is_spared, "{}", slot.name);
         }
+    }
+
+    /// Gradients of ones.
+    fn ones(optimizer: &AdamW) -> GradStore {
+        let mut store = GradStore::default();
+        for slot in &optimizer.slots {
+            store.insert(&slot.var, slot.var.ones_like().unwrap());
+        }
+        store
+    }
+
+    #[test]
+    fn a_layer_that_begins_later_makes_its_first_update_as_any_other() {
+        let (weights, depth) = tiny(2);
+        let multipliers = Multipliers { text: 1.0, vision: 1.0, other: 1.0 };
+        let mut optimizer = AdamW::new(&weights, 0.0, multipliers).with_starts(depth, |above| 2 * above);
+        let is_lower = |slot: &Slot| Part::of(&slot.name) == Part::VisionLayer(depth - 2);
+        let values = |optimizer: &AdamW, of_lower: bool| -> Vec<f32> {
+            let slot = optimizer.slots.iter().find(|slot| is_lower(slot) == of_lower).unwrap();
+            slot.var.flatten_all().unwrap().to_vec1().unwrap()
+        };
+        let (lower, other) = (values(&optimizer, true), values(&optimizer, false));
+        let count = |optimizer: &AdamW, later: bool| -> usize {
+            let counted = optimizer.slots.iter().filter(|slot| later || !is_lower(slot));
+            counted.map(|slot| slot.var.elem_count()).sum()
+        };
+        for step in 0..3 {
+            let norm = optimizer.gradient_norm(&ones(&optimizer)).unwrap();
+            assert!((norm - (count(&optimizer, step == 2) as f64).sqrt()).abs() < 1e-6, "{step}: {norm}");
+            optimizer.step(&ones(&optimizer), 0.01, 1.0).unwrap();
+            assert_eq!(values(&optimizer, true) == lower, step < 2, "step {step}");
+        }
+        // Under equal gradients every update of Adam is one of the rate.
+        let moved = |now: Vec<f32>, before: &[f32]| (before[0] - now[0]) as f64;
+        assert!((moved(values(&optimizer, true), &lower) - 0.01).abs() < 1e-5);
+        assert!((moved(values(&optimizer, false), &other) - 0.03).abs() < 1e-5);
     }
 
     #[test]

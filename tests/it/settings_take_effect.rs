@@ -15,7 +15,7 @@ data:
   train: {captions: train.json, images: images}
   validation: {captions: validation.json, images: images}
 method: list
-training: {unfrozen_vision_layers: 2, learning_rate: 1.0e-2, weight_decay: 0.1, max_length: 16, epochs: 2, warmup_steps: 1}
+training: {learning_rate: 1.0e-2, weight_decay: 0.1, max_length: 16, epochs: 2, warmup_steps: 1}
 generation: {max_length: 8, num_beams: 1}
 references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}
 points:
@@ -38,14 +38,17 @@ fn losses(run: &RunRecord) -> Vec<f64> {
 #[test]
 fn every_setting_of_an_update_makes_another_run() {
     let points = [
-        "training.batch_size: 2",
-        "training.batch_size: 2, lr_scheduler_type: cosine",
-        "training.batch_size: 2, lr_scheduler_type: constant",
-        "training.batch_size: 2, lr_scheduler_type: constant_with_warmup",
-        "training.batch_size: 2, warmup_ratio: 0.5",
-        "training.batch_size: 2, layer_lr_decay: 0.1",
-        "training.batch_size: 2, decay_norms_and_biases: false",
-        "training.batch_size: 2, gradient_accumulation_steps: 2",
+        "unfrozen_vision_layers: 2, training.batch_size: 2",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, lr_scheduler_type: cosine",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, lr_scheduler_type: constant",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, lr_scheduler_type: constant_with_warmup",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, warmup_ratio: 0.5",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, layer_lr_decay: 0.1",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, unfreeze_from_epoch: 2",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, unfreeze_every: 1",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, train_examples: 4",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, decay_norms_and_biases: false",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, gradient_accumulation_steps: 2",
     ];
     let runs = trained(&points);
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -59,12 +62,12 @@ fn every_setting_of_an_update_makes_another_run() {
 fn accumulated_gradients_are_those_of_one_batch() {
     // Of six images four, and then the two that are left.
     let runs = trained(&[
-        "training.batch_size: 2",
-        "training.batch_size: 4",
-        "training.batch_size: 2, gradient_accumulation_steps: 2",
-        "training.batch_size: 1, gradient_accumulation_steps: 4",
-        "training.batch_size: 4, mask_padding: false",
-        "training.batch_size: 1, gradient_accumulation_steps: 4, mask_padding: false",
+        "unfrozen_vision_layers: 2, training.batch_size: 2",
+        "unfrozen_vision_layers: 2, training.batch_size: 4",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, gradient_accumulation_steps: 2",
+        "unfrozen_vision_layers: 2, training.batch_size: 1, gradient_accumulation_steps: 4",
+        "unfrozen_vision_layers: 2, training.batch_size: 4, mask_padding: false",
+        "unfrozen_vision_layers: 2, training.batch_size: 1, gradient_accumulation_steps: 4, mask_padding: false",
     ]);
     let near = |a: &RunRecord, b: &RunRecord| {
         let (a, b) = (losses(a), losses(b));
@@ -76,4 +79,19 @@ fn accumulated_gradients_are_those_of_one_batch() {
     assert!(near(&runs[1], &runs[4]) > 1e-4 && near(&runs[0], &runs[1]) > 1e-4, "others differ");
     let steps = |run: &RunRecord| run.started.as_ref().map(|started| started.total_steps);
     assert_eq!((steps(&runs[0]), steps(&runs[3])), (Some(6), Some(4)));
+}
+
+#[test]
+fn until_its_turn_comes_a_layer_stays_as_it_was() {
+    let runs = trained(&[
+        "training.batch_size: 2, unfrozen_vision_layers: 0",
+        "training.batch_size: 2, unfrozen_vision_layers: 2, unfreeze_from_epoch: 2",
+        "training.batch_size: 2, unfrozen_vision_layers: 1",
+        "training.batch_size: 2, unfrozen_vision_layers: 2, unfreeze_every: 1",
+    ]);
+    let of = |run: usize, epoch: usize| losses(&runs[run])[epoch];
+    for (frozen, later) in [(0, 1), (2, 3)] {
+        assert!((of(frozen, 1) - of(later, 1)).abs() < 1e-6, "the first epoch is the same");
+        assert!((of(frozen, 2) - of(later, 2)).abs() > 1e-5, "and the second is not");
+    }
 }

@@ -129,7 +129,6 @@ fn is_scored_alike(a: &Evaluation, b: &Evaluation) -> bool {
 
 fn of_data(corpus: &Corpus) -> Vec<Found> {
     let found = [
-        recipe::few_training_images(corpus),
         recipe::few_validation_images(corpus),
         style::other_style(corpus),
         wording::unknown_words(corpus),
@@ -152,6 +151,7 @@ fn of_recipe(corpus: &Corpus, subject: &Subject, perfect_cider_d: f64) -> Vec<Fo
         recipe::padding_in_loss(corpus, subject),
         wording::scoring_convention(corpus, subject, perfect_cider_d),
         recipe::warm_up(corpus, subject),
+        recipe::few_training_images(corpus, subject),
         recipe::few_images_scored(corpus, subject),
     ];
     found.into_iter().flatten().collect()

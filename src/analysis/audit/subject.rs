@@ -61,6 +61,7 @@ fn what_is_seen(recipe: &Recipe) -> Value {
         training.max_length,
         training.start_token,
         training.mask_padding,
+        training.train_examples,
         training.batch_size,
         training.gradient_accumulation_steps,
         training.epochs,

@@ -17,15 +17,38 @@ use super::{Area, Chart, Drawn, units};
 pub struct AxisPanel {
     pub title: String,
     pub subtitle: String,
-    /// Values of the setting, in order.
-    pub levels: Vec<String>,
-    /// Every run: index of its level and its score.
-    pub points: Vec<(usize, f64)>,
-    /// The best score at each level.
-    pub best: Vec<Option<f64>>,
-    /// Whether the line between the levels means something.
+    /// Where values of the setting lie, and what they are called.
+    pub x: Axis,
+    /// Every run: its place and its score.
+    pub points: Vec<(f64, f64)>,
+    /// The best score at each value, by place.
+    pub best: Vec<(f64, f64)>,
+    /// Whether the line between the values means something.
     pub is_ordered: bool,
     pub y: Scale,
+}
+
+/// An axis with names at its ticks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub scale: Scale,
+    /// One for each tick.
+    pub names: Vec<String>,
+}
+
+impl Axis {
+    /// A place for each of the names, from 0.
+    pub fn of_names(names: Vec<String>) -> Self {
+        Self { scale: Scale::places(names.len()), names }
+    }
+
+    /// The name of a tick; of more than [`MAX_LABELS`], only some are named.
+    fn label(&self, place: f64) -> String {
+        let is_here = |tick: &f64| (tick - place).abs() < 1e-9;
+        let every = self.names.len().div_ceil(MAX_LABELS).max(1);
+        let tick = self.scale.ticks.iter().position(is_here).filter(|tick| tick.is_multiple_of(every));
+        tick.and_then(|tick| self.names.get(tick)).cloned().unwrap_or_default()
+    }
 }
 
 /// Of more levels than this, only some are named.
@@ -40,13 +63,12 @@ impl Chart for AxisPanel {
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
         panel_title(area, &self.title, &self.subtitle)?;
-        let x = Scale::places(self.levels.len());
         let mut plot = plot(
             area,
             &Frame {
-                x: &x,
+                x: &self.x.scale,
                 y: &self.y,
-                x_label: &|place| self.level_label(place.round() as usize),
+                x_label: &|place| self.x.label(place),
                 y_label: &|value| self.y.label(value),
                 x_title: "",
                 y_title: "",
@@ -54,41 +76,33 @@ impl Chart for AxisPanel {
                 grid: Grid::Horizontal,
             },
         )?;
-        let best: Vec<(f64, f64)> =
-            self.best.iter().enumerate().filter_map(|(level, best)| Some((level as f64, (*best)?))).collect();
         if self.is_ordered {
-            plot.draw_series(LineSeries::new(best.clone(), line(Ink::Blue, 2.0)))?;
+            plot.draw_series(LineSeries::new(self.best.clone(), line(Ink::Blue, 2.0)))?;
         }
         for at in self.spread_points() {
             plot.draw_series(std::iter::once(Circle::new(at, units(3.5), line(Ink::Muted, 1.25))))?;
         }
-        for at in best {
-            let value = if self.levels.len() <= MAX_LABELS { format!("{:.3}", at.1) } else { String::new() };
-            draw_best(&mut plot, at, &value)?;
+        for at in &self.best {
+            let value = if self.best.len() <= MAX_LABELS { format!("{:.3}", at.1) } else { String::new() };
+            draw_best(&mut plot, *at, &value)?;
         }
         Ok(())
     }
 }
 
 impl AxisPanel {
-    fn level_label(&self, level: usize) -> String {
-        let every = self.levels.len().div_ceil(MAX_LABELS).max(1);
-        let is_named = level.is_multiple_of(every);
-        self.levels.get(level).filter(|_| is_named).cloned().unwrap_or_default()
-    }
-
     /// Points that would lie on each other side by side: in the middle, then right and left of it in turn.
     fn spread_points(&self) -> Vec<(f64, f64)> {
         const STEP: f64 = 0.07;
         let close = (self.y.range.end - self.y.range.start) * 0.05;
-        let place = |(index, (level, score)): (usize, &(usize, f64))| {
+        let place = |(index, (at, score)): (usize, &(f64, f64))| {
             let before = self.points.get(..index).unwrap_or_default();
             let neighbours =
-                before.iter().filter(|(other, value)| other == level && (value - score).abs() < close);
+                before.iter().filter(|(other, value)| other == at && (value - score).abs() < close);
             let places = neighbours.count();
             let side = if places % 2 == 1 { 1.0 } else { -1.0 };
             let shift = (side * STEP * places.div_ceil(2) as f64).clamp(-0.35, 0.35);
-            (*level as f64 + shift, *score)
+            (at + shift, *score)
         };
         self.points.iter().enumerate().map(place).collect()
     }

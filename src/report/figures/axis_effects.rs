@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::{Figure, MAX_DRAWN, Words, fitted, panelled, scoring};
 use crate::report::charts::axes::Scale;
-use crate::report::charts::axis_effect::AxisPanel;
+use crate::report::charts::axis_effect::{Axis, AxisPanel};
 use crate::report::findings::Study;
-use crate::report::format::{decimals, plural};
+use crate::report::format::{decimals, plural, significant};
 use crate::report::metrics::metric_name;
 use crate::report::settings::{name_of, value_text};
 use crate::report::text_table::Table;
@@ -21,10 +21,10 @@ pub struct LevelScores {
 }
 
 pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
-    let axes: Vec<(String, Vec<LevelScores>)> = study
+    let axes: Vec<(&String, Vec<LevelScores>)> = study
         .varying
         .iter()
-        .map(|path| (name_of(path), levels(study, path)))
+        .map(|path| (path, levels(study, path)))
         .filter(|(_, levels)| levels.len() > 1)
         .collect();
     if axes.is_empty() {
@@ -34,12 +34,16 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
     let y = Scale::round(with_headroom(all.collect()), 4);
     let every = study.ranked().count().div_ceil(MAX_DRAWN).max(1);
     let panels: Vec<AxisPanel> =
-        axes.iter().map(|(name, levels)| panel(study, name, levels, every, &y)).collect();
+        axes.iter().map(|(path, levels)| panel(study, path, levels, every, &y)).collect();
     let titles: Vec<String> = panels.iter().map(|panel| format!("Effect of {}", panel.title)).collect();
     let metric = metric_name(study.ranked_by);
     let drawn = match every {
         1 => String::new(),
         _ => format!(" Of the runs at each value one in {every} is drawn, by rank."),
+    };
+    let scattered = match study.drawn.is_empty() {
+        true => "",
+        false => " Where values were drawn, each run stands at its own, and the dot is the best of all.",
     };
     let words = Words {
         name: "axis_effects",
@@ -48,7 +52,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
             "Each circle is a run, by its validation {metric}; the filled dot is the best run at that value, with all \
              other settings free. A rising or falling line is an effect of the setting; circles that spread far at one \
              value say that the other settings matter more. Settings are not tried in equal numbers: where a \
-             multiplier cannot act, its runs are left out.{drawn}"
+             multiplier cannot act, its runs are left out.{scattered}{drawn}"
         ),
         table: table(&axes),
         footnote: scoring(study),
@@ -83,41 +87,75 @@ pub fn levels(study: &Study, path: &str) -> Vec<LevelScores> {
     levels
 }
 
-fn panel(study: &Study, name: &str, levels: &[LevelScores], every: usize, y: &Scale) -> AxisPanel {
-    let best: Vec<Option<f64>> = levels.iter().map(|level| level.scores.first().copied()).collect();
-    let spread = |values: Vec<f64>| -> f64 {
-        values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-            - values.iter().copied().fold(f64::INFINITY, f64::min)
+fn panel(study: &Study, path: &str, levels: &[LevelScores], every: usize, y: &Scale) -> AxisPanel {
+    let is_drawn = study.drawn.contains(path);
+    let metric = metric_name(study.ranked_by);
+    let (x, places) = if is_drawn { numbers(levels) } else { names(levels) };
+    let best_of = |(place, level): (&f64, &LevelScores)| Some((*place, *level.scores.first()?));
+    let mut best: Vec<(f64, f64)> = places.iter().zip(levels).filter_map(best_of).collect();
+    let spread = |values: &[(f64, f64)]| -> f64 {
+        let scores = || values.iter().map(|(_, score)| *score);
+        scores().fold(f64::NEG_INFINITY, f64::max) - scores().fold(f64::INFINITY, f64::min)
     };
+    let subtitle = if is_drawn {
+        format!("validation {metric} of every run")
+    } else {
+        format!("best validation {metric}; its range over the values is {}", decimals(Some(spread(&best))))
+    };
+    if is_drawn {
+        let higher = study.ranked_by.higher_is_better();
+        let by_score = |a: &&(f64, f64), b: &&(f64, f64)| {
+            if higher { a.1.total_cmp(&b.1) } else { b.1.total_cmp(&a.1) }
+        };
+        best = best.iter().max_by(by_score).copied().into_iter().collect();
+    }
+    let points = places.iter().zip(levels).flat_map(|(place, level)| {
+        let step = if is_drawn { 1 } else { every };
+        level.scores.iter().step_by(step).map(|score| (*place, *score))
+    });
     AxisPanel {
-        title: name.to_owned(),
-        subtitle: format!(
-            "best validation {}; its range over the values is {}",
-            metric_name(study.ranked_by),
-            decimals(Some(spread(best.iter().copied().flatten().collect())))
-        ),
-        levels: levels
-            .iter()
-            .map(|level| fitted(&value_text(&level.value), 44 / levels.len().clamp(1, 7)))
-            .collect(),
-        points: levels
-            .iter()
-            .enumerate()
-            .flat_map(|(index, level)| level.scores.iter().step_by(every).map(move |score| (index, *score)))
-            .collect(),
-        is_ordered: levels.iter().all(|level| level.value.is_number()),
+        title: name_of(path),
+        subtitle,
+        points: points.step_by(if is_drawn { every } else { 1 }).collect(),
+        is_ordered: !is_drawn && levels.iter().all(|level| level.value.is_number()),
+        x,
         best,
         y: y.clone(),
     }
 }
 
-fn table(axes: &[(String, Vec<LevelScores>)]) -> Table {
+/// Every value at a place of its own.
+fn names(levels: &[LevelScores]) -> (Axis, Vec<f64>) {
+    let name = |level: &LevelScores| fitted(&value_text(&level.value), 44 / levels.len().clamp(1, 7));
+    let places = (0..levels.len()).map(|place| place as f64).collect();
+    (Axis::of_names(levels.iter().map(name).collect()), places)
+}
+
+/// Values where they lie: over more than a power of ten, on a logarithmic scale.
+fn numbers(levels: &[LevelScores]) -> (Axis, Vec<f64>) {
+    let values: Vec<f64> = levels.iter().filter_map(|level| level.value.as_f64()).collect();
+    let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if lowest <= 0.0 || highest < 10.0 * lowest {
+        let scale = Scale::round(values.iter().copied(), 4);
+        let names = scale.ticks.iter().map(|tick| scale.label(*tick)).collect();
+        return (Axis { scale, names }, values);
+    }
+    let places: Vec<f64> = values.iter().map(|value| value.log10()).collect();
+    let powers = lowest.log10().floor() as i32..=highest.log10().ceil() as i32;
+    let ticks: Vec<f64> = powers.map(f64::from).collect();
+    let range = ticks.first().copied().unwrap_or(0.0)..ticks.last().copied().unwrap_or(1.0);
+    let names = ticks.iter().map(|power| significant(10f64.powf(*power))).collect();
+    (Axis { scale: Scale { range, ticks }, names }, places)
+}
+
+fn table(axes: &[(&String, Vec<LevelScores>)]) -> Table {
     let mut table = Table::new(&["setting", "#value", "#runs", "#best", "#mean"]);
-    for (name, levels) in axes {
+    for (path, levels) in axes {
         for level in levels {
             let mean = level.scores.iter().sum::<f64>() / level.scores.len() as f64;
             table.add([
-                name.clone(),
+                name_of(path),
                 value_text(&level.value),
                 plural(level.scores.len(), "run"),
                 decimals(level.scores.first().copied()),
@@ -126,4 +164,25 @@ fn table(axes: &[(String, Vec<LevelScores>)]) -> Table {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_values_lie_where_they_are_and_over_more_than_a_power_of_ten_by_their_logarithm() {
+        let levels = |values: &[f64]| -> Vec<LevelScores> {
+            let level = |value: &f64| LevelScores { value: (*value).into(), scores: vec![0.5] };
+            values.iter().map(level).collect()
+        };
+        let (axis, places) = numbers(&levels(&[2e-5, 1e-4, 3e-3]));
+        assert_eq!(axis.names, ["1e-5", "1e-4", "1e-3", "0.01"]);
+        assert!((places[1] - -4.0).abs() < 1e-9 && places[0] < places[1] && places[1] < places[2]);
+        assert_eq!(axis.scale.range, -5.0..-2.0);
+        let (axis, places) = numbers(&levels(&[0.0, 0.03, 0.1]));
+        assert_eq!(places, [0.0, 0.03, 0.1]);
+        assert_eq!(axis.names.len(), axis.scale.ticks.len());
+        assert_eq!(axis.scale.range, 0.0..0.1);
+    }
 }

@@ -25,7 +25,8 @@ struct Level<'a> {
 
 /// Nothing where no setting takes two values in ranked runs.
 pub fn gaps(study: &Study) -> Option<Gaps> {
-    let paths = study.varying.iter().filter(|path| *path != SEED);
+    // Of what was drawn every run has a value of its own: the leaderboard says as much.
+    let paths = study.varying.iter().filter(|path| *path != SEED && !study.drawn.contains(*path));
     let axes: Vec<Vec<Level>> =
         paths.map(|path| levels_of(study, path)).filter(|levels| levels.len() > 1).collect();
     if axes.is_empty() {

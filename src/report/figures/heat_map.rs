@@ -15,11 +15,14 @@ use crate::report::settings::{LAYERS, RATE, SEED, name_of, value_text};
 use crate::report::tables::RunRow;
 use crate::report::text_table::{Heading, Table};
 
-/// Values drawn at random make a map of empty cells; the plots of each setting show those.
+/// Larger maps cannot be read. Values drawn at random would make one of empty cells; the plots of each setting show those.
 const MAX_SIDE: usize = 10;
 
 pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
-    let Some((x, y)) = axes(study) else { return Ok(None) };
+    let Some((x, y)) = axes(study).filter(|(x, y)| ![x, y].iter().any(|path| study.drawn.contains(*path)))
+    else {
+        return Ok(None);
+    };
     let values =
         |path: &str| -> Vec<Value> { levels(study, path).into_iter().map(|level| level.value).collect() };
     let (columns, rows) = (values(&x), values(&y));
