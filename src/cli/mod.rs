@@ -18,6 +18,7 @@ pub mod plan;
 pub mod prune;
 pub mod report;
 pub mod run;
+pub mod schema;
 pub mod score;
 pub mod status;
 mod table;
@@ -42,6 +43,7 @@ pub enum Command {
     Prune(prune::Args),
     Caption(caption::Args),
     Score(score::Args),
+    Schema(schema::Args),
     Lab(lab::Args),
     #[command(hide = true)]
     Worker(worker::Args),

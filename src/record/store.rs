@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::audit::{self, Audit};
@@ -29,6 +30,8 @@ use super::files::{append_rows, is_whole, read_rows, read_value, write_rows, wri
 use super::journal;
 use super::run::{PerImage, Prediction, RunRecord, RunSpec};
 
+/// Logs that a thread reads at least: of fewer, nobody notices how long it takes.
+const ONE_BY_ONE: usize = 64;
 /// Sweeps are looked for this many folders below the folder that was named.
 const MAX_SWEEP_DEPTH: usize = 4;
 
@@ -167,6 +170,12 @@ impl SweepDir {
     pub fn read_records(&self) -> Result<Vec<RunRecord>, StoreError> {
         let read = |spec: RunSpec| self.run(&spec.id).read_record(spec);
         Ok(self.read_plan()?.into_iter().map(read).collect())
+    }
+
+    /// How these runs stand, in their order, as [`RunDir::try_read_standing`] has it.
+    pub fn read_standings(&self, runs: &[RunSpec]) -> Vec<Result<RunRecord, StoreError>> {
+        let read = |spec: &RunSpec| self.run(&spec.id).try_read_standing(spec.clone());
+        runs.par_iter().with_min_len(ONE_BY_ONE).map(read).collect()
     }
 }
 

@@ -25,7 +25,7 @@ const SHOWN: usize = 5;
 /// Tidies up after the complete runs of a plan. Returns what the user should know of them.
 pub fn look_after(sweep: &SweepDir, plan: &[RunSpec], runs: &Path) -> Vec<String> {
     let is_complete = |record: &RunRecord| record.status.is_some_and(Status::is_complete);
-    let records = plan.iter().filter_map(|spec| sweep.run(&spec.id).try_read_standing(spec.clone()).ok());
+    let records = sweep.read_standings(plan).into_iter().filter_map(Result::ok);
     let complete: Vec<RunRecord> = records.filter(is_complete).collect();
     for run in &complete {
         // A process that is killed after its last word leaves what it would have gone on from. That it cannot be removed

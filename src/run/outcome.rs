@@ -49,16 +49,17 @@ pub struct Failure {
 /// A journal that cannot be read: its run may be finished, and would count as one that is not.
 pub fn outcome(sweep: &SweepDir, plan: &[RunSpec], dispatched: &Dispatched) -> Result<Outcome, StoreError> {
     let with_seed = has_several_seeds(plan);
-    let read = |spec: &RunSpec| {
-        let mut record = sweep.run(&spec.id).try_read_standing(spec.clone())?;
-        if let Some(ended) = dispatched.unrecorded.get(&spec.id) {
+    let told = |record: Result<RunRecord, StoreError>| {
+        let mut record = record?;
+        if let Some(ended) = dispatched.unrecorded.get(&record.spec.id) {
             record.status = Some(ended.status);
             record.reason = ended.reason.clone();
             record.summary = Some(ended.summary.clone());
         }
         Ok(record)
     };
-    let records = plan.iter().map(read).collect::<Result<Vec<RunRecord>, StoreError>>()?;
+    let records =
+        sweep.read_standings(plan).into_iter().map(told).collect::<Result<Vec<RunRecord>, StoreError>>()?;
     let failure = |record: &RunRecord| {
         let status = record.status.filter(|s| !s.is_complete() && *s != Status::Interrupted)?;
         let log = sweep.run(&record.spec.id).log();

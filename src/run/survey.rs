@@ -33,9 +33,8 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Resul
     let planned: BTreeSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
     let is_left = |run: &&RunSpec| !planned.contains(run.id.as_str()) && sweep.run(&run.id).path.is_dir();
     let (mut missing, mut left_out, mut complete) = (Vec::new(), Vec::new(), 0);
-    for (position, spec) in runs.iter().enumerate() {
-        let directory = sweep.run(&spec.id);
-        let standing = Standing::of(&directory.try_read_standing(spec.clone())?);
+    for (position, (spec, record)) in runs.iter().zip(sweep.read_standings(runs)).enumerate() {
+        let (directory, standing) = (sweep.run(&spec.id), Standing::of(&record?));
         if standing.is_to_do(retry) {
             missing.push((standing, Task { spec: spec.clone(), directory, position }));
         } else if standing == Standing::Complete {

@@ -27,7 +27,7 @@ enum Form {
     Log,
 }
 
-const DISTRIBUTIONS: [&str; 5] =
+pub(super) const DISTRIBUTIONS: [&str; 5] =
     ["uniform", "int_uniform", "log_uniform_values", "q_uniform", "q_log_uniform_values"];
 /// Different values that a range without a step has, about: more digits would only make tables harder to read.
 const VALUES: f64 = 1000.0;

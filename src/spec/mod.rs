@@ -2,7 +2,7 @@
 //!
 //! [`yaml`] turns text into a tree whose nodes know their places, [`draft`] reads the tree and the command
 //! line's overrides key by key, [`sweep`] puts the parts together on top of a [`preset`]. What settings
-//! there are, and which values they take, is one table in [`setting`]; [`search`] draws values at random.
+//! there are, which values they take and what they mean, is one [`table`]; [`search`] draws values at random.
 
 pub mod architecture;
 mod constraints;
@@ -16,9 +16,11 @@ mod parameter;
 mod position;
 pub mod preset;
 pub mod problem;
+pub mod schema;
 mod search;
 pub mod setting;
 pub mod sweep;
+mod table;
 mod yaml;
 
 #[cfg(test)]

@@ -18,13 +18,15 @@ use crate::record::Recipe;
 pub struct Setting {
     /// Group and key, such as `training.learning_rate`; `model` has no group.
     pub path: &'static str,
-    range: Range,
-    write: fn(&mut Recipe, &Value) -> serde_json::Result<()>,
-    read: fn(&Recipe) -> Value,
+    /// What it means, in a sentence.
+    pub about: &'static str,
+    pub(super) range: Range,
+    pub(super) write: fn(&mut Recipe, &Value) -> serde_json::Result<()>,
+    pub(super) read: fn(&Recipe) -> Value,
 }
 
 /// The values that a setting takes.
-enum Range {
+pub(super) enum Range {
     /// `true` or `false`.
     Flag,
     /// `true`, `false` or this word.
@@ -41,79 +43,10 @@ enum Range {
 
 use Range::{Count, Flag, FlagOr, Number, Text, Word};
 
-/// Far above every sensible count, and low enough that products of two do not overflow.
-const MANY: usize = 1_000_000_000;
+pub use super::table::{GROUPS, SETTINGS};
+pub(super) use super::table::{MANY, METRICS};
 
-/// The words for a recorded metric.
-pub(super) const METRICS: &[&str] = &["score", "meteor", "rouge_l", "cider_d", "val_loss", "val_nll"];
-
-macro_rules! setting {
-    ($field:ident, $range:expr) => {
-        setting!(@ stringify!($field), $range, $field)
-    };
-    ($group:ident.$field:ident, $range:expr) => {
-        setting!(@ concat!(stringify!($group), ".", stringify!($field)), $range, $group.$field)
-    };
-    (@ $path:expr, $range:expr, $($field:ident).+) => {
-        Setting {
-            path: $path,
-            range: $range,
-            write: |recipe, value| assign(&mut recipe.$($field).+, value),
-            read: |recipe| json!(recipe.$($field).+),
-        }
-    };
-}
-
-/// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 42] = [
-    setting!(model, Text),
-    setting!(training.unfrozen_vision_layers, Count(0, 1000)),
-    setting!(training.unfreeze_from_epoch, Count(1, 100_000)),
-    setting!(training.unfreeze_every, Count(0, 100_000)),
-    setting!(training.learning_rate, Number(Excluded(0.0), Included(1.0))),
-    setting!(training.vision_lr_multiplier, Number(Included(0.0), Included(1000.0))),
-    setting!(training.text_lr_multiplier, Number(Included(0.0), Included(1000.0))),
-    setting!(training.layer_lr_decay, Number(Excluded(0.0), Included(10.0))),
-    setting!(training.weight_decay, Number(Included(0.0), Included(10.0))),
-    setting!(training.decay_norms_and_biases, Flag),
-    setting!(training.train_text_decoder, Flag),
-    setting!(training.train_examples, Count(0, MANY)),
-    setting!(training.batch_size, Count(1, 65_536)),
-    setting!(training.gradient_accumulation_steps, Count(1, 10_000)),
-    setting!(training.epochs, Count(1, 100_000)),
-    setting!(training.lr_scheduler_type, Word(&["linear", "cosine", "constant", "constant_with_warmup"])),
-    setting!(training.warmup_steps, Count(0, MANY)),
-    setting!(training.warmup_ratio, Number(Included(0.0), Excluded(1.0))),
-    setting!(training.max_grad_norm, Number(Excluded(0.0), Unbounded)),
-    setting!(training.max_length, Count(3, 65_536)),
-    setting!(training.start_token, Word(&["cls", "dec"])),
-    setting!(training.mask_padding, Flag),
-    setting!(training.label_smoothing, Number(Included(0.0), Excluded(1.0))),
-    setting!(training.dropout, Number(Included(0.0), Excluded(1.0))),
-    setting!(training.shuffle, Flag),
-    setting!(training.precision, Word(&["f32", "bf16"])),
-    setting!(evaluation.samples, Count(0, MANY)),
-    setting!(evaluation.test_samples, Count(0, MANY)),
-    setting!(evaluation.convention, Word(&["coco", "original"])),
-    setting!(evaluation.cider_weight, Number(Included(0.0), Included(10.0))),
-    setting!(evaluation.batch_size, Count(1, 65_536)),
-    setting!(early_stopping.patience, Count(0, 100_000)),
-    setting!(early_stopping.min_delta, Number(Included(0.0), Unbounded)),
-    setting!(early_stopping.metric, Word(METRICS)),
-    setting!(early_stopping.zero_cider, Word(&["keep", "minus_val_loss"])),
-    setting!(generation.max_length, Count(2, 65_536)),
-    setting!(generation.min_length, Count(0, 65_536)),
-    setting!(generation.num_beams, Count(1, 1000)),
-    setting!(generation.no_repeat_ngram_size, Count(0, 1000)),
-    setting!(generation.length_penalty, Number(Included(-100.0), Included(100.0))),
-    setting!(generation.early_stopping, FlagOr("never")),
-    setting!(generation.repetition_penalty, Number(Excluded(0.0), Included(1000.0))),
-];
-
-/// The groups of the recipe.
-pub const GROUPS: [&str; 4] = ["training", "evaluation", "early_stopping", "generation"];
-
-fn assign<T: DeserializeOwned>(field: &mut T, value: &Value) -> serde_json::Result<()> {
+pub(super) fn assign<T: DeserializeOwned>(field: &mut T, value: &Value) -> serde_json::Result<()> {
     *field = T::deserialize(value)?;
     Ok(())
 }

@@ -1,0 +1,297 @@
+//! What a sweep file may say, for editors (JSON Schema) and for people (a page of Markdown), from the table of settings.
+
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use serde_json::{Map, Value, json};
+
+use super::draft::TOP_LEVEL;
+use super::failures::OnFailure;
+use super::preset::Preset;
+use super::setting::{GROUPS, METRICS, Range, SETTINGS, Setting, shown};
+use super::sweep::{Method, References};
+
+/// The JSON Schema (draft 2020-12) of a sweep file.
+pub fn schema() -> Value {
+    let split = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["captions", "images"],
+        "properties": {
+            "captions": {"type": "string", "description": "A file of captions."},
+            "images": {"type": "string", "description": "The folder of their images."}
+        }
+    });
+    let mut definitions = Map::from_iter([("split".to_owned(), split)]);
+    for setting in &SETTINGS {
+        let forms = [(VALUE, value(setting)), (SEVERAL, several(setting)), (PARAMETER, parameter(setting))];
+        for (form, definition) in forms {
+            definitions.insert(name_of(form, setting), described(definition, setting.about));
+        }
+    }
+    let mut properties = top_level();
+    for group in GROUPS {
+        properties.insert(group.to_owned(), of_group(group));
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sweep file",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["model"],
+        "properties": properties,
+        "$defs": definitions
+    })
+}
+
+/// What a setting's definitions are of: one value, one or several, and all that `parameters` takes.
+const VALUE: &str = "value";
+const SEVERAL: &str = "values";
+const PARAMETER: &str = "parameter";
+
+fn name_of(form: &str, setting: &Setting) -> String {
+    format!("{form} of {}", setting.path)
+}
+
+fn reference(form: &str, setting: &Setting) -> Value {
+    json!({"$ref": format!("#/$defs/{}", name_of(form, setting).replace(' ', "%20"))})
+}
+
+/// The keys of the top level but for the groups of settings.
+fn top_level() -> Map<String, Value> {
+    let whole =
+        |least: usize, about: &str| json!({"type": "integer", "minimum": least, "description": about});
+    let settings = json!({"type": "object", "additionalProperties": false, "properties": settings_as(VALUE)});
+    let parameters = settings_as(PARAMETER);
+    let switches: Map<String, Value> =
+        References::NAMES.iter().map(|name| ((*name).to_owned(), json!({"type": "boolean"}))).collect();
+    let keys = json!({
+        "name": {"type": "string", "description": "Names the sweep's folders; the file's name where it is left out."},
+        "model": described(reference(VALUE, &SETTINGS[0]), SETTINGS[0].about),
+        "data": data(),
+        "recipe": {"enum": Preset::NAMES, "description": "The settings that nothing else mentions."},
+        "method": {
+            "enum": Method::NAMES.map(|(name, _)| name),
+            "description": "Every combination of the parameters, the points written out, or points drawn at random."
+        },
+        "seeds": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "minItems": 1,
+            "uniqueItems": true,
+            "description": "Replications of every point."
+        },
+        "metric": {
+            "description": "What ranks the runs and chooses each one's best epoch.",
+            "anyOf": [
+                {"enum": METRICS},
+                {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["name"],
+                    "properties": {"name": {"enum": METRICS}, "goal": {"enum": ["maximize", "minimize"]}}
+                }
+            ]
+        },
+        "parameters": {
+            "type": ["object", "null"],
+            "additionalProperties": false,
+            "properties": parameters,
+            "description": "What varies: lists of values, or ranges to draw from."
+        },
+        "points": {"type": "array", "items": settings, "description": "The points of `method: list`."},
+        "zip": {
+            "type": "array",
+            "items": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 2}]},
+            "description": "Parameters whose values are paired and not crossed."
+        },
+        "exclude": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "minProperties": 1,
+                "properties": settings_as(SEVERAL)
+            },
+            "description": "Combinations that are left out: those in which all of a line's settings have one of its values."
+        },
+        "run_cap": whole(1, "At most so many combinations are run; of `method: random`, how many are drawn."),
+        "search_seed": whole(0, "What `method: random` draws by; 0 where it is left out."),
+        "references": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": switches,
+            "description": "Runs that serve as points of reference, on or off."
+        },
+        "on_failure": {"enum": OnFailure::WORDS, "description": "What becomes of the other runs when one fails."},
+        "max_consecutive_failures": whole(0, "After how many failures in a row no other run starts; 0 is never."),
+    });
+    match keys {
+        Value::Object(keys) => keys,
+        _ => Map::new(),
+    }
+}
+
+fn data() -> Value {
+    let split = json!({"$ref": "#/$defs/split"});
+    let validation = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "captions": {"type": "string"},
+            "images": {"type": "string"},
+            "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            "seed": {"type": "integer", "minimum": 0}
+        }
+    });
+    json!({
+        "description": "Captions and images; paths are relative to where the command is typed.",
+        "anyOf": [
+            {"const": "lab"},
+            {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["train"],
+                "properties": {"train": split, "validation": validation, "test": split, "source": split}
+            }
+        ]
+    })
+}
+
+fn of_group(group: &str) -> Value {
+    let inside = SETTINGS.iter().filter(|setting| setting.path.split('.').next() == Some(group));
+    let inside = inside.filter(|setting| setting.path != group);
+    let properties: Map<String, Value> =
+        inside.map(|setting| (setting.key().to_owned(), reference(VALUE, setting))).collect();
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+/// Every setting by its path, and by its short name where it has one.
+fn settings_as(form: &str) -> Map<String, Value> {
+    let names =
+        SETTINGS.iter().flat_map(|setting| [(setting.short_name(), setting), (setting.path, setting)]);
+    names.map(|(name, setting)| (name.to_owned(), reference(form, setting))).collect()
+}
+
+fn described(mut value: Value, about: &str) -> Value {
+    value["description"] = json!(about);
+    value
+}
+
+/// One value of a setting.
+fn value(setting: &Setting) -> Value {
+    match &setting.range {
+        Range::Flag => json!({"type": "boolean"}),
+        Range::FlagOr(word) => json!({"enum": [true, false, word]}),
+        Range::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Range::Number(low, high) => {
+            let mut value = json!({"type": "number"});
+            match low {
+                Included(low) => value["minimum"] = json!(low),
+                Excluded(low) => value["exclusiveMinimum"] = json!(low),
+                Unbounded => {}
+            }
+            match high {
+                Included(high) => value["maximum"] = json!(high),
+                Excluded(high) => value["exclusiveMaximum"] = json!(high),
+                Unbounded => {}
+            }
+            value
+        }
+        Range::Word(words) => json!({"enum": words}),
+        Range::Text => json!({"type": "string", "minLength": 1}),
+    }
+}
+
+fn several(setting: &Setting) -> Value {
+    json!({"anyOf": [reference(VALUE, setting), list(setting)]})
+}
+
+fn list(setting: &Setting) -> Value {
+    json!({"type": "array", "items": reference(VALUE, setting), "minItems": 1})
+}
+
+/// All that `parameters` takes for a setting.
+fn parameter(setting: &Setting) -> Value {
+    let object = |required: &[&str], properties: Value| json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties});
+    let probabilities = json!({"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}});
+    let mut forms = vec![
+        reference(VALUE, setting),
+        list(setting),
+        object(&["value"], json!({"value": reference(VALUE, setting)})),
+        object(&["values"], json!({"values": list(setting), "probabilities": probabilities})),
+    ];
+    if let Range::Count(..) | Range::Number(..) = setting.range {
+        let range = json!({
+            "min": reference(VALUE, setting),
+            "max": reference(VALUE, setting),
+            "distribution": {"enum": super::distribution::DISTRIBUTIONS},
+            "q": {"type": "number", "exclusiveMinimum": 0}
+        });
+        forms.push(object(&["min", "max"], range));
+    }
+    json!({"anyOf": forms})
+}
+
+/// Every key of a sweep file with its meaning, as a page of Markdown.
+pub fn page() -> String {
+    let mut text = "\
+# Every key of a sweep file
+
+Made by `sweep schema --format markdown`. In front of a file's first line,
+`# yaml-language-server: $schema=schema.json` makes editors complete and check it.
+
+| key | |
+|---|---|
+"
+    .to_owned();
+    let keys = top_level();
+    for key in TOP_LEVEL {
+        let about = keys.get(key).and_then(|value| value["description"].as_str()).unwrap_or_default();
+        text += &format!("| `{key}` | {about} |\n");
+    }
+    text += "\n## Settings\n\nWhat is set is written in its group, `training: {epochs: 5}`, and what varies under `parameters`, where the key alone \
+             is enough unless it occurs in several groups.\n";
+    let [corrected, original] = [Preset::Corrected, Preset::AsOriginal].map(Preset::recipe);
+    for group in GROUPS {
+        text += &format!(
+            "\n### `{group}`\n\n| key | values | `corrected` | `as-original` | |\n|---|---|---|---|---|\n"
+        );
+        for setting in SETTINGS.iter().filter(|setting| setting.path.starts_with(&format!("{group}."))) {
+            let (key, valid) = (setting.key(), setting.valid());
+            let [ours, theirs] = [&corrected, &original].map(|recipe| shown(&setting.read(recipe)));
+            text += &format!("| `{key}` | {valid} | {ours} | {theirs} | {} |\n", setting.about);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn committed(name: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sweeps").join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    #[test]
+    fn what_is_committed_is_what_this_program_takes() {
+        let text = schema().to_string() + "\n";
+        assert!(committed("schema.json") == text, "sweep schema > sweeps/schema.json");
+        assert!(committed("KEYS.md") == page(), "sweep schema --format markdown > sweeps/KEYS.md");
+    }
+
+    #[test]
+    fn the_schema_has_every_key_that_is_read() {
+        let schema = schema();
+        let known =
+            |key: &&str| schema["properties"].get(*key).is_some_and(|value| !value["description"].is_null());
+        assert!(TOP_LEVEL.iter().all(|key| known(&key)), "{TOP_LEVEL:?}");
+        assert_eq!(schema["properties"].as_object().unwrap().len(), TOP_LEVEL.len() + GROUPS.len());
+        let parameters = schema["properties"]["parameters"]["properties"].as_object().unwrap();
+        assert!(SETTINGS.iter().all(|setting| parameters.contains_key(setting.path)));
+        assert!(parameters.contains_key("learning_rate") && !parameters.contains_key("max_length"));
+    }
+}

@@ -1,0 +1,209 @@
+//! Every setting: which values it takes, and what it means.
+
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use serde_json::json;
+
+use super::setting::Range::{Count, Flag, FlagOr, Number, Text, Word};
+use super::setting::{Setting, assign};
+
+/// Far above every sensible count, and low enough that products of two do not overflow.
+pub(super) const MANY: usize = 1_000_000_000;
+
+/// The words for a recorded metric.
+pub(super) const METRICS: &[&str] = &["score", "meteor", "rouge_l", "cider_d", "val_loss", "val_nll"];
+
+macro_rules! setting {
+    ($field:ident, $range:expr, $about:expr) => {
+        setting!(@ stringify!($field), $range, $about, $field)
+    };
+    ($group:ident.$field:ident, $range:expr, $about:expr) => {
+        setting!(@ concat!(stringify!($group), ".", stringify!($field)), $range, $about, $group.$field)
+    };
+    (@ $path:expr, $range:expr, $about:expr, $($field:ident).+) => {
+        Setting {
+            path: $path,
+            range: $range,
+            about: $about,
+            write: |recipe, value| assign(&mut recipe.$($field).+, value),
+            read: |recipe| json!(recipe.$($field).+),
+        }
+    };
+}
+
+/// Every setting, in the order of the recipe.
+pub static SETTINGS: [Setting; 42] = [
+    setting!(
+        model,
+        Text,
+        "A built-in model (`lab`), a folder in the Hugging Face layout, or a hub id: `owner/name[@revision]`."
+    ),
+    setting!(
+        training.unfrozen_vision_layers,
+        Count(0, 1000),
+        "The last so many encoder layers of the vision model train; the rest of it is frozen."
+    ),
+    setting!(
+        training.unfreeze_from_epoch,
+        Count(1, 100_000),
+        "The epoch, from 1, in which the last vision layer begins to train; until then only the text decoder does."
+    ),
+    setting!(
+        training.unfreeze_every,
+        Count(0, 100_000),
+        "Epochs after which the vision layer below joins; 0 trains all unfrozen layers at once."
+    ),
+    setting!(
+        training.learning_rate,
+        Number(Excluded(0.0), Included(1.0)),
+        "Peak learning rate, where a multiplier is 1."
+    ),
+    setting!(
+        training.vision_lr_multiplier,
+        Number(Included(0.0), Included(1000.0)),
+        "The vision layers' rate as a multiple of `learning_rate`."
+    ),
+    setting!(
+        training.text_lr_multiplier,
+        Number(Included(0.0), Included(1000.0)),
+        "The text decoder's rate as a multiple of `learning_rate`."
+    ),
+    setting!(
+        training.layer_lr_decay,
+        Number(Excluded(0.0), Included(10.0)),
+        "Each unfrozen vision layer's rate as a multiple of that of the layer above it."
+    ),
+    setting!(
+        training.weight_decay,
+        Number(Included(0.0), Included(10.0)),
+        "Decoupled weight decay of AdamW."
+    ),
+    setting!(
+        training.decay_norms_and_biases,
+        Flag,
+        "Decays every trainable tensor; `false` leaves biases and layer norms alone, as `transformers.Trainer` does."
+    ),
+    setting!(training.train_text_decoder, Flag, "Trains the text decoder; `false` freezes all of it."),
+    setting!(
+        training.train_examples,
+        Count(0, MANY),
+        "Trains on so many of the training images, drawn by the seed of the split; 0 is all of them."
+    ),
+    setting!(training.batch_size, Count(1, 65_536), "Images of a batch."),
+    setting!(
+        training.gradient_accumulation_steps,
+        Count(1, 10_000),
+        "Batches of which one update is made, as of one batch of them all."
+    ),
+    setting!(training.epochs, Count(1, 100_000), "Passes over the training images."),
+    setting!(
+        training.lr_scheduler_type,
+        Word(&["linear", "cosine", "constant", "constant_with_warmup"]),
+        "How the rate goes on after the warm-up; `constant` has none."
+    ),
+    setting!(training.warmup_steps, Count(0, MANY), "Updates over which the rate rises from 0."),
+    setting!(
+        training.warmup_ratio,
+        Number(Included(0.0), Excluded(1.0)),
+        "The warm-up as a share of all updates; above 0 it takes the place of `warmup_steps`."
+    ),
+    setting!(
+        training.max_grad_norm,
+        Number(Excluded(0.0), Unbounded),
+        "Gradients are scaled down to this norm over all tensors."
+    ),
+    setting!(
+        training.max_length,
+        Count(3, 65_536),
+        "Captions are cut to so many tokens, start and end included."
+    ),
+    setting!(
+        training.start_token,
+        Word(&["cls", "dec"]),
+        "What a training caption begins with: `dec`, as generation does, or `cls`, as the processor writes it."
+    ),
+    setting!(training.mask_padding, Flag, "Leaves padding out of the loss."),
+    setting!(
+        training.label_smoothing,
+        Number(Included(0.0), Excluded(1.0)),
+        "Share of the target spread over all words, as in `torch.nn.CrossEntropyLoss`."
+    ),
+    setting!(
+        training.dropout,
+        Number(Included(0.0), Excluded(1.0)),
+        "Share of values dropped where transformers drops them."
+    ),
+    setting!(training.shuffle, Flag, "Puts the training images into a new seeded order every epoch."),
+    setting!(
+        training.precision,
+        Word(&["f32", "bf16"]),
+        "What factors of matrix products are rounded to; weights and sums are f32 in any case."
+    ),
+    setting!(
+        evaluation.samples,
+        Count(0, MANY),
+        "Validation images captioned every epoch; 0 is all of them."
+    ),
+    setting!(evaluation.test_samples, Count(0, MANY), "Test images captioned at the end; 0 is all of them."),
+    setting!(
+        evaluation.convention,
+        Word(&["coco", "original"]),
+        "The rules of scoring: pycocoevalcap's (`coco`), or those of the original script."
+    ),
+    setting!(
+        evaluation.cider_weight,
+        Number(Included(0.0), Included(10.0)),
+        "What CIDEr-D, from 0 to 10, is multiplied by in the score."
+    ),
+    setting!(
+        evaluation.batch_size,
+        Count(1, 65_536),
+        "Images captioned at once; of no influence on results."
+    ),
+    setting!(
+        early_stopping.patience,
+        Count(0, 100_000),
+        "Epochs without a new best after which training stops; 0 never stops."
+    ),
+    setting!(
+        early_stopping.min_delta,
+        Number(Included(0.0), Unbounded),
+        "By how much a new best must beat the old one."
+    ),
+    setting!(early_stopping.metric, Word(METRICS), "What chooses the best epoch."),
+    setting!(
+        early_stopping.zero_cider,
+        Word(&["keep", "minus_val_loss"]),
+        "What an epoch is compared by whose CIDEr-D is 0: its score, or minus its loss as in the original script."
+    ),
+    setting!(generation.max_length, Count(2, 65_536), "Most tokens of a caption, the start token included."),
+    setting!(
+        generation.min_length,
+        Count(0, 65_536),
+        "Fewest tokens before the end, the start token included."
+    ),
+    setting!(generation.num_beams, Count(1, 1000), "Beams of the search; 1 is greedy."),
+    setting!(
+        generation.no_repeat_ngram_size,
+        Count(0, 1000),
+        "Sequences of so many tokens occur once in a caption; 0 allows all."
+    ),
+    setting!(
+        generation.length_penalty,
+        Number(Included(-100.0), Included(100.0)),
+        "Exponent of the length by which a finished caption's score is divided."
+    ),
+    setting!(
+        generation.early_stopping,
+        FlagOr("never"),
+        "When a search ends that has finished as many captions as beams."
+    ),
+    setting!(
+        generation.repetition_penalty,
+        Number(Excluded(0.0), Included(1000.0)),
+        "Divides the logit of tokens already said; 1 does nothing."
+    ),
+];
+
+/// The groups of the recipe.
+pub const GROUPS: [&str; 4] = ["training", "evaluation", "early_stopping", "generation"];
