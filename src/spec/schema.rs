@@ -288,7 +288,7 @@ mod tests {
         let schema = schema();
         let known =
             |key: &&str| schema["properties"].get(*key).is_some_and(|value| !value["description"].is_null());
-        assert!(TOP_LEVEL.iter().all(|key| known(&key)), "{TOP_LEVEL:?}");
+        assert!(TOP_LEVEL.iter().all(known), "{TOP_LEVEL:?}");
         assert_eq!(schema["properties"].as_object().unwrap().len(), TOP_LEVEL.len() + GROUPS.len());
         let parameters = schema["properties"]["parameters"]["properties"].as_object().unwrap();
         assert!(SETTINGS.iter().all(|setting| parameters.contains_key(setting.path)));
