@@ -73,6 +73,8 @@ pub struct Material {
     pad: u32,
     /// What the image files hold.
     pub images: ImageDigests,
+    /// Of the whole data set, whatever part of it is trained on.
+    pub digest: String,
 }
 
 /// The captions of an example as token ids, cut to the recipe's length and with its start token.
@@ -84,6 +86,7 @@ impl Material {
         let mut dataset = Dataset::load(&inputs.data)?;
         let images = ImageDigests::read(&dataset)?;
         images.bind(&mut dataset);
+        let digest = images.digest(&dataset);
         if recipe.kind.trains() {
             keep_some(&mut dataset.train, recipe.training.examples(usize::MAX), &inputs.data);
         }
@@ -120,6 +123,7 @@ impl Material {
             longest_caption,
             pad: pretrained.config.tokens.pad,
             images,
+            digest,
         })
     }
 

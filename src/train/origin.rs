@@ -66,7 +66,7 @@ impl Origin {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             device: session.device_name.clone(),
             model_digest: loaded.pretrained.weights.digest()?,
-            data_digest: loaded.material.images.digest(&loaded.material.dataset),
+            data_digest: loaded.material.digest.clone(),
             settings: settings(session.spec)?,
         })
     }

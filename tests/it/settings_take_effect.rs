@@ -82,6 +82,18 @@ fn accumulated_gradients_are_those_of_one_batch() {
 }
 
 #[test]
+fn runs_on_a_part_of_the_data_are_of_the_same_data() {
+    let runs = trained(&["train_examples: 4", "train_examples: 0"]);
+    let of = |run: &RunRecord| {
+        let started = run.started.as_ref().unwrap();
+        (started.train_examples, started.data_digest.clone())
+    };
+    let [(few, digest), (all, other)] = [0, 1].map(|run| of(&runs[run]));
+    assert_eq!((few, all), (4, 6));
+    assert_eq!(digest, other, "their scores compare");
+}
+
+#[test]
 fn until_its_turn_comes_a_layer_stays_as_it_was() {
     let runs = trained(&[
         "training.batch_size: 2, unfrozen_vision_layers: 0",
