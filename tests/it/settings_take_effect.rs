@@ -83,7 +83,10 @@ fn accumulated_gradients_are_those_of_one_batch() {
 
 #[test]
 fn runs_on_a_part_of_the_data_are_of_the_same_data() {
-    let runs = trained(&["train_examples: 4", "train_examples: 0"]);
+    let runs = trained(&[
+        "unfrozen_vision_layers: 1, train_examples: 4",
+        "unfrozen_vision_layers: 1, train_examples: 0",
+    ]);
     let of = |run: &RunRecord| {
         let started = run.started.as_ref().unwrap();
         (started.train_examples, started.data_digest.clone())
