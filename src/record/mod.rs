@@ -19,6 +19,7 @@ pub mod memory;
 pub mod recipe;
 pub mod run;
 pub mod store;
+mod training;
 mod upkeep;
 
 pub use event::{Event, Line, Status};

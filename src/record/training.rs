@@ -1,0 +1,185 @@
+//! The settings of a recipe that say how it trains.
+//!
+//! Those that may be left out of files, where they have their usual value, are so that recipes from before them keep their ids.
+
+use serde::{Deserialize, Serialize};
+
+/// How the model is trained. Names follow `transformers.TrainingArguments` where it has the setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Vision encoder layers that train, counted from the last one; the rest of the vision model is frozen.
+    pub unfrozen_vision_layers: usize,
+    /// The epoch, from 1, in which the last of them begins to train; until then only the text decoder does. Left out where
+    /// it is 1.
+    #[serde(default = "one_unit", skip_serializing_if = "is_one_unit")]
+    pub unfreeze_from_epoch: usize,
+    /// Epochs after which the layer below joins; 0 trains all of them at once. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unfreeze_every: usize,
+    /// Peak learning rate of the groups whose multiplier is 1.
+    pub learning_rate: f64,
+    /// The vision layers' learning rate as a multiple of `learning_rate`.
+    pub vision_lr_multiplier: f64,
+    /// The text decoder's learning rate as a multiple of `learning_rate`.
+    pub text_lr_multiplier: f64,
+    /// The learning rate of each vision layer that trains as a multiple of that of the layer above it. Left out where it
+    /// is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub layer_lr_decay: f64,
+    /// Decoupled weight decay of AdamW.
+    pub weight_decay: f64,
+    /// Decays every trainable tensor; false leaves biases and layer norms alone, as `transformers.Trainer` does. Left out
+    /// where it is true.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub decay_norms_and_biases: bool,
+    /// Trains the text decoder; false freezes all of it.
+    pub train_text_decoder: bool,
+    /// Trains on so many of the training images, drawn by the seed of the split: fewer of them are a part of more. 0 trains on
+    /// all, and is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub train_examples: usize,
+    pub batch_size: usize,
+    /// Batches of which an update is made, as of one batch of them all. Left out where it is 1.
+    #[serde(default = "one_unit", skip_serializing_if = "is_one_unit")]
+    pub gradient_accumulation_steps: usize,
+    pub epochs: usize,
+    /// How the rate goes on after the warm-up. Left out where it is `linear`.
+    #[serde(default, skip_serializing_if = "LrSchedule::is_linear")]
+    pub lr_scheduler_type: LrSchedule,
+    /// Optimizer steps over which the rate rises linearly from 0.
+    pub warmup_steps: usize,
+    /// The same as a share of all steps; above 0 it takes the place of `warmup_steps`. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warmup_ratio: f64,
+    /// Gradients are scaled down to this global norm.
+    pub max_grad_norm: f64,
+    /// Captions are cut to this many tokens, start and end token included.
+    pub max_length: usize,
+    /// The first input token in training. Generation always starts from `[DEC]`.
+    pub start_token: StartToken,
+    /// Leaves padding out of the loss.
+    pub mask_padding: bool,
+    /// As `torch.nn.CrossEntropyLoss(label_smoothing=...)`.
+    pub label_smoothing: f64,
+    /// The share of values dropped at each of BLIP's places for it (`hidden_dropout_prob`,
+    /// `attention_probs_dropout_prob` and, in vision layers that train, `attention_dropout` of transformers).
+    /// Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
+    /// Puts the training examples into a new seeded order every epoch.
+    pub shuffle: bool,
+    /// How exactly the factors of matrix products are taken, in training and in evaluation. Left out where it is `f32`.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
+}
+
+impl Training {
+    /// Examples of which an update is made.
+    pub fn examples_per_step(&self) -> usize {
+        self.batch_size.max(1) * self.gradient_accumulation_steps.max(1)
+    }
+
+    /// How many of the training images are trained on.
+    pub fn examples(&self, all: usize) -> usize {
+        if self.train_examples == 0 { all } else { self.train_examples.min(all) }
+    }
+
+    /// Updates in an epoch, where there are so many training images.
+    pub fn steps_per_epoch(&self, all: usize) -> usize {
+        self.examples(all).div_ceil(self.examples_per_step())
+    }
+
+    /// The epoch, from 1, in which a vision layer begins to train that has so many above it.
+    pub fn unfreezes_in(&self, above: usize) -> usize {
+        self.unfreeze_from_epoch.saturating_add(self.unfreeze_every.saturating_mul(above))
+    }
+
+    /// Steps of warm-up in a run of so many steps, as `transformers.TrainingArguments.get_warmup_steps`.
+    pub fn warmup(&self, total_steps: usize) -> usize {
+        match self.lr_scheduler_type {
+            LrSchedule::Constant => 0,
+            _ if self.warmup_ratio > 0.0 => (total_steps as f64 * self.warmup_ratio).ceil() as usize,
+            _ => self.warmup_steps,
+        }
+    }
+}
+
+/// The course of the learning rate, by the names of `transformers.SchedulerType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LrSchedule {
+    /// Falls linearly to 0.
+    #[default]
+    Linear,
+    /// Falls to 0 along half a wave of the cosine.
+    Cosine,
+    /// Stays as it is, from the first step on.
+    Constant,
+    ConstantWithWarmup,
+}
+
+impl LrSchedule {
+    fn is_linear(&self) -> bool {
+        *self == Self::Linear
+    }
+}
+
+/// How exactly the factors of matrix products are taken. Weights, sums, and all values between products are `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-9. So are those of linear
+    /// layers, and those of attention where the processor has instructions for it; captions are said in full precision.
+    Bf16,
+}
+
+impl Precision {
+    fn is_full(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+fn is_none(number: &usize) -> bool {
+    *number == 0
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(number: &f64) -> bool {
+    *number == 1.0
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn one_unit() -> usize {
+    1
+}
+
+fn is_one_unit(number: &usize) -> bool {
+    *number == 1
+}
+
+/// The token a training caption begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartToken {
+    /// `[CLS]`, as the processor writes it and the original recipe trained.
+    Cls,
+    /// `[DEC]`, as generation starts.
+    Dec,
+}
