@@ -88,38 +88,49 @@ pub fn levels(study: &Study, path: &str) -> Vec<LevelScores> {
 }
 
 fn panel(study: &Study, path: &str, levels: &[LevelScores], every: usize, y: &Scale) -> AxisPanel {
-    let is_drawn = study.drawn.contains(path);
-    let metric = metric_name(study.ranked_by);
-    let (x, places) = if is_drawn { numbers(levels) } else { names(levels) };
-    let best_of = |(place, level): (&f64, &LevelScores)| Some((*place, *level.scores.first()?));
-    let mut best: Vec<(f64, f64)> = places.iter().zip(levels).filter_map(best_of).collect();
-    let spread = |values: &[(f64, f64)]| -> f64 {
-        let scores = || values.iter().map(|(_, score)| *score);
-        scores().fold(f64::NEG_INFINITY, f64::max) - scores().fold(f64::INFINITY, f64::min)
-    };
-    let subtitle = if is_drawn {
-        format!("validation {metric} of every run")
-    } else {
-        format!("best validation {metric}; its range over the values is {}", decimals(Some(spread(&best))))
-    };
-    if is_drawn {
-        let higher = study.ranked_by.higher_is_better();
-        let by_score = |a: &&(f64, f64), b: &&(f64, f64)| {
-            if higher { a.1.total_cmp(&b.1) } else { b.1.total_cmp(&a.1) }
-        };
-        best = best.iter().max_by(by_score).copied().into_iter().collect();
+    if study.drawn.contains(path) {
+        return scattered(study, path, levels, every, y);
     }
-    let points = places.iter().zip(levels).flat_map(|(place, level)| {
-        let step = if is_drawn { 1 } else { every };
-        level.scores.iter().step_by(step).map(|score| (*place, *score))
-    });
+    let (x, places) = names(levels);
+    let best_of = |(place, level): (&f64, &LevelScores)| Some((*place, *level.scores.first()?));
+    let best: Vec<(f64, f64)> = places.iter().zip(levels).filter_map(best_of).collect();
+    let scores = || best.iter().map(|(_, score)| *score);
+    let spread = scores().fold(f64::NEG_INFINITY, f64::max) - scores().fold(f64::INFINITY, f64::min);
+    let points = places
+        .iter()
+        .zip(levels)
+        .flat_map(|(place, level)| level.scores.iter().step_by(every).map(|score| (*place, *score)));
     AxisPanel {
         title: name_of(path),
-        subtitle,
-        points: points.step_by(if is_drawn { every } else { 1 }).collect(),
-        is_ordered: !is_drawn && levels.iter().all(|level| level.value.is_number()),
+        subtitle: format!(
+            "best validation {}; its range over the values is {}",
+            metric_name(study.ranked_by),
+            decimals(Some(spread))
+        ),
+        points: points.collect(),
+        is_ordered: levels.iter().all(|level| level.value.is_number()),
         x,
         best,
+        y: y.clone(),
+    }
+}
+
+/// Every run at its own value, and the best of all.
+fn scattered(study: &Study, path: &str, levels: &[LevelScores], every: usize, y: &Scale) -> AxisPanel {
+    let (x, places) = numbers(levels);
+    let runs = || {
+        let places = places.iter().zip(levels);
+        places.flat_map(|(place, level)| level.scores.iter().map(|score| (*place, *score)))
+    };
+    let is_higher_better = study.ranked_by.higher_is_better();
+    let best = runs().max_by(|(_, a), (_, b)| if is_higher_better { a.total_cmp(b) } else { b.total_cmp(a) });
+    AxisPanel {
+        title: name_of(path),
+        subtitle: format!("validation {} of every run", metric_name(study.ranked_by)),
+        points: runs().step_by(every).collect(),
+        is_ordered: false,
+        x,
+        best: best.into_iter().collect(),
         y: y.clone(),
     }
 }
