@@ -158,11 +158,15 @@ fn data() -> Value {
 }
 
 fn of_group(group: &str) -> Value {
-    let inside = SETTINGS.iter().filter(|setting| setting.path.split('.').next() == Some(group));
-    let inside = inside.filter(|setting| setting.path != group);
     let properties: Map<String, Value> =
-        inside.map(|setting| (setting.key().to_owned(), reference(VALUE, setting))).collect();
+        in_group(group).map(|setting| (setting.key().to_owned(), reference(VALUE, setting))).collect();
     json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+fn in_group(group: &str) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS
+        .iter()
+        .filter(move |setting| setting.path.split_once('.').is_some_and(|(first, _)| first == group))
 }
 
 /// Every setting by its path, and by its short name where it has one.
@@ -256,7 +260,7 @@ Made by `sweep schema --format markdown`. In front of a file's first line,
         text += &format!(
             "\n### `{group}`\n\n| key | values | `corrected` | `as-original` | |\n|---|---|---|---|---|\n"
         );
-        for setting in SETTINGS.iter().filter(|setting| setting.path.starts_with(&format!("{group}."))) {
+        for setting in in_group(group) {
             let (key, valid) = (setting.key(), setting.valid());
             let [ours, theirs] = [&corrected, &original].map(|recipe| shown(&setting.read(recipe)));
             text += &format!("| `{key}` | {valid} | {ours} | {theirs} | {} |\n", setting.about);

@@ -20,6 +20,7 @@ pub fn pictures(evidence: &Evidence) -> Option<Diagnosis> {
         return mixed(evidence);
     }
     let seen = evidence.seen_gain;
+    let expects_too_much = evidence.unseen_surplus.is_some_and(|surplus| surplus.is_missing());
     let numbers = format!(
         "{:+.3} nats a token, 95 % interval {:+.3} to {:+.3}",
         unseen.estimate, unseen.low, unseen.high
@@ -34,19 +35,15 @@ pub fn pictures(evidence: &Evidence) -> Option<Diagnosis> {
                 seen.estimate
             ),
         ),
-        Some(seen)
-            if seen.low > PLENTY && evidence.unseen_surplus.is_some_and(|surplus| surplus.is_missing()) =>
-        {
-            (
-                Cause::ReferencesDoNotFit,
-                format!(
-                    "Training captions do not belong to their pictures and were learnt by heart, or those that are scored against \
+        Some(seen) if seen.low > PLENTY && expects_too_much => (
+            Cause::ReferencesDoNotFit,
+            format!(
+                "Training captions do not belong to their pictures and were learnt by heart, or those that are scored against \
                  belong to other pictures: on training images the model gains {:.3} nats a token from the caption's own \
                  picture, and on the scored ones nothing ({numbers}).",
-                    seen.estimate
-                ),
-            )
-        }
+                seen.estimate
+            ),
+        ),
         _ => (
             Cause::CaptionsDoNotFit,
             format!(
