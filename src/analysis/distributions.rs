@@ -52,8 +52,9 @@ pub fn t_quantile(share: f64, freedom: f64) -> f64 {
         }
         let newton = t - excess / t_density(t, freedom);
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-        if (next - t).abs() <= 2.0 * f64::EPSILON * t {
-            break;
+        // Nearer than the distribution can be told, steps go back and forth.
+        if (next - t).abs() <= 16.0 * f64::EPSILON * t {
+            return next;
         }
         t = next;
     }

@@ -59,6 +59,9 @@ pub fn overfit_onset(curve: &[EpochLosses], resamples: usize, seed: u64) -> Opti
     }
     let means = mean_of_rows(&rows);
     let lowest = (0..means.len()).min_by(|&a, &b| means[a].total_cmp(&means[b]))?;
+    if lowest + 1 == means.len() {
+        return Some(Onset { lowest_epoch: curve[lowest].epoch, rises: Vec::new(), epoch: None });
+    }
     let departures = departures(&rows, &means, resamples, seed);
     let rise = |later: usize| {
         let estimate = means[later] - means[lowest];

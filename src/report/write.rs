@@ -106,11 +106,18 @@ fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<W
     let context = || format!("report on sweep `{}`", data.name);
     let tables = tables::build(&data).with_context(context)?;
     let study = Study::new(&data, tables.run_rows().with_context(context)?, tables.ranked_by);
-    let findings = Findings::of(&study);
-    let steps = tables.step_rows().with_context(context)?;
-    let figures = Figures::draw(&study, &findings, &steps).with_context(context)?;
     let dir = ReportDir::new(out, &data.name);
-    tables::save(&tables, &dir).with_context(context)?;
+    let (saved, drawn) = rayon::join(
+        || tables::save(&tables, &dir),
+        || -> anyhow::Result<_> {
+            let findings = Findings::of(&study);
+            let steps = tables.step_rows()?;
+            let figures = Figures::draw(&study, &findings, &steps)?;
+            Ok((findings, steps, figures))
+        },
+    );
+    saved.with_context(context)?;
+    let (findings, steps, figures) = drawn.with_context(context)?;
     for figure in figures.iter() {
         write_atomic(&dir.chart(figure.name), &figure.png)?;
     }

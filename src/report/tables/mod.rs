@@ -64,9 +64,16 @@ pub fn build(sweep: &SweepData) -> PolarsResult<Tables> {
     let facts = facts::gather_facts(sweep);
     let ranked_by = ranking_metric(sweep);
     let runs = runs::runs_table(&facts, ranked_by)?;
-    let steps = steps::steps_table(&facts, &runs)?;
-    let captions = captions::captions_table(&facts, &runs)?;
-    let attributes = attributes::attributes_table(&facts, &runs, &sweep.lexicon)?;
+    let (steps, (captions, attributes)) = rayon::join(
+        || steps::steps_table(&facts, &runs),
+        || {
+            rayon::join(
+                || captions::captions_table(&facts, &runs),
+                || attributes::attributes_table(&facts, &runs, &sweep.lexicon),
+            )
+        },
+    );
+    let (steps, captions, attributes) = (steps?, captions?, attributes?);
     let audit = audit::audit_table(sweep.audit.as_ref())?;
     Ok(Tables { runs, steps, captions, attributes, audit, ranked_by })
 }
