@@ -20,6 +20,7 @@ pub mod lexicon;
 pub mod memorisation;
 pub mod overfit_onset;
 pub mod overfitting;
+pub mod pairing;
 pub mod picture_use;
 pub mod proportions;
 pub mod randomisation;

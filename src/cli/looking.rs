@@ -9,8 +9,13 @@ use super::exit::BadInput;
 use crate::analysis::audit::{Picture, Pictures};
 use crate::data::{Dataset, DifferenceHash, Example, read_each, with_rgb};
 use crate::run::progress::Counter;
+use crate::train::diagnostics::pairing::{Pairs, compare};
+use crate::train::diagnostics::vectors::Vectors;
 use crate::train::material::Pretrained;
 use crate::train::nearest::{Seen, see};
+
+/// At most so many images of a split are compared with those of another, all with all.
+const MOST_COMPARED: usize = 1024;
 
 /// The splits that an audit is about, training first.
 fn splits(dataset: &Dataset) -> [&[Example]; 3] {
@@ -42,6 +47,8 @@ pub fn look(
         Ok(())
     };
     let seen = see(&pretrained, splits, device, heed).with_context(cannot)?;
+    let [train, validation, test] = [0, 1, 2].map(|split| pairs(splits[split], &seen[split]));
+    let pairing = compare(&train, &validation.and(test));
     let mut hashes = hashes.iter().copied();
     let mut pictures = |seen: Seen| -> Vec<Picture> {
         let seen = seen.directions.into_iter().zip(seen.nearest);
@@ -50,5 +57,13 @@ pub fn look(
             .collect()
     };
     let [train, validation, test] = seen;
-    Ok(Pictures { train: pictures(train), validation: pictures(validation), test: pictures(test) })
+    Ok(Pictures { train: pictures(train), validation: pictures(validation), test: pictures(test), pairing })
+}
+
+/// The first pictures of a split beside the words of their captions.
+fn pairs(examples: &[Example], seen: &Seen) -> Pairs {
+    let directions = &seen.directions[..seen.directions.len().min(MOST_COMPARED)];
+    let width = directions.first().map_or(1, Vec::len);
+    let values = directions.iter().flatten().copied().map(f64::from).collect();
+    Pairs::new(Vectors::new(width, values), examples.iter().take(directions.len()))
 }

@@ -16,6 +16,7 @@ pub mod image_use;
 pub mod invocation;
 pub mod journal;
 pub mod memory;
+pub mod pairing;
 pub mod recipe;
 pub mod run;
 pub mod store;

@@ -35,6 +35,7 @@ fn evidence(study: &Study, row: &RunRow) -> Evidence {
         seen_gain: data.and_then(|data| mean_gain(&seen(data)?)),
         unseen_surplus,
         surplus: seen_surplus.zip(unseen_surplus).map(|(seen, unseen)| seen.and(unseen)),
+        pairing: data.and_then(|data| data.diagnostics.pairing.clone()),
         unigram_nll: audit
             .and_then(|audit| Some(audit.lengths.first()?.unigram_nll))
             .filter(|nll| *nll > 0.0),

@@ -15,6 +15,7 @@ use crate::record::config::read_config;
 use crate::record::diagnostics::{Cka, Diagnostic, Domain, Source};
 use crate::record::image_use::ImageUse;
 use crate::record::invocation::Invocation;
+use crate::record::pairing::Pairing;
 use crate::record::recipe::{Convention, DataFiles, DataSource, Kind};
 use crate::record::run::{PerImage, Prediction};
 use crate::record::{RunDir, RunRecord, RunSpec, Status, SweepDir};
@@ -77,6 +78,7 @@ pub struct RunData {
 #[derive(Default)]
 pub struct Diagnostics {
     pub image_use: Option<ImageUse>,
+    pub pairing: Option<Pairing>,
     pub domain: Option<Domain>,
     pub cka: Option<Cka>,
     pub source: Option<Source>,
@@ -161,6 +163,7 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
     let mut diagnostic_problems = Vec::new();
     let diagnostics = Diagnostics {
         image_use: diagnostic(&dir, &mut diagnostic_problems),
+        pairing: diagnostic(&dir, &mut diagnostic_problems),
         domain: diagnostic(&dir, &mut diagnostic_problems),
         cka: diagnostic(&dir, &mut diagnostic_problems),
         source: diagnostic(&dir, &mut diagnostic_problems),

@@ -22,6 +22,7 @@ pub use bleu::BleuCounts;
 pub use medoid::medoid;
 pub use meteor::meteor_variant;
 pub use scores::{ImageScores, Item, Scores, VERSION, bleu_counts, mean_score, score};
+pub use tokenize::alphanumeric_words;
 
 pub(crate) use corpus::WordId;
 pub(crate) use lcs::Pattern;

@@ -17,7 +17,7 @@ use super::origin::Origin;
 use super::partial::Partial;
 use super::resume::resume;
 use super::schedule::factor;
-use super::{Emit, Session, Stopped, image_use, observed};
+use super::{Emit, Session, Stopped, image_use, observed, pairs};
 use crate::data::Example;
 use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::diagnostics;
@@ -314,6 +314,7 @@ fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScor
     comparison.after(bench, epoch)?;
     let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
     session.directory.write_diagnostic(&found)?;
+    pairs::measure(bench)?;
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
     let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
     if best.is_none() {

@@ -24,6 +24,7 @@ pub mod observed;
 pub mod optimizer;
 pub mod origin;
 pub mod pace;
+mod pairs;
 pub mod partial;
 pub mod preflight;
 pub mod provenance;

@@ -5,6 +5,7 @@
 use anyhow::{Result, ensure};
 use candle_core::{D, Device, Tensor};
 
+use super::diagnostics::patch_means;
 use super::features::Features;
 use super::material::Pretrained;
 use crate::data::Example;
@@ -24,10 +25,7 @@ pub fn directions(model: &Blip, features: &mut Features, count: usize, heed: &mu
     let indices: Vec<usize> = (0..count).collect();
     let mut rows = Vec::new();
     for indices in indices.chunks(BATCH) {
-        let embeddings = features.embeddings(model, indices)?;
-        // The class token is no patch.
-        let patches = embeddings.narrow(1, 1, embeddings.dim(1)? - 1)?;
-        rows.push(patches.mean(1)?);
+        rows.push(patch_means(&features.embeddings(model, indices)?)?);
         heed(indices.len())?;
     }
     ensure!(!rows.is_empty(), "there is no image to compare with");

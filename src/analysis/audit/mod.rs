@@ -131,6 +131,7 @@ fn of_data(corpus: &Corpus) -> Vec<Found> {
     let found = [
         recipe::few_validation_images(corpus),
         style::other_style(corpus),
+        pictures::wrong_pairs(corpus),
         wording::unknown_words(corpus),
         leaks::shared_images(corpus),
         leaks::shared_captions(corpus),

@@ -9,7 +9,12 @@
 
 use rayon::prelude::*;
 
+use super::corpus::Corpus;
+use super::{Found, style};
+use crate::analysis::pairing;
 use crate::data::DifferenceHash;
+use crate::record::audit::{FindingKind, Severity, Unit};
+use crate::record::pairing::Pairing;
 
 /// Most bits of 256 that differ between near-duplicates.
 const MOST_BITS: u32 = 16;
@@ -32,6 +37,8 @@ pub struct Pictures {
     pub train: Vec<Picture>,
     pub validation: Vec<Picture>,
     pub test: Vec<Picture>,
+    /// Whether training captions belong to their pictures; absent where nothing tells.
+    pub pairing: Option<Pairing>,
 }
 
 impl Pictures {
@@ -54,6 +61,23 @@ impl Pictures {
         };
         (0..all.len()).into_par_iter().flat_map_iter(of_one).collect()
     }
+}
+
+/// Training captions that have less to do with their pictures than the others have. Where they are written otherwise, that
+/// is why.
+pub(super) fn wrong_pairs(corpus: &Corpus) -> Option<Found> {
+    let pairing = corpus.pictures.as_ref()?.pairing.as_ref()?;
+    if style::other_style(corpus).is_some_and(|found| found.severity != Severity::Note) {
+        return None;
+    }
+    Some(Found {
+        kind: FindingKind::WrongPairs,
+        severity: Severity::Severe,
+        number: (1.0 - pairing.share).clamp(0.0, 1.0),
+        unit: Unit::Share,
+        meaning: pairing::wrong_pairs(pairing)?,
+        remedy: None,
+    })
 }
 
 /// The directions from their mean, as unit vectors.

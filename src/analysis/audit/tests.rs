@@ -8,6 +8,7 @@ use super::corpus::Captioned;
 use super::*;
 use crate::data::{CaptionTokenizer, DifferenceHash};
 use crate::random::Random;
+use crate::record::pairing::Pairing;
 use crate::record::recipe::{Convention, Recipe, StartToken};
 use crate::record::run::tests::any_run;
 
@@ -216,6 +217,7 @@ fn pictures(corpus: &Corpus) -> Pictures {
         train: of("train", corpus.train.len()),
         validation: of("validation", corpus.validation.len()),
         test: of("test", corpus.test.len()),
+        pairing: None,
     }
 }
 
@@ -266,6 +268,30 @@ fn pictures_that_are_there_twice_in_one_split_are_no_leak() {
     );
     let found = twice(|seen| (1..40).for_each(|i| seen.train[i] = seen.train[0].clone()));
     assert_eq!(found[0].1, Severity::Warning, "one image of twenty");
+}
+
+#[test]
+fn pairs_that_are_wrong_by_features_are_severe_unless_training_captions_are_written_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = tokenizer(folder.path());
+    let mut corpus = corpus(&tokenizer, 0);
+    let pairing = Pairing {
+        v: 1,
+        train_images: 400,
+        unseen_images: 140,
+        share: 0.5,
+        error: 0.1,
+        z: 4.0,
+        least_fitting: Vec::new(),
+    };
+    corpus.pictures = Some(Pictures { pairing: Some(pairing), ..pictures(&corpus) });
+    let of = |corpus: &Corpus| serious(corpus, |_| {});
+    assert_eq!(of(&corpus), [FindingKind::WrongPairs]);
+    for example in &mut corpus.train {
+        example.captions[0].truncate(12);
+        example.tokens[0] = tokenizer.encode(&example.captions[0], usize::MAX).unwrap();
+    }
+    assert!(!of(&corpus).contains(&FindingKind::WrongPairs), "{:?}", of(&corpus));
 }
 
 #[test]

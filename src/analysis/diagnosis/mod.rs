@@ -12,6 +12,7 @@ mod tests;
 use super::bootstrap::Interval;
 use super::picture_use::Surplus;
 use crate::record::audit::{Finding, FindingKind, Remedy, Severity};
+use crate::record::pairing::Pairing;
 
 /// What the diagnosis looks at, of the run that did best.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Evidence {
     pub unseen_surplus: Option<Surplus>,
     /// The same of those and training images.
     pub surplus: Option<Surplus>,
+    /// Whether training captions belong to their pictures, by frozen features.
+    pub pairing: Option<Pairing>,
     /// Loss of a validation token by its frequency alone, in nats ([`crate::record::audit::Lengths::unigram_nll`]).
     pub unigram_nll: Option<f64>,
     pub train_images: Option<usize>,

@@ -1,6 +1,7 @@
 //! Captions that do not belong to their pictures, and models that make nothing of pictures.
 
 use super::{Cause, Diagnosis, Evidence, has_learnt};
+use crate::analysis::pairing::wrong_pairs;
 use crate::record::audit::{FindingKind, Severity};
 
 /// With fewer training images a model that does not look at pictures is no sign of wrong ones.
@@ -10,10 +11,33 @@ const NOTHING: f64 = 0.01;
 /// A gain on training images, in nats a token, that is no work of learning single images by heart.
 const PLENTY: f64 = 0.05;
 
-/// What is wrong between captions and pictures, of a run that learnt to write from enough images.
+/// A share of right pairs that is as good as none.
+const NONE: f64 = 0.2;
+
+/// What is wrong between captions and pictures.
 pub fn pictures(evidence: &Evidence) -> Option<Diagnosis> {
+    if is_explained(evidence) {
+        return None;
+    }
+    before_training(evidence).or_else(|| after_training(evidence))
+}
+
+/// Training captions that have less to do with their pictures than the others have.
+fn before_training(evidence: &Evidence) -> Option<Diagnosis> {
+    let pairing = evidence.pairing.as_ref()?;
+    // What they say of pictures, they say otherwise, or of many at once.
+    let kinds = [FindingKind::OtherStyle, FindingKind::DuplicateCaptions];
+    if kinds.into_iter().any(|kind| evidence.has(kind, Severity::Warning)) {
+        return None;
+    }
+    let cause = if pairing.share < NONE { Cause::CaptionsDoNotFit } else { Cause::CaptionsFitInPart };
+    Some(Diagnosis { cause, severity: Severity::Severe, meaning: wrong_pairs(pairing)?, remedy: None })
+}
+
+/// What a run made of pictures that learnt to write from enough images.
+fn after_training(evidence: &Evidence) -> Option<Diagnosis> {
     let unseen = evidence.image_gain?;
-    if evidence.train_images? < ENOUGH_IMAGES || !has_learnt(evidence)? || is_explained(evidence) {
+    if evidence.train_images? < ENOUGH_IMAGES || !has_learnt(evidence)? {
         return None;
     }
     if unseen.low > 0.0 && unseen.high > NOTHING {
@@ -79,6 +103,11 @@ fn mixed(evidence: &Evidence) -> Option<Diagnosis> {
 
 /// The audit knows why pictures are of no use.
 fn is_explained(evidence: &Evidence) -> bool {
-    let kinds = [FindingKind::VisionRate, FindingKind::DuplicateCaptions, FindingKind::OtherStyle];
+    let kinds = [
+        FindingKind::VisionRate,
+        FindingKind::DuplicateCaptions,
+        FindingKind::OtherStyle,
+        FindingKind::WrongPairs,
+    ];
     kinds.into_iter().any(|kind| evidence.has(kind, Severity::Severe))
 }

@@ -123,6 +123,36 @@ fn a_surplus_tells_captions_that_belong_in_part_unless_images_are_shared() {
 }
 
 #[test]
+fn pairs_that_are_wrong_by_frozen_features_need_no_trained_model_and_are_explained_by_another_style() {
+    let with = |share| Evidence {
+        pairing: Some(Pairing {
+            v: 1,
+            train_images: 320,
+            unseen_images: 224,
+            share,
+            error: 0.1,
+            z: 5.0,
+            least_fitting: Vec::new(),
+        }),
+        ..sound()
+    };
+    assert_eq!(causes(&with(0.5)), [Cause::CaptionsFitInPart]);
+    assert_eq!(causes(&with(0.1)), [Cause::CaptionsDoNotFit]);
+    assert_eq!(causes(&with(0.9)), []);
+    assert_eq!(
+        causes(&Evidence { training: None, image_gain: None, ..with(0.5) }),
+        [Cause::CaptionsFitInPart]
+    );
+    for kind in [FindingKind::OtherStyle, FindingKind::DuplicateCaptions] {
+        let findings = vec![audited(kind, Severity::Warning)];
+        assert_eq!(causes(&Evidence { findings, ..with(0.5) }), [Cause::Audited(kind)]);
+    }
+    let findings = vec![audited(FindingKind::WrongPairs, Severity::Severe)];
+    let twice = Evidence { findings, ..with(0.5) };
+    assert_eq!(causes(&twice), [Cause::Audited(FindingKind::WrongPairs)], "said once");
+}
+
+#[test]
 fn what_the_audit_explains_is_not_explained_again() {
     let blind = with_gains([-0.002, 0.001, 0.004], [-0.001, 0.001, 0.003], None);
     let vision = audited(FindingKind::VisionRate, Severity::Severe);

@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::analysis::attributes::{KindTally, Tally};
 use crate::record::diagnostics::{Cka, Domain, Source};
+use crate::record::pairing::Pairing;
 use crate::report::comparison::Images;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{decimals, share, signed};
@@ -17,6 +18,7 @@ pub struct DomainSection {
     pictures: Table,
     forgetting: String,
     image_use: String,
+    pairing: String,
     attributes: Table,
 }
 
@@ -42,6 +44,7 @@ pub fn domain_section(study: &Study, findings: &Findings) -> Option<DomainSectio
             .and_then(forgetting)
             .unwrap_or_default(),
         image_use: image_use(findings),
+        pairing: best_data.and_then(|run| run.diagnostics.pairing.as_ref()).map(pairing).unwrap_or_default(),
         attributes: attributes(
             study,
             &findings.zero_shot.into_iter().chain(best).collect::<Vec<_>>(),
@@ -116,6 +119,19 @@ fn forgetting(source: &Source) -> Option<String> {
         from_to("meteor")?,
         from_to("cider_d")?
     ))
+}
+
+/// How much of the training captions belongs to their pictures, as far as frozen features tell.
+fn pairing(found: &Pairing) -> String {
+    let Pairing { share, error, train_images, unseen_images, .. } = found;
+    format!(
+        "By frozen features, pictures have {} times as much to do with the words of their captions in {train_images} training \
+         images as in {unseen_images} images of the other splits (95 % interval {} to {}): the share of training captions that \
+         belong to their pictures, if all of the others do.",
+        decimals(Some(*share)),
+        decimals(Some(share - 1.96 * error)),
+        decimals(Some(share + 1.96 * error))
+    )
 }
 
 fn image_use(findings: &Findings) -> String {

@@ -27,7 +27,7 @@ impl Kernel {
     fn new(vectors: &Vectors) -> Self {
         let n = vectors.len();
         // Centring changes nothing in exact numbers and spares digits where the mean is large.
-        let (mut values, centred) = (Vec::new(), centred(vectors));
+        let (mut values, centred) = (Vec::new(), vectors.centred());
         values.extend(products(&centred, &centred));
         values.iter_mut().step_by(n + 1).for_each(|value| *value = 0.0);
         let row_sums = values.chunks(n).map(|row| row.iter().sum()).collect();
@@ -46,16 +46,6 @@ impl Kernel {
         let of_rows = 2.0 / (n - 2.0) * product(&self.row_sums, &other.row_sums);
         (of_pairs + of_sums - of_rows) / (n * (n - 3.0))
     }
-}
-
-fn centred(vectors: &Vectors) -> Vectors {
-    let n = vectors.len() as f64;
-    let mut means = vec![0.0; vectors.width()];
-    for i in 0..vectors.len() {
-        means.iter_mut().zip(vectors.row(i)).for_each(|(mean, value)| *mean += value / n);
-    }
-    let rows = (0..vectors.len()).flat_map(|i| vectors.row(i).iter().zip(&means));
-    Vectors::new(vectors.width(), rows.map(|(value, mean)| value - mean).collect())
 }
 
 #[cfg(test)]

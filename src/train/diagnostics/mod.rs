@@ -1,13 +1,15 @@
 //! What needs the model to be known: how it sees the two domains, and what training changed and made it forget.
 //!
 //! [`Observer`] looks with a model at a fixed part of both domains' images; [`domain`] and [`alignment`] compare what
-//! it saw. The measures themselves ([`cka`], [`mmd`], [`distance`]) are pure functions of [`Vectors`].
+//! it saw. The measures themselves ([`cka`], [`mmd`], [`distance`], [`pairing`]) are pure functions of [`Vectors`].
 
 pub mod cka;
 pub mod distance;
 #[cfg(test)]
 mod fixtures;
+mod linear;
 pub mod mmd;
+pub mod pairing;
 pub mod vectors;
 
 use std::collections::BTreeMap;
@@ -170,13 +172,17 @@ impl<'a> Observer<'a> {
         for images in images.chunks(super::features::ENCODE_BATCH) {
             self.session.go_on()?;
             let states = model.vision_model.states(&features.states(model, images)?, boundary)?;
-            // The class token is no patch.
-            let means = |state: &Tensor| state.narrow(1, 1, state.dim(1)? - 1)?.mean(1);
-            let means: Vec<Tensor> = states.iter().map(means).collect::<candle_core::Result<_>>()?;
+            let means: Vec<Tensor> = states.iter().map(patch_means).collect::<candle_core::Result<_>>()?;
             rows.extend(Tensor::cat(&means, 1)?.to_vec2::<f32>()?);
         }
         Ok(rows)
     }
+}
+
+/// What an image's patches are on average: (images, width) of states (images, tokens, width).
+pub fn patch_means(states: &Tensor) -> candle_core::Result<Tensor> {
+    // The class token is no patch.
+    states.narrow(1, 1, states.dim(1)? - 1)?.mean(1)
 }
 
 /// The features at each of so many boundaries, from all that is known of each image.

@@ -31,6 +31,16 @@ impl Vectors {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
+    pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks(self.width)
+    }
+
+    /// A vector for each feature, with its values over these vectors.
+    pub fn transposed(&self) -> Self {
+        let values = (0..self.width).flat_map(|j| self.rows().map(move |row| row[j])).collect();
+        Self { width: self.len().max(1), values }
+    }
+
     /// The first `count` vectors.
     pub fn first(&self, count: usize) -> Self {
         let count = count.min(self.len());
@@ -45,6 +55,17 @@ impl Vectors {
     /// The vectors at `indices`, in that order.
     pub fn at(&self, indices: &[usize]) -> Self {
         Self { width: self.width, values: indices.iter().flat_map(|i| self.row(*i)).copied().collect() }
+    }
+
+    /// Each feature with mean 0 over these vectors.
+    pub fn centred(&self) -> Self {
+        let n = self.len() as f64;
+        let mut means = vec![0.0; self.width];
+        for row in self.rows() {
+            means.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / n);
+        }
+        let values = self.rows().flat_map(|row| row.iter().zip(&means)).map(|(value, mean)| value - mean);
+        Self { width: self.width, values: values.collect() }
     }
 
     /// Each feature with mean 0 and variance 1 over these vectors, and `others` on the same scale. A feature that
