@@ -2,7 +2,7 @@
 //!
 //! Small rates are written as `1.0e-6`: YAML 1.1 readers such as PyYAML take `1e-6` for a string.
 
-use super::files::{StoreError, read_text, write_atomic};
+use super::files::{StoreError, make_last, read_text, write_atomic, write_visible};
 use super::run::RunSpec;
 use super::store::RunDir;
 
@@ -11,9 +11,22 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Writes the run's `config.yaml`, creating its folder where there is none.
 pub fn write_config(run: &RunDir, spec: &RunSpec) -> Result<(), StoreError> {
-    let path = run.config();
-    let text = to_yaml(spec).map_err(|error| StoreError::broken(&path, error))?;
-    write_atomic(&path, text.as_bytes())
+    write_atomic(&run.config(), text_of(run, spec)?.as_bytes())
+}
+
+/// As [`write_config`] for who starts the run, and does so at every start: it may be lost in a power cut until
+/// [`keep_config`] has returned.
+pub fn show_config(run: &RunDir, spec: &RunSpec) -> Result<(), StoreError> {
+    write_visible(&run.config(), text_of(run, spec)?.as_bytes())
+}
+
+/// Makes what [`show_config`] wrote last.
+pub fn keep_config(run: &RunDir) -> Result<(), StoreError> {
+    make_last(&run.config())
+}
+
+fn text_of(run: &RunDir, spec: &RunSpec) -> Result<String, StoreError> {
+    to_yaml(spec).map_err(|error| StoreError::broken(&run.config(), error))
 }
 
 /// Reads a run's `config.yaml` back.

@@ -54,15 +54,37 @@ impl StoreError {
 /// Puts `bytes` at `path`, replacing what was there, so that a reader or a crash at any time meets the old
 /// file or the new one and nothing between. Creates the folder where there is none.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    create_folder(folder).map_err(|source| StoreError::io(path, "write", source))?;
+    replace(path, bytes, File::sync_all)?;
+    sync_folder(folder).map_err(|source| StoreError::io(path, "write", source))
+}
+
+/// As [`write_atomic`] for readers, but a power cut may leave nothing of it until [`make_last`] has returned: for what is
+/// written anew before anybody needs it.
+pub fn write_visible(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    fs::create_dir_all(folder_of(path)).map_err(|source| StoreError::io(path, "write", source))?;
+    replace(path, bytes, |_| Ok(()))
+}
+
+/// Makes a file that is there last through a power cut, with its folder.
+pub fn make_last(path: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| sync_folder(folder))
+        .and_then(|()| sync_folder(folder_of(folder)))
+        .map_err(|source| StoreError::io(path, "write", source))
+}
+
+/// Puts `bytes` in the place of what is at `path`, when `keep` is done with their file.
+fn replace(path: &Path, bytes: &[u8], keep: impl Fn(&File) -> io::Result<()>) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     let write = || -> io::Result<()> {
-        let folder = folder_of(path);
-        create_folder(folder)?;
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(folder)
+        keep(&file)?;
+        fs::rename(&temporary, path)
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&temporary);

@@ -2,12 +2,15 @@ use super::*;
 
 #[test]
 fn an_atomic_write_replaces_the_file_and_leaves_nothing_else_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("new/plan.jsonl");
-    write_atomic(&path, b"one").unwrap();
-    write_atomic(&path, b"two").unwrap();
-    assert_eq!(fs::read(&path).unwrap(), b"two");
-    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    for write in [write_atomic, write_visible] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/plan.jsonl");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        make_last(&path).unwrap();
+    }
 }
 
 #[test]
@@ -15,8 +18,10 @@ fn a_failed_atomic_write_keeps_the_old_file_names_the_path_and_leaves_no_rest() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("taken");
     fs::create_dir_all(path.join("inside")).unwrap();
-    let error = write_atomic(&path, b"two").unwrap_err().to_string();
-    assert!(error.starts_with(&format!("{}: cannot write: ", path.display())), "{error}");
+    for write in [write_atomic, write_visible] {
+        let error = write(&path, b"two").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}: cannot write: ", path.display())), "{error}");
+    }
     assert!(path.join("inside").is_dir());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -16,7 +16,7 @@ use super::side_by_side::write_comparison;
 use super::{page, tables};
 use crate::analysis::lexicon::Lexicon;
 use crate::data::caption_files::CaptionFileError;
-use crate::record::store::write_atomic;
+use crate::record::store::{remove_file, write_atomic};
 use crate::record::{ReportDir, Store, SweepDir};
 
 /// What goes into the reports besides the runs.
@@ -102,6 +102,17 @@ fn name_below(runs: &Path, sweep: &SweepDir) -> String {
     if parts.is_empty() { sweep.name() } else { parts.join("/") }
 }
 
+/// Writes the pictures of the figures, and removes those that an earlier report had and this one has not.
+fn save_pictures(figures: &Figures, dir: &ReportDir) -> anyhow::Result<()> {
+    for name in Figures::NAMES {
+        match figures.iter().find(|figure| figure.name == name) {
+            Some(figure) => write_atomic(&dir.chart(name), &figure.png)?,
+            None => remove_file(&dir.chart(name))?,
+        }
+    }
+    Ok(())
+}
+
 fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<Written> {
     let context = || format!("report on sweep `{}`", data.name);
     let tables = tables::build(&data).with_context(context)?;
@@ -118,9 +129,7 @@ fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<W
     );
     saved.with_context(context)?;
     let (findings, steps, figures) = drawn.with_context(context)?;
-    for figure in figures.iter() {
-        write_atomic(&dir.chart(figure.name), &figure.png)?;
-    }
+    save_pictures(&figures, &dir)?;
     let people = People::of(&study, &findings, &options.ratings).with_context(context)?;
     let settings = findings.seeds.as_ref().map(tables::settings_table).transpose().with_context(context)?;
     let optional = [("settings", settings.as_ref()), ("ratings", people.table.as_ref())];

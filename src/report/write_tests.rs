@@ -262,6 +262,21 @@ fn tables_that_no_longer_apply_do_not_stay_beside_the_page_and_nothing_else_goes
 }
 
 #[test]
+fn pictures_of_an_earlier_report_do_not_stay_and_those_of_others_do() {
+    let folder = example();
+    let dir = report(folder.path()).1;
+    let is_drawn = |name: &str| dir.join(format!("{name}.png")).is_file();
+    let drawn = Figures::NAMES.into_iter().filter(|name| is_drawn(name)).count();
+    assert!(drawn > 5 && drawn < Figures::NAMES.len(), "{drawn}");
+    for name in Figures::NAMES.into_iter().chain(["mine"]) {
+        fs::write(dir.join(format!("{name}.png")), "of an earlier report").unwrap();
+    }
+    report(folder.path());
+    assert_eq!(Figures::NAMES.into_iter().filter(|name| is_drawn(name)).count(), drawn);
+    assert!(is_drawn("mine"));
+}
+
+#[test]
 fn the_document_for_programs_says_what_page_and_tables_say() {
     let folder = example();
     let (written, dir) = report(folder.path());

@@ -49,7 +49,7 @@ impl Processes {
     ///
     /// Both thread pools are told: rayon's, and the one candle's own operations use.
     pub fn command(&self, task: &Task) -> anyhow::Result<Command> {
-        config::write_config(&task.directory, &resolved(&task.spec, &self.runs)?)?;
+        config::show_config(&task.directory, &resolved(&task.spec, &self.runs)?)?;
         let threads = self.threads.to_string();
         let mut command = Command::new(&self.program);
         command.arg("worker");
@@ -78,7 +78,10 @@ impl Launcher for Processes {
     ) -> anyhow::Result<Box<dyn Running>> {
         let mut command = self.command(task)?;
         command.arg("--supervised");
-        Ok(Box::new(start(command, &task.directory.log(), index, messages)?))
+        let worker = start(command, &task.directory.log(), index, messages)?;
+        // The disk is waited for while the worker loads. What it does not keep, the next start writes anew.
+        let _ = config::keep_config(&task.directory);
+        Ok(Box::new(worker))
     }
 }
 

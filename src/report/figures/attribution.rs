@@ -7,6 +7,8 @@ use crate::report::findings::{Findings, Study};
 use crate::report::format::{ABSENT, decimals, from_to, share, signed};
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "attribution";
+
 pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figure>> {
     let steps = attribution(study, findings);
     if steps.is_empty() {
@@ -22,7 +24,7 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
         bars: steps.iter().enumerate().map(bar).collect(),
     };
     let words = Words {
-        name: "attribution",
+        name: NAME,
         title: "Where the gain comes from".to_owned(),
         caption: caption(&steps),
         table: table(&steps),

@@ -11,6 +11,8 @@ use crate::report::metrics::metric_name;
 use crate::report::settings::{name_of, value_text};
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "axis_effects";
+
 const PANEL_COLUMNS: usize = 2;
 
 /// The runs at one value of a setting.
@@ -46,7 +48,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
         false => " Where values were drawn, each run stands at its own, and the dot is the best of all.",
     };
     let words = Words {
-        name: "axis_effects",
+        name: NAME,
         title: "The effect of each setting".to_owned(),
         caption: format!(
             "Each circle is a run, by its validation {metric}; the filled dot is the best run at that value, with all \

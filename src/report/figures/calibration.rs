@@ -11,6 +11,8 @@ use crate::report::settings::short_label;
 use crate::report::tables::{RunRow, StepRow};
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "calibration";
+
 const PANEL_COLUMNS: usize = 3;
 const TITLE_CHARACTERS: usize = 40;
 
@@ -43,7 +45,7 @@ pub fn figure(study: &Study, steps: &[StepRow]) -> anyhow::Result<Option<Figure>
     let titles: Vec<String> =
         panels.iter().map(|panel| format!("{}, {}", panel.title, panel.subtitle)).collect();
     let words = Words {
-        name: "calibration",
+        name: NAME,
         title: "Loss, calibration and score by epoch".to_owned(),
         caption: caption(&shown),
         table: table(&shown),

@@ -8,6 +8,8 @@ use crate::report::format::{ABSENT, decimals, plural, signed};
 use crate::report::metrics::metric_name;
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "expected_best";
+
 /// Fewer runs make no curve.
 const LEAST_RUNS: usize = 4;
 /// The curve counts as flat once it has come this share of its way.
@@ -27,7 +29,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
     let Some(curve) = Curve::of(&values, is_higher_better) else { return Ok(None) };
     let metric = metric_name(study.ranked_by);
     let words = Words {
-        name: "expected_best",
+        name: NAME,
         title: format!("Expected best {metric} by number of runs"),
         caption: curve.caption(metric),
         table: curve.table(metric),

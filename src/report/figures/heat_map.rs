@@ -15,6 +15,8 @@ use crate::report::settings::{LAYERS, RATE, SEED, name_of, value_text};
 use crate::report::tables::RunRow;
 use crate::report::text_table::{Heading, Table};
 
+pub const NAME: &str = "heat_map";
+
 /// Larger maps cannot be read. Values drawn at random would make one of empty cells; the plots of each setting show those.
 const MAX_SIDE: usize = 10;
 
@@ -46,7 +48,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
         is_higher_better: study.ranked_by.higher_is_better(),
     };
     let words = Words {
-        name: "heat_map",
+        name: NAME,
         title: format!("{} by {}", capitalised(&map.y_title), map.x_title),
         caption: caption(study, &map),
         table: table(&map),

@@ -13,6 +13,8 @@ use crate::report::metrics::metric_name;
 use crate::report::settings::{SEED, name_of, value_text};
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "importance";
+
 const LABEL_CHARACTERS: usize = 24;
 /// An axis without effect has a smaller p in one of twenty studies.
 const CLEAR: f64 = 0.05;
@@ -44,7 +46,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Result<Figure, String>>> {
         return Ok(Some(Err(format!("No setting's importance can be told.{}", unknown(&found)))));
     }
     let words = Words {
-        name: "importance",
+        name: NAME,
         title: "The importance of each setting".to_owned(),
         caption: caption(study, scores.len(), &found),
         table: table(&found),

@@ -10,6 +10,8 @@ use crate::report::metrics::metric_name;
 use crate::report::tables::{RunRow, StepRow};
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "learning_curves";
+
 pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Option<Figure>> {
     let ranked: Vec<&RunRow> = study.ranked().collect();
     let epochs = Epochs::new(steps);
@@ -28,7 +30,7 @@ pub fn figure(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::
         ranked.iter().take(MAX_COLUMNS).map(|row| curve(row, Role::Other, epochs.of(&row.run))).collect();
     let table = table(&first, &ranked);
     let words = Words {
-        name: "learning_curves",
+        name: NAME,
         title: format!("Validation {name} by epoch"),
         caption: caption(&chart, study.ranked_by.higher_is_better(), every) + &table_in_words(ranked.len()),
         table,

@@ -9,6 +9,8 @@ use crate::report::settings::short_label;
 use crate::report::tables::{RunRow, StepRow};
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "losses";
+
 /// More panels than this are not looked at; the tables hold all runs.
 const MAX_PANELS: usize = 24;
 const PANEL_COLUMNS: usize = 3;
@@ -35,7 +37,7 @@ pub fn figure(study: &Study, steps: &[StepRow]) -> anyhow::Result<Option<Figure>
     let titles: Vec<String> =
         panels.iter().map(|panel| format!("Losses of run {}, {}", panel.title, panel.subtitle)).collect();
     let words = Words {
-        name: "losses",
+        name: NAME,
         title: "Training and validation loss".to_owned(),
         caption: caption(all.len(), &y) + &table_in_words(all.len()),
         table: table(all.get(..MAX_COLUMNS).unwrap_or(&all)),

@@ -13,6 +13,8 @@ use crate::report::metrics::Metric;
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "metrics";
+
 const PANEL_COLUMNS: usize = 2;
 /// Room beside the bars.
 const LABEL_CHARACTERS: usize = 18;
@@ -43,7 +45,7 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
     let titles: Vec<String> =
         panels.iter().map(|panel| format!("{}, {}", panel.title, panel.subtitle)).collect();
     let words = Words {
-        name: "metrics",
+        name: NAME,
         title: "Zero-shot, floors and the best fine-tuned run".to_owned(),
         caption: caption(findings),
         table: table(&compared, findings.images),

@@ -64,6 +64,20 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// All figures that there may be.
+    pub const NAMES: [&str; 10] = [
+        metrics::NAME,
+        learning_curves::NAME,
+        losses::NAME,
+        calibration::NAME,
+        importance::NAME,
+        axis_effects::NAME,
+        heat_map::NAME,
+        parallel::NAME,
+        expected_best::NAME,
+        attribution::NAME,
+    ];
+
     pub fn draw(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
         let ((learning_curves, (losses, calibration)), ((importance, parallel), (expected_best, rest))) =
             rayon::join(

@@ -13,6 +13,8 @@ use crate::report::settings::{SEED, name_of, value_text};
 use crate::report::tables::RunRow;
 use crate::report::text_table::Table;
 
+pub const NAME: &str = "parallel_coordinates";
+
 /// Runs that have a label.
 const LABELLED: usize = 5;
 /// Of more values than this, only some are named.
@@ -49,7 +51,7 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
     }
     lines.iter_mut().zip(ends).for_each(|(line, end)| line.places.push(end));
     let words = Words {
-        name: "parallel_coordinates",
+        name: NAME,
         title: format!("Settings and {} of every run", metric_name(study.ranked_by)),
         caption: caption(study, &axes, runs.len()),
         table: table(study, &axes, &runs),
