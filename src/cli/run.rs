@@ -119,9 +119,13 @@ Exit codes: 0 every run has its result, 3 some failed or diverged (also when fai
 sweep), 130 some are unfinished: interrupted, out of the time budget, or left out by --retry.";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let file = spec::read(&args.file.spec)?;
+    let mut file = spec::read(&args.file.spec)?;
+    let spec = spec::parse_bytes(file.clone(), &args.file.spec, &args.file.overrides)?;
+    // A sweep is as much in the files that its own builds on.
+    for base in &spec.bases {
+        file.extend(spec::read(base)?);
+    }
     let invocation = Invocation::now(typed_command(), args.device.clone(), &file);
-    let spec = spec::parse_bytes(file, &args.file.spec, &args.file.overrides)?;
     let plan = args.file.expand(&spec)?;
     let options = Options {
         runs: args.runs.clone(),

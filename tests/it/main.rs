@@ -7,6 +7,7 @@ mod cli;
 mod cuts;
 mod diagnostics;
 mod end_to_end;
+mod extending;
 #[cfg(target_os = "linux")]
 mod faults;
 mod feature_cache;
