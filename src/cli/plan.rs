@@ -51,7 +51,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let facts = facts::gather(&plan.runs);
     match args.format {
         Format::Text => {
-            let mut text = table::draw(&plan, &facts);
+            let mut text = table::draw(&plan, &facts) + &early_terminate(&spec, &plan);
             if args.verbose {
                 text = format!("{text}\n{}", settings::draw(&spec));
             }
@@ -86,4 +86,11 @@ fn tell_apart(other: &Path, (spec, plan): (&SweepSpec, &Plan), args: &Args) -> a
         Format::Json => output::print_json(&difference)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// When runs would be stopped in favour of better ones.
+fn early_terminate(spec: &SweepSpec, plan: &Plan) -> String {
+    let longest = plan.runs.iter().map(|run| run.recipe.training.epochs).max().unwrap_or_default();
+    let rule = spec.early_terminate.map(|rule| format!("early_terminate: {}\n", rule.in_words(longest)));
+    rule.unwrap_or_default()
 }

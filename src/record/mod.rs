@@ -17,6 +17,7 @@ pub mod invocation;
 pub mod journal;
 pub mod memory;
 pub mod recipe;
+pub mod rounds;
 pub mod run;
 pub mod store;
 mod training;

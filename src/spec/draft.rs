@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::constraints::{self, Pattern, Zipped};
 use super::data::{find, only, unique};
+use super::early_terminate::EarlyTerminate;
 use super::failures::OnFailure;
 use super::parameter::Choice;
 use super::preset::Preset;
@@ -19,7 +20,7 @@ use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 18] = [
+pub(super) const TOP_LEVEL: [&str; 19] = [
     "extends",
     "name",
     "model",
@@ -35,6 +36,7 @@ pub(super) const TOP_LEVEL: [&str; 18] = [
     "include",
     "run_cap",
     "search_seed",
+    "early_terminate",
     "references",
     "on_failure",
     "max_consecutive_failures",
@@ -59,6 +61,8 @@ pub(super) struct Draft {
     pub data: Option<Option<DataSource>>,
     /// Those that are switched on or off.
     pub references: BTreeMap<String, bool>,
+    /// Whether there is the key, and what it says unless `none`.
+    pub early_terminate: Option<Option<EarlyTerminate>>,
     pub on_failure: Option<OnFailure>,
     pub max_consecutive_failures: Option<usize>,
     /// In the order written.
@@ -112,6 +116,7 @@ impl Draft {
                 let seed = self.read_whole("search_seed", value, 0);
                 self.search_seed = seed.map(|seed| seed as u64).or(self.search_seed);
             }
+            "early_terminate" => self.read_early_terminate(value),
             "on_failure" => self.read_on_failure(value),
             "max_consecutive_failures" => self.read_max_consecutive_failures(value),
             group if GROUPS.contains(&group) => self.read_group(group, value),
@@ -173,7 +178,7 @@ impl Draft {
     }
 
     /// A whole number of at least `least`.
-    fn read_whole(&mut self, key: &str, node: &Node, least: usize) -> Option<usize> {
+    pub fn read_whole(&mut self, key: &str, node: &Node, least: usize) -> Option<usize> {
         let number = match node.content {
             Content::Whole(number) => usize::try_from(number).ok().filter(|number| *number >= least),
             _ => None,

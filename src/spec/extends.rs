@@ -108,6 +108,7 @@ impl Draft {
             metric: self.metric.or(base.metric),
             data: self.data.or(base.data),
             references: base.references.into_iter().chain(self.references).collect(),
+            early_terminate: self.early_terminate.or(base.early_terminate),
             on_failure: self.on_failure.or(base.on_failure),
             max_consecutive_failures: self.max_consecutive_failures.or(base.max_consecutive_failures),
             settings: base.settings,

@@ -143,6 +143,7 @@ fn top_level() -> Map<String, Value> {
         ),
         "run_cap": whole(1, "At most so many combinations are run; of `method: random`, how many are drawn."),
         "search_seed": whole(0, "What `method: random` draws by; 0 where it is left out."),
+        "early_terminate": early_terminate(),
         "references": {
             "type": "object",
             "additionalProperties": false,
@@ -156,6 +157,35 @@ fn top_level() -> Map<String, Value> {
         Value::Object(keys) => keys,
         _ => Map::new(),
     }
+}
+
+fn early_terminate() -> Value {
+    let whole = |least: usize| json!({"type": "integer", "minimum": least});
+    let rule = |name: &str, key: &str, least: usize, required: &[&str]| {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": required,
+            "properties": {
+                "type": {"const": name},
+                "min_iter": whole(1),
+                "noise": {"type": "number", "minimum": 0, "maximum": 10},
+                key: whole(least)
+            }
+        })
+    };
+    json!({
+        "description": "Stops points in favour of better ones: `hyperband` lets the best of `eta` go on after `min_iter` epochs, \
+                        `eta` times as many, and so on, `median` those not below it every `interval` epochs, `top_k` the \
+                        best `k` once; and besides all that are not worse by more than `noise` standard errors over the same \
+                        images, or still warm up or unfreeze.",
+        "anyOf": [
+            {"enum": ["none", null]},
+            rule("hyperband", "eta", 2, &["type"]),
+            rule("median", "interval", 1, &["type"]),
+            rule("top_k", "k", 1, &["type", "k"])
+        ]
+    })
 }
 
 fn data() -> Value {

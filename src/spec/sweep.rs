@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::condition::{self, Condition};
 use super::constraints::{self, Pattern};
 use super::draft::Draft;
+use super::early_terminate::EarlyTerminate;
 use super::failures::OnFailure;
 use super::parameter::Choice;
 use super::preset::Preset;
@@ -50,6 +51,8 @@ pub struct SweepSpec {
     /// At most so many combinations are run, the first ones, and those included.
     pub run_cap: Option<usize>,
     pub references: References,
+    /// Which points are stopped in favour of better ones.
+    pub early_terminate: Option<EarlyTerminate>,
     /// What becomes of the other runs when one fails, where the file says so.
     pub on_failure: Option<OnFailure>,
     /// After how many failures in a row no other run starts, where the file says so; 0 is never.
@@ -251,6 +254,7 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         include: include.iter().map(|line| line.iter().map(values).collect()).collect(),
         run_cap: draft.run_cap,
         references: References::default().switched(&draft.references),
+        early_terminate: draft.early_terminate.flatten(),
         on_failure: draft.on_failure,
         max_consecutive_failures: draft.max_consecutive_failures,
         bases: Vec::new(),

@@ -6,6 +6,7 @@ mod changed_inputs;
 mod cli;
 mod cuts;
 mod diagnostics;
+mod early_terminate;
 mod end_to_end;
 mod extending;
 #[cfg(target_os = "linux")]
