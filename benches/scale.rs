@@ -355,6 +355,7 @@ fn dispatched(home: &Path, runs: usize) -> Duration {
         device: "cpu".to_owned(),
         preflight: false,
         policy: Policy::default(),
+        contest: None,
         checkpoint_every: Duration::from_secs(60),
         cache: None,
         invocation: Invocation::now("a benchmark".to_owned(), "cpu".to_owned(), b""),
@@ -387,6 +388,7 @@ fn as_worker(words: &[String]) -> ExitCode {
         device: "cpu".to_owned(),
         threads: 1,
         checkpoint_every: Duration::from_secs(60),
+        until_epoch: None,
         cache: None,
         supervised: words.iter().any(|word| word == "--supervised"),
     };

@@ -26,8 +26,13 @@ pub struct SweepFile {
 impl SweepFile {
     /// The runs of the sweep that the file describes.
     pub fn expand(&self, spec: &SweepSpec) -> Result<Plan, BadInput> {
-        expand(spec).map_err(|error| BadInput(format!("{}: {error}", self.spec.display())))
+        expanded(spec, &self.spec)
     }
+}
+
+/// The runs of the sweep that a file describes.
+pub fn expanded(spec: &SweepSpec, file: &Path) -> Result<Plan, BadInput> {
+    expand(spec).map_err(|error| BadInput(format!("{}: {error}", file.display())))
 }
 
 /// Where states of images are kept between runs.

@@ -1,13 +1,14 @@
 //! `sweep plan`: what a sweep would run.
 
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::arguments::{SweepFile, typed};
+use super::arguments::{SweepFile, expanded, typed};
 use super::facts;
 use super::output::{self, Format};
-use crate::plan::{settings, table};
-use crate::spec;
+use crate::plan::{Plan, difference, settings, table};
+use crate::spec::{self, SweepSpec};
 
 /// Show what a sweep would run: its runs, the duplicates merged, what they train.
 ///
@@ -26,6 +27,10 @@ pub struct Args {
     /// why
     #[arg(long, short)]
     verbose: bool,
+    /// Show what differs between the plan of this sweep file, as it is written, and that of SPEC: runs that only one of
+    /// them has, how many both have, and the settings that are not the same
+    #[arg(long, value_name = "FILE", conflicts_with = "verbose")]
+    diff: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -33,15 +38,20 @@ Examples:
   sweep plan sweeps/unfreeze.yaml
   sweep plan sweeps/unfreeze.yaml learning_rate=1e-5,3e-5 seeds=0,1,2
   sweep plan sweeps/as_original.yaml --verbose          what the original recipe sets, and why not
+  sweep plan --diff sweeps/unfreeze.yaml my_unfreeze.yaml
+  sweep plan --diff sweeps/unfreeze.yaml sweeps/unfreeze.yaml seeds=0,1,2    what the override adds
   sweep plan sweeps/unfreeze.yaml --format json";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let spec = spec::load(&args.file.spec, &args.file.overrides)?;
     let plan = args.file.expand(&spec)?;
+    if let Some(other) = &args.diff {
+        return tell_apart(other, (&spec, &plan), &args);
+    }
     let facts = facts::gather(&plan.runs);
     match args.format {
         Format::Text => {
-            let mut text = table::draw(&plan, &facts);
+            let mut text = table::draw(&plan, &facts) + &early_terminate(&spec, &plan);
             if args.verbose {
                 text = format!("{text}\n{}", settings::draw(&spec));
             }
@@ -60,4 +70,27 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what differs between the plan of another file and this one.
+fn tell_apart(other: &Path, (spec, plan): (&SweepSpec, &Plan), args: &Args) -> anyhow::Result<ExitCode> {
+    let other_spec = spec::load(other, &[])?;
+    let other_plan = expanded(&other_spec, other)?;
+    let difference = difference::of([(&other_spec, &other_plan), (spec, plan)]);
+    match args.format {
+        Format::Text => {
+            let overrides: String = args.file.overrides.iter().map(|text| format!(" {text}")).collect();
+            let names = [other.display().to_string(), format!("{}{overrides}", args.file.spec.display())];
+            output::print(&difference::draw(&difference, names.each_ref().map(String::as_str)))?;
+        }
+        Format::Json => output::print_json(&difference)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// When runs would be stopped in favour of better ones.
+fn early_terminate(spec: &SweepSpec, plan: &Plan) -> String {
+    let longest = plan.runs.iter().map(|run| run.recipe.training.epochs).max().unwrap_or_default();
+    let rule = spec.early_terminate.map(|rule| format!("early_terminate: {}\n", rule.in_words(longest)));
+    rule.unwrap_or_default()
 }

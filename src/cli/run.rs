@@ -21,6 +21,7 @@ use crate::record::{RunRecord, RunSpec, Store, SweepDir};
 use crate::run::leaderboard::leaderboard;
 use crate::run::policy::{Halt, Policy, Retry, Standing};
 use crate::run::progress::Progress;
+use crate::run::rounds::Contest;
 use crate::run::share::Wish;
 use crate::run::{Options, Outcome, cache, execute, progress};
 use crate::spec::{self, OnFailure, SweepSpec};
@@ -119,9 +120,13 @@ Exit codes: 0 every run has its result, 3 some failed or diverged (also when fai
 sweep), 130 some are unfinished: interrupted, out of the time budget, or left out by --retry.";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let file = spec::read(&args.file.spec)?;
+    let mut file = spec::read(&args.file.spec)?;
+    let spec = spec::parse_bytes(file.clone(), &args.file.spec, &args.file.overrides)?;
+    // A sweep is as much in the files that its own builds on.
+    for base in &spec.bases {
+        file.extend(spec::read(base)?);
+    }
     let invocation = Invocation::now(typed_command(), args.device.clone(), &file);
-    let spec = spec::parse_bytes(file, &args.file.spec, &args.file.overrides)?;
     let plan = args.file.expand(&spec)?;
     let options = Options {
         runs: args.runs.clone(),
@@ -129,6 +134,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         device: args.device.clone(),
         preflight: !args.no_preflight,
         policy: args.policy(&spec),
+        contest: spec.early_terminate.map(|rule| Contest { rule, metric: spec.metric }),
         checkpoint_every: args.checkpoint_every,
         cache: args.cache.chosen(&args.runs),
         invocation,
@@ -245,7 +251,7 @@ fn results(outcome: &Outcome, metric: MetricName, audit: Option<&Audit>) -> Stri
         let place = place(outcome, metric, audit, &row.id, row.metric);
         table.row([
             row.id,
-            row.label,
+            row.label + if row.is_stopped { " (stopped)" } else { "" },
             row.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
             number(row.metric, 4),
             auditing::place_in_words(place),

@@ -14,6 +14,7 @@ use super::output::{self, Format};
 use super::table::{Align, Table, number};
 use crate::analysis::audit::{add_nearest, range_of};
 use crate::record::audit::Audit;
+use crate::record::event::is_pause;
 use crate::record::recipe::{Convention, Kind};
 use crate::record::{RunRecord, RunSpec, Status, Store, SweepDir};
 use crate::run::label::{has_several_seeds, label, short_id};
@@ -87,6 +88,8 @@ enum State {
     Running,
     Failed,
     Interrupted,
+    /// It waits for the sweep to compare it with others.
+    Paused,
     Waiting,
 }
 
@@ -96,6 +99,7 @@ impl State {
         match record.status {
             _ if is_held => Self::Running,
             Some(status) if status.is_complete() => Self::Done,
+            status if is_pause(status, record.reason.as_deref()) => Self::Paused,
             Some(Status::Interrupted) => Self::Interrupted,
             Some(_) => Self::Failed,
             None if record.attempts > 0 => Self::Interrupted,
@@ -232,22 +236,26 @@ fn in_text(sweep: &SweepStatus) -> String {
     format!("{folder}: {counts}\n{table}{scores}\n{place}{failures}")
 }
 
-/// Why each failed run failed, and where to read more.
+/// Why each failed run failed, and where to read more; why others were stopped in favour of better ones.
 fn failures_in_words(sweep: &SweepStatus) -> String {
+    let stopped = sweep.runs.iter().filter(|run| run.status == Some(Status::Pruned));
+    let stopped =
+        stopped.map(|run| format!("{} {}\n", short_id(&run.id), run.reason.as_deref().unwrap_or_default()));
     let failed = sweep.runs.iter().filter(|run| run.state == State::Failed);
-    let words = failed.map(|run| {
+    let failed = failed.map(|run| {
         let reason = run.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or("no word why");
         let log = run.log.as_ref().map(|log| format!("\n  {}", log.display())).unwrap_or_default();
         format!("{} {}: {reason}{log}\n", short_id(&run.id), state_in_words(run))
     });
-    let words: String = words.collect();
+    let words: String = stopped.chain(failed).collect();
     if words.is_empty() { words } else { format!("\n{words}") }
 }
 
 /// `12 runs: 9 done, 1 running, 2 waiting`.
 fn counts(sweep: &SweepStatus) -> String {
     let count = |state| sweep.runs.iter().filter(|run| run.state == state).count();
-    let states = [State::Done, State::Running, State::Failed, State::Interrupted, State::Waiting];
+    let states =
+        [State::Done, State::Running, State::Paused, State::Failed, State::Interrupted, State::Waiting];
     let parts = states.into_iter().map(|state| (count(state), name(state))).filter(|(count, _)| *count > 0);
     let parts: Vec<String> = parts.map(|(count, name)| format!("{count} {name}")).collect();
     let runs = if sweep.runs.len() == 1 { "run" } else { "runs" };
@@ -260,6 +268,7 @@ fn name(state: State) -> &'static str {
         State::Running => "running",
         State::Failed => "failed",
         State::Interrupted => "interrupted",
+        State::Paused => "paused",
         State::Waiting => "waiting",
     }
 }
@@ -270,6 +279,7 @@ fn state_in_words(run: &RunStatus) -> String {
         Some(status @ (Status::Diverged | Status::OutOfMemory | Status::TimedOut)) => {
             status.name().replace('_', " ")
         }
+        Some(Status::Pruned) if run.state == State::Done => "done (stopped)".to_owned(),
         Some(Status::EarlyStopped) if run.state == State::Done => "done (early)".to_owned(),
         _ => name(run.state).to_owned(),
     }

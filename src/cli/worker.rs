@@ -29,6 +29,9 @@ pub struct Args {
     /// How much work may be lost if the run is cut off, such as 30s or 5m; 0s saves every step
     #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
     checkpoint_every: Duration,
+    /// Save a checkpoint and stop after this epoch, if the run has more
+    #[arg(long, value_name = "N")]
+    until_epoch: Option<usize>,
     #[command(flatten)]
     cache: CacheFlags,
     /// Stop, with a checkpoint, when standard input ends
@@ -47,6 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         device: args.device,
         threads: args.threads,
         checkpoint_every: args.checkpoint_every,
+        until_epoch: args.until_epoch,
         cache,
         supervised: args.supervised,
     };

@@ -7,12 +7,12 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::canonical::{Inactive, canonicalise, matters, trains};
-use super::combinations::{Combination, check_size, combinations, selected, varying};
+use super::combinations::{Combination, check_size, combinations, projected, selected, varying};
 use super::id::{self, Ids};
 use crate::record::recipe::Kind;
 use crate::record::{Recipe, RunSpec};
 use crate::spec::setting::shown;
-use crate::spec::{Exclusion, Setting, SweepSpec};
+use crate::spec::{Pattern, Setting, SweepSpec};
 
 /// A plan with more combinations than this is a slip of the keyboard, not a study.
 pub const MAX_COMBINATIONS: usize = 100_000;
@@ -64,19 +64,25 @@ pub enum PlanError {
          hint: each of its settings must have the value in one combination; take the line away otherwise",
         words(exclusion)
     )]
-    ExcludesNothing { exclusion: Exclusion },
+    ExcludesNothing { exclusion: Pattern },
+    #[error(
+        "`{}` never varies: no combination has {}\n\
+         hint: give its `when` values that occur, or take the parameter away",
+        setting.short_name(), words(when)
+    )]
+    NeverVaries { setting: &'static Setting, when: Pattern },
     #[error("`exclude` leaves out every combination")]
     ExcludesAll,
     #[error("a setting cannot be used: {0}")]
     Setting(#[from] serde_json::Error),
 }
 
-fn words(exclusion: &Exclusion) -> String {
+fn words(pattern: &Pattern) -> String {
     let condition = |(setting, values): &(&'static Setting, Vec<Value>)| {
         let values: Vec<String> = values.iter().map(shown).collect();
         format!("`{}: {}`", setting.short_name(), values.join(", "))
     };
-    exclusion.iter().map(condition).collect::<Vec<_>>().join(" and ")
+    pattern.iter().map(condition).collect::<Vec<_>>().join(" and ")
 }
 
 /// Makes the plan of a sweep. The same sweep gives the same plan, everywhere and always.
@@ -96,7 +102,7 @@ pub fn expand(spec: &SweepSpec) -> Result<Plan, PlanError> {
     for kind in Kind::REFERENCES.into_iter().filter(|kind| spec.references.wants(*kind)) {
         match kind {
             Kind::ShuffledCaptions => super::shuffled::add(spec, &wanted, &mut plan, &mut rank_of)?,
-            _ => add_references(kind, spec, &mut plan, &mut rank_of)?,
+            _ => add_references(kind, spec, &wanted, &mut plan, &mut rank_of)?,
         }
     }
     let references = plan.runs.len();
@@ -131,10 +137,15 @@ pub(super) fn recipe_of(
 fn add_references(
     kind: Kind,
     spec: &SweepSpec,
+    wanted: &[Combination],
     plan: &mut Plan,
     rank_of: &mut HashMap<String, usize>,
 ) -> Result<(), PlanError> {
-    for combination in combinations(spec, |setting| matters(kind, setting.path)) {
+    let matters = |setting: &Setting| matters(kind, setting.path);
+    // What occurs together is not known from the axes alone where some vary conditionally.
+    let is_grid = spec.conditions.is_empty() && spec.include.is_empty();
+    let all = if is_grid { combinations(spec, matters) } else { projected(wanted, matters) };
+    for combination in all {
         let mut recipe = recipe_of(spec, &combination, kind)?;
         canonicalise(&mut recipe)?;
         let id = id::of(&recipe, 0)?;
@@ -223,4 +234,4 @@ fn reason(combination: &Combination, inactive: &[Inactive]) -> String {
 
 #[cfg(test)]
 #[path = "expand_tests.rs"]
-mod tests;
+pub(in crate::plan) mod tests;

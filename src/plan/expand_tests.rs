@@ -7,16 +7,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::spec::parse;
 
-fn plan(text: &str) -> Plan {
+pub(in crate::plan) fn plan(text: &str) -> Plan {
     expand(&parse(text, "study.yaml", &[]).unwrap()).unwrap()
 }
 
-fn refused(text: &str) -> String {
+pub(in crate::plan) fn refused(text: &str) -> String {
     expand(&parse(text, "study.yaml", &[]).unwrap()).unwrap_err().to_string()
 }
 
 /// Fine-tuned runs as their varying values and seed.
-fn points(plan: &Plan) -> Vec<String> {
+pub(in crate::plan) fn points(plan: &Plan) -> Vec<String> {
     let fine_tuned = plan.runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned);
     fine_tuned
         .map(|run| {
@@ -28,7 +28,7 @@ fn points(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-fn kinds(plan: &Plan) -> Vec<Kind> {
+pub(in crate::plan) fn kinds(plan: &Plan) -> Vec<Kind> {
     plan.runs.iter().map(|run| run.recipe.kind).filter(|kind| *kind != Kind::FineTuned).collect()
 }
 

@@ -1,13 +1,15 @@
 //! From a [`SweepSpec`](crate::spec::SweepSpec) to the runs it means. Pure: no files, no clock, no randomness.
 //!
-//! [`combinations`] puts values together, [`canonical`] drops settings that cannot matter, [`id`] names what is
+//! [`combinations`] puts values together, [`conditions`] keeps those of some parameters to where they vary, [`canonical`] drops settings that cannot matter, [`id`] names what is
 //! left, and [`expand`] makes the plan of it: two combinations with the same id are one run. [`cost`] says what the runs will need, [`consistency`]
-//! whether they generate captions as they train them; [`table`] and [`settings`] show the plan.
+//! whether they generate captions as they train them; [`table`] and [`settings`] show the plan, [`difference`] two.
 
 pub mod canonical;
 mod combinations;
+mod conditions;
 pub mod consistency;
 pub mod cost;
+pub mod difference;
 pub mod expand;
 pub mod id;
 pub mod settings;

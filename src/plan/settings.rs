@@ -36,6 +36,9 @@ pub struct SettingView {
     /// The line of the file that has it, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
+    /// That file, where the sweep file builds on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// What the sweep's own recipe has, and what the other one does.
     pub recipe: Value,
     pub other_recipe: Value,
@@ -77,11 +80,15 @@ pub fn view(spec: &SweepSpec) -> SettingsView {
             values,
             from: match place {
                 None => Origin::Recipe,
-                Some(Place::File { .. }) => Origin::File,
+                Some(Place::File { .. } | Place::Base { .. }) => Origin::File,
                 Some(Place::Override(_)) => Origin::CommandLine,
             },
             line: match place {
-                Some(Place::File { line, .. }) if *line > 0 => Some(*line),
+                Some(Place::File { line, .. } | Place::Base { line, .. }) if *line > 0 => Some(*line),
+                _ => None,
+            },
+            base: match place {
+                Some(Place::Base { file, .. }) => Some(file.to_string()),
                 _ => None,
             },
             recipe: setting.read(&own),
@@ -99,16 +106,24 @@ pub fn view(spec: &SweepSpec) -> SettingsView {
 
 /// The values that a setting takes in the sweep: those of its axis or of the points, or the one it has throughout.
 fn values(spec: &SweepSpec, setting: &'static Setting) -> Vec<Value> {
-    if let Some(axis) = spec.axes.iter().find(|axis| axis.setting == setting) {
-        return distinct(axis.values.iter());
-    }
     let base = setting.read(&spec.base);
+    let included = spec.include.iter().flatten().filter(|(other, _)| *other == setting);
+    let included = included.flat_map(|(_, values)| values);
+    if let Some(axis) = spec.axes.iter().find(|axis| axis.setting == setting) {
+        let elsewhere = spec.conditions.iter().find(|condition| condition.setting == setting);
+        let elsewhere = elsewhere.map(|condition| &condition.otherwise);
+        return distinct(axis.values.iter().chain(elsewhere).chain(included));
+    }
     // A point that does not mention the setting has the sweep's.
     let of_points = spec
         .points
         .iter()
         .map(|point| point.iter().find(|(other, _)| *other == setting).map_or(&base, |(_, value)| value));
-    if spec.points.is_empty() { vec![base] } else { distinct(of_points) }
+    if spec.points.is_empty() {
+        distinct(std::iter::once(&base).chain(included))
+    } else {
+        distinct(of_points.chain(included))
+    }
 }
 
 fn distinct<'a>(all: impl Iterator<Item = &'a Value>) -> Vec<Value> {

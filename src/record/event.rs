@@ -160,6 +160,26 @@ pub struct Ended {
     pub summary: Summary,
 }
 
+/// How the reason of a run begins that waits for the sweep to compare it with others.
+const PAUSED: &str = "paused after epoch ";
+
+/// Why a run ends for now that has come as far as the sweep wants it to for the moment.
+pub fn paused_after(epoch: usize) -> String {
+    format!("{PAUSED}{epoch}; the sweep compares it with others before it goes on")
+}
+
+/// Whether that is how a run ended.
+pub fn is_pause(status: Option<Status>, reason: Option<&str>) -> bool {
+    status == Some(Status::Interrupted) && reason.is_some_and(|reason| reason.starts_with(PAUSED))
+}
+
+impl Ended {
+    /// Whether the run waits for the sweep to compare it with others.
+    pub fn is_paused(&self) -> bool {
+        is_pause(Some(self.status), self.reason.as_deref())
+    }
+}
+
 /// What a run came to; carried by its last line, so that a scan of many runs reads only that.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {

@@ -36,7 +36,7 @@ pub struct Invocation {
     pub system: String,
     /// `x86_64`, `aarch64`, ...
     pub architecture: String,
-    /// SHA-256 of the sweep file.
+    /// SHA-256 of the sweep file, and behind it of those that it builds on.
     pub spec_digest: String,
 }
 

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod memory;
 pub mod pairing;
 pub mod recipe;
+pub mod rounds;
 pub mod run;
 pub mod store;
 mod training;

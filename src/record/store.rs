@@ -4,6 +4,7 @@
 //! runs/<sweep>/plan.jsonl            the frozen plan, one RunSpec a line
 //!              audit.json        what was found before training
 //!              invocations.jsonl how `sweep run` was called, a line a call
+//!              rounds.jsonl      what was stopped in favour of better runs, a line a comparison
 //! runs/<sweep>/<run id>/config.yaml  the run's settings
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
@@ -149,6 +150,10 @@ impl SweepDir {
 
     pub fn audit_path(&self) -> PathBuf {
         self.path.join("audit.json")
+    }
+
+    pub fn rounds_path(&self) -> PathBuf {
+        self.path.join("rounds.jsonl")
     }
 
     pub fn invocations_path(&self) -> PathBuf {

@@ -151,7 +151,8 @@ fn read_run(dir: RunDir, spec: RunSpec) -> (RunData, Vec<String>) {
     let record = dir.read_record(spec);
     let (predictions, mut prediction_problems) = dir.read_predictions();
     let (per_image, mut per_image_problems) = dir.read_per_image();
-    if record.status.is_some_and(Status::is_complete) {
+    // One that was stopped early may have had no best epoch to say anything.
+    if record.status.is_some_and(|status| status.is_complete() && status != Status::Pruned) {
         let files =
             [(dir.predictions(), &mut prediction_problems), (dir.per_image(), &mut per_image_problems)];
         for (path, problems) in files {

@@ -132,6 +132,8 @@ struct Dispatcher<'a> {
     /// When the sweep's time is spent.
     deadline: Option<Instant>,
     progress: &'a mut dyn Progress,
+    /// Tasks to do in all.
+    wanted: usize,
     waiting: VecDeque<usize>,
     running: BTreeMap<usize, Slot>,
     stopping: Stopping,
@@ -148,6 +150,18 @@ pub fn dispatch(
     inbox: &Inbox,
     progress: &mut dyn Progress,
 ) -> Dispatched {
+    dispatch_some(tasks, (0..tasks.len()).collect(), rules, launcher, inbox, progress)
+}
+
+/// The same for some of the tasks, by index.
+pub fn dispatch_some(
+    tasks: &[Task],
+    wanted: Vec<usize>,
+    rules: &Rules,
+    launcher: &dyn Launcher,
+    inbox: &Inbox,
+    progress: &mut dyn Progress,
+) -> Dispatched {
     let mut dispatcher = Dispatcher {
         tasks,
         rules,
@@ -155,7 +169,8 @@ pub fn dispatch(
         sender: &inbox.sender,
         deadline: inbox.deadline,
         progress,
-        waiting: (0..tasks.len()).collect(),
+        wanted: wanted.len(),
+        waiting: wanted.into(),
         running: BTreeMap::new(),
         stopping: Stopping::No,
         streak: Streak::default(),
@@ -303,7 +318,9 @@ impl Dispatcher<'_> {
     fn end(&mut self, index: usize, ended: Ended) {
         let task = &self.tasks[index];
         self.progress.ended(index, task, &ended);
-        if ended.status == Status::Interrupted {
+        if ended.is_paused() {
+            // It has done what was asked of it.
+        } else if ended.status == Status::Interrupted {
             // A run that stopped although nobody here asked it to (someone told its process) is missing all the same.
             self.done.halt.get_or_insert(Halt::Interrupted);
         } else if !ended.status.is_complete() && self.rules.policy.on_failure == OnFailure::Stop {
@@ -359,7 +376,7 @@ impl Dispatcher<'_> {
     /// Stopped after the last task had ended is not stopped at all.
     fn finish(mut self) -> Dispatched {
         let is_interrupted = |(_, ended): &(usize, Ended)| ended.status == Status::Interrupted;
-        if self.done.ends.len() == self.tasks.len() && !self.done.ends.iter().any(is_interrupted) {
+        if self.done.ends.len() == self.wanted && !self.done.ends.iter().any(is_interrupted) {
             self.done.halt = None;
         }
         self.done

@@ -19,7 +19,7 @@ pub fn planned(id: &str) -> RunSpec {
 }
 
 pub fn task(runs: &Path, spec: RunSpec) -> Task {
-    Task { directory: Store::new(runs).sweep("x").run(&spec.id), spec, position: 0 }
+    Task { directory: Store::new(runs).sweep("x").run(&spec.id), spec, position: 0, until_epoch: None }
 }
 
 pub fn started(run: &str) -> Event {

@@ -72,6 +72,14 @@ pub fn never_started(
     (ended, appended)
 }
 
+/// The end of a run that waits, in favour of better ones. The second value tells whether it could be recorded.
+pub fn stop(record: &RunRecord, directory: &RunDir, reason: String) -> (Ended, anyhow::Result<()>) {
+    let summary = record.summary.clone().unwrap_or_else(|| summary_so_far(record));
+    let ended = Ended { status: Status::Pruned, reason: Some(reason), summary };
+    let appended = append(directory, record.attempts.max(1), ended.clone());
+    (ended, appended)
+}
+
 fn append(directory: &RunDir, attempt: u64, ended: Ended) -> anyhow::Result<()> {
     // The worker of an earlier sweep may still be at its end; a log has one writer at a time.
     let lease = Lease::try_take(&directory.path)?;

@@ -21,6 +21,7 @@ use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
 use super::resources;
+use super::rounds::{Contest, dispatch_in_rounds};
 use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
 use super::survey::{Survey, survey};
@@ -28,7 +29,7 @@ use crate::hub::HubError;
 use crate::record::invocation::Invocation;
 use crate::record::recipe::DataSource;
 use crate::record::store::StoreError;
-use crate::record::{RunSpec, Store, SweepDir};
+use crate::record::{RunSpec, Status, Store, SweepDir};
 use crate::train::Preflight;
 
 /// A run that takes less memory than this is small: a second thread gains it nothing.
@@ -45,6 +46,8 @@ pub struct Options {
     /// Tries one step and measures what it takes before the first run.
     pub preflight: bool,
     pub policy: Policy,
+    /// Stops points in favour of better ones.
+    pub contest: Option<Contest>,
     /// How much of a run's work may be lost if it is cut off.
     pub checkpoint_every: Duration,
     /// Where states of images are kept between runs; `None` goes without.
@@ -98,6 +101,9 @@ pub fn execute(
     let _lease = take(&sweep)?;
     let survey = survey(&sweep, plan, options.policy.retry)?;
     tell_what_stays(&survey, options.policy.retry, progress);
+    if options.contest.is_none() {
+        tell_what_was_stopped(&sweep, plan, progress);
+    }
     for warning in earlier::look_after(&sweep, plan, &options.runs) {
         progress.note(&warning);
     }
@@ -128,17 +134,23 @@ pub fn execute(
     };
     let slots = choose_slots(&survey.missing, options, measured);
     if let Some(measured) = measured {
-        check_disk(&sweep.path, &survey.missing, slots, measured)?;
+        check_disk(&sweep.path, &survey.missing, waiting(options, slots), measured)?;
     }
 
     freeze(&sweep, plan, &survey)?;
     record_call(&sweep, options, Some(slots), progress);
     inbox.with_nothing_to_lose(|| ready(&sweep, progress));
-    progress.note(&announcement(&survey, &checked, slots, measured));
+    progress.note(&announcement(&survey, &checked, slots, measured.zip(Some(waiting(options, slots)))));
     progress.planned(&frame(name, plan, &survey));
     let processes = Processes { threads: slots.threads, ..processes };
     let rules = Rules { jobs: slots.jobs, policy: &options.policy };
-    let dispatched = dispatch(&survey.missing, &rules, &processes, &inbox, progress);
+    let tasks = &survey.missing;
+    let dispatched = match &options.contest {
+        Some(contest) => {
+            dispatch_in_rounds(&sweep, plan, tasks, contest, (&rules, &processes), &inbox, progress)?
+        }
+        None => dispatch(tasks, &rules, &processes, &inbox, progress),
+    };
     Ok(outcome(&sweep, plan, &dispatched)?)
 }
 
@@ -193,6 +205,23 @@ fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Pro
     }
 }
 
+/// Says which runs have their end by a rule that the sweep no longer has.
+fn tell_what_was_stopped(sweep: &SweepDir, plan: &[RunSpec], progress: &mut dyn Progress) {
+    if !sweep.rounds_path().is_file() {
+        return;
+    }
+    let records = sweep.read_standings(plan).into_iter().filter_map(Result::ok);
+    let stopped = records.filter(|record| record.status == Some(Status::Pruned));
+    let ids: Vec<String> = stopped.map(|record| record.spec.id).collect();
+    if !ids.is_empty() {
+        progress.note(&format!(
+            "stopped before in favour of better runs (`early_terminate`), and left so: {}\nhint: remove their folders to \
+             run them whole",
+            ids.join(", ")
+        ));
+    }
+}
+
 fn processes(options: &Options) -> anyhow::Result<Processes> {
     let working_directory = std::env::current_dir().context("the working directory is gone")?;
     let absolute = |cache: &Cache| Cache { folder: working_directory.join(&cache.folder), ..cache.clone() };
@@ -241,15 +270,25 @@ fn is_accelerator(device: &str) -> bool {
     device != "cpu" && (device != "auto" || built_for_one)
 }
 
-/// Bytes that the tasks' checkpoints take: one that stays for each, and two for each at work: the one to resume from,
-/// and the next while it takes its place.
-fn disk_needed(tasks: &[Task], slots: Slots, measured: Preflight) -> u64 {
-    let trained = tasks.iter().filter(|task| task.spec.recipe.kind.trains()).count() as u64;
-    measured.checkpoint_bytes * (trained + 2 * trained.min(slots.jobs as u64))
+/// How many runs have a checkpoint to go on from at a time: those at work, or all where they wait for one another.
+fn waiting(options: &Options, slots: Slots) -> usize {
+    if options.contest.is_some() { usize::MAX } else { slots.jobs }
 }
 
-fn check_disk(folder: &Path, tasks: &[Task], slots: Slots, measured: Preflight) -> Result<(), ExecuteError> {
-    let needed = disk_needed(tasks, slots, measured);
+/// Bytes that the tasks' checkpoints take: one that stays for each, and two for each at work: the one to resume from,
+/// and the next while it takes its place.
+fn disk_needed(tasks: &[Task], at_work: usize, measured: Preflight) -> u64 {
+    let trained = tasks.iter().filter(|task| task.spec.recipe.kind.trains()).count() as u64;
+    measured.checkpoint_bytes * (trained + 2 * trained.min(at_work as u64))
+}
+
+fn check_disk(
+    folder: &Path,
+    tasks: &[Task],
+    at_work: usize,
+    measured: Preflight,
+) -> Result<(), ExecuteError> {
+    let needed = disk_needed(tasks, at_work, measured);
     match resources::free_disk(folder) {
         Some(free) if free < needed => {
             Err(ExecuteError::DiskFull { folder: folder.to_owned(), free, needed })
@@ -259,7 +298,12 @@ fn check_disk(folder: &Path, tasks: &[Task], slots: Slots, measured: Preflight) 
 }
 
 /// What is about to happen and what it will take.
-fn announcement(survey: &Survey, checked: &Checked, slots: Slots, measured: Option<Preflight>) -> String {
+fn announcement(
+    survey: &Survey,
+    checked: &Checked,
+    slots: Slots,
+    measured: Option<(Preflight, usize)>,
+) -> String {
     let count = survey.missing.len();
     let complete =
         if survey.complete > 0 { format!(", {} complete already", survey.complete) } else { String::new() };
@@ -270,7 +314,7 @@ fn announcement(survey: &Survey, checked: &Checked, slots: Slots, measured: Opti
         if count == 1 { "run" } else { "runs" },
         slots.jobs
     );
-    let Some(measured) = measured else { return text };
+    let Some((measured, at_work)) = measured else { return text };
     let trained = survey.missing.iter().filter(|task| task.spec.recipe.kind.trains());
     let steps: usize = trained.map(|task| checked.steps(task)).sum();
     let seconds = steps as f64 * measured.step_seconds / slots.jobs as f64;
@@ -278,7 +322,7 @@ fn announcement(survey: &Survey, checked: &Checked, slots: Slots, measured: Opti
         "{text}\nestimate: training at most {}, memory {} a run, disk {}",
         duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
         size(measured.peak_memory_bytes),
-        size(disk_needed(&survey.missing, slots, measured)),
+        size(disk_needed(&survey.missing, at_work, measured)),
     )
 }
 
@@ -311,8 +355,8 @@ mod tests {
         let specs = [zero_shot, planned("r1"), planned("r2"), planned("r3")];
         let tasks = specs.map(|spec| task(folder.path(), spec));
         let measured = Preflight { step_seconds: 1.0, peak_memory_bytes: 0, checkpoint_bytes: 10 };
-        let needed = |jobs| disk_needed(&tasks, Slots { jobs, threads: 1 }, measured);
-        assert_eq!((needed(1), needed(2), needed(100)), (50, 70, 90));
+        let needed = |at_work| disk_needed(&tasks, at_work, measured);
+        assert_eq!((needed(1), needed(2), needed(usize::MAX)), (50, 70, 90));
     }
 
     #[test]

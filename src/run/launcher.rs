@@ -14,6 +14,8 @@ pub struct Task {
     pub directory: RunDir,
     /// Position in the plan, from 0.
     pub position: usize,
+    /// It waits after this epoch, if it has more.
+    pub until_epoch: Option<usize>,
 }
 
 /// What the dispatcher hears. Tasks are named by their index in its list.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::ending::summary_so_far;
 use super::label::{has_several_seeds, label};
 use crate::record::recipe::MetricName;
-use crate::record::{RunRecord, RunSpec};
+use crate::record::{RunRecord, RunSpec, Status};
 use crate::train::early_stopping;
 
 /// A run's place.
@@ -13,6 +13,8 @@ use crate::train::early_stopping;
 pub struct Row {
     pub id: String,
     pub label: String,
+    /// It was stopped in favour of better runs and has no test scores.
+    pub is_stopped: bool,
     /// The epoch that counts; `None` for a run that was not trained.
     pub epoch: Option<usize>,
     /// The metric that the sweep chooses by, on the validation split.
@@ -41,6 +43,7 @@ fn row(record: &RunRecord, metric: MetricName, with_seed: bool) -> Row {
     Row {
         id: record.spec.id.clone(),
         label: label(&record.spec, with_seed),
+        is_stopped: record.status == Some(Status::Pruned),
         epoch: summary.best.as_ref().map(|best| best.epoch).filter(|epoch| *epoch > 0),
         metric: counted.and_then(|evaluated| early_stopping::metric(evaluated, metric)),
         meteor: test("meteor"),
@@ -61,7 +64,6 @@ fn better_first(first: Option<f64>, second: Option<f64>, metric: MetricName) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Status;
     use crate::record::event::Summary;
     use crate::run::dispatch::tests::{evaluated, planned};
 

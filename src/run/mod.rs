@@ -27,6 +27,8 @@ pub mod progress;
 pub mod prune;
 pub mod resolve;
 mod resources;
+pub mod rounds;
+pub mod rungs;
 pub mod share;
 mod signals;
 mod survey;

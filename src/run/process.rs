@@ -58,6 +58,7 @@ impl Processes {
         command.args(["--device", &self.device, "--threads", &threads]);
         let every = humantime::format_duration(self.checkpoint_every).to_string();
         command.args(["--checkpoint-every", &every]);
+        command.args(task.until_epoch.map(|epoch| format!("--until-epoch={epoch}")));
         match &self.cache {
             Some(Cache { folder, bytes }) => {
                 command.arg("--cache-dir").arg(folder).args(["--cache-size", &bytes.to_string()])
@@ -216,6 +217,9 @@ mod tests {
         let wanted = ["worker", "--run", &run, "--runs", &runs, "--device", "cpu", "--threads", "3"];
         let rest = ["--checkpoint-every", "1m 30s", "--cache-dir", "/cache", "--cache-size", "7"];
         assert_eq!(words, [&wanted[..], &rest].concat());
+        let bounded = Task { until_epoch: Some(3), ..task.clone() };
+        let bounded = processes.command(&bounded).unwrap();
+        assert!(bounded.get_args().any(|word| word == "--until-epoch=3"), "{bounded:?}");
         let limits: Vec<_> =
             command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
         for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {

@@ -36,7 +36,8 @@ pub fn survey(sweep: &SweepDir, runs: &[RunSpec], retry: Option<Retry>) -> Resul
     for (position, (spec, record)) in runs.iter().zip(sweep.read_standings(runs)).enumerate() {
         let (directory, standing) = (sweep.run(&spec.id), Standing::of(&record?));
         if standing.is_to_do(retry) {
-            missing.push((standing, Task { spec: spec.clone(), directory, position }));
+            let task = Task { spec: spec.clone(), directory, position, until_epoch: None };
+            missing.push((standing, task));
         } else if standing == Standing::Complete {
             complete += 1;
         } else {

@@ -35,6 +35,8 @@ pub struct Order {
     pub threads: usize,
     /// How much work may be lost if the run is cut off.
     pub checkpoint_every: Duration,
+    /// Save a checkpoint and end after this epoch, if there are more.
+    pub until_epoch: Option<usize>,
     /// Where states of images are kept between runs; `None` goes without.
     pub cache: Option<Cache>,
     /// Stop when standard input ends: the parent asks for it, or is gone.
@@ -150,6 +152,7 @@ fn with_session<T>(
         device_name,
         threads: order.threads,
         checkpoint_every: order.checkpoint_every,
+        until_epoch: order.until_epoch,
         cache,
         stop: &|| stop.load(Ordering::Relaxed),
     })

@@ -1,4 +1,4 @@
-//! `zip` and `exclude`: which values of a grid go together, and which do not.
+//! `zip`, `exclude` and `include`: which values of a grid go together, which do not, and which do besides.
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use super::problem::{Place, Problem};
 use super::search::Source;
 use super::setting::{Setting, named};
 use super::sweep::Method;
-use super::yaml::{Content, Node};
+use super::yaml::{Content, Entry, Node};
 
-/// A combination is left out where all of these settings have one of their values.
-pub type Exclusion = Vec<(&'static Setting, Vec<Value>)>;
+/// Settings with some of their values: a combination fits where every one of them has one of these.
+pub type Pattern = Vec<(&'static Setting, Vec<Value>)>;
 
 /// Settings whose values are paired, in the order of their names in the file.
 pub(super) type Zipped = (Vec<&'static Setting>, Place);
@@ -26,6 +26,7 @@ pub(super) fn read_zip(draft: &mut Draft, node: &Node) {
         );
         return draft.refuse(&node.place, message);
     };
+    let mut groups = Vec::new();
     let is_one = items.iter().any(|item| matches!(item.content, Content::Text(_)));
     for group in if is_one { std::slice::from_ref(node) } else { items } {
         let Content::List(names) = &group.content else {
@@ -39,8 +40,9 @@ pub(super) fn read_zip(draft: &mut Draft, node: &Node) {
         if names.len() < 2 {
             draft.refuse(&group.place, "a group of `zip` pairs at least two settings");
         }
-        draft.zipped.push((settings, group.place.clone()));
+        groups.push((settings, group.place.clone()));
     }
+    draft.zipped = Some(groups);
 }
 
 fn setting(draft: &mut Draft, node: &Node) -> Option<&'static Setting> {
@@ -65,7 +67,7 @@ fn setting(draft: &mut Draft, node: &Node) -> Option<&'static Setting> {
 
 /// The groups of settings that vary together, once all settings are known.
 pub(super) fn zipped(draft: &mut Draft) -> Vec<Vec<&'static Setting>> {
-    let groups = std::mem::take(&mut draft.zipped);
+    let groups = draft.zipped.take().unwrap_or_default();
     if let (Some((_, place)), Some((Method::Random, _))) = (groups.first(), &draft.method) {
         draft.refuse(place, "`zip` pairs the values of a grid; `method: random` draws each by itself");
     }
@@ -78,6 +80,12 @@ pub(super) fn zipped(draft: &mut Draft) -> Vec<Vec<&'static Setting>> {
             }
             seen.push(setting);
             match draft.settings.iter().find(|choice| choice.setting == *setting) {
+                Some(choice) if choice.when.is_some() => {
+                    draft.refuse(
+                        place,
+                        format!("`{}` is in `zip`, but varies by its own `when`", setting.path),
+                    );
+                }
                 Some(choice) if choice.values.len() > 1 => counts.push((setting.path, choice.values.len())),
                 _ => {
                     draft.refuse(place, format!("`{}` is in `zip`, but has no values to pair", setting.path))
@@ -99,33 +107,87 @@ pub(super) fn zipped(draft: &mut Draft) -> Vec<Vec<&'static Setting>> {
 
 /// Reads `exclude: [{unfrozen_vision_layers: 12, learning_rate: [1e-4, 1e-3]}, ...]`.
 pub(super) fn read_exclude(draft: &mut Draft, node: &Node) {
+    let example = "`exclude: [{unfrozen_vision_layers: 12, learning_rate: 1.0e-4}]`";
+    draft.exclude = lines(draft, node, "exclude", example, "would leave nothing")
+        .map(|lines| lines.into_iter().map(|(pattern, _)| pattern).collect());
+}
+
+/// Reads `include: [{unfrozen_vision_layers: 12, learning_rate: 1e-6}, ...]`.
+pub(super) fn read_include(draft: &mut Draft, node: &Node) {
+    let example = "`include: [{unfrozen_vision_layers: 12, learning_rate: 1.0e-6}]`";
+    draft.include = lines(draft, node, "include", example, "would add what is there");
+}
+
+/// Reads a list of mappings of settings to one value or several.
+fn lines(
+    draft: &mut Draft,
+    node: &Node,
+    key: &str,
+    example: &str,
+    nothing: &str,
+) -> Option<Vec<(Pattern, Place)>> {
     let Content::List(items) = &node.content else {
-        let message = format!("`exclude` is {}; it must be a list of mappings", node.shown());
-        return draft.refuse(&node.place, message);
+        let message = format!("`{key}` is {}; it must be a list of mappings", node.shown());
+        draft.refuse(&node.place, message);
+        return None;
     };
+    let mut lines = Vec::new();
     for item in items {
         let Content::Map(entries) = &item.content else {
-            let problem =
-                Problem::new(&item.place, format!("an exclusion is {}; it must be a mapping", item.shown()));
-            draft
-                .problems
-                .push(problem.hint("`exclude: [{unfrozen_vision_layers: 12, learning_rate: 1.0e-4}]`"));
+            let message = format!("a line of `{key}` is {}; it must be a mapping", item.shown());
+            draft.problems.push(Problem::new(&item.place, message).hint(example));
             continue;
         };
         let entries = unique(entries, &mut draft.problems);
-        let choices: Vec<Choice> =
-            entries.into_iter().filter_map(|entry| draft.choice(&entry.key, entry)).collect();
-        if let Some(drawn) = choices.iter().find(|choice| choice.source != Source::Values) {
-            draft.refuse(
-                &drawn.place,
-                format!("`{}` is excluded by its values, not by a range", drawn.setting.path),
-            );
+        let Some(pattern) = pattern(draft, entries) else { continue };
+        if pattern.is_empty() {
+            draft.refuse(&item.place, format!("a line of `{key}` that names no setting {nothing}"));
         }
-        let values = |choice: &Choice| choice.values.iter().map(|(value, _)| value.clone()).collect();
-        let exclusion: Exclusion = choices.iter().map(|choice| (choice.setting, values(choice))).collect();
-        if exclusion.is_empty() {
-            draft.refuse(&item.place, "an exclusion that names no setting would leave nothing");
-        }
-        draft.exclude.push(exclusion);
+        lines.push((pattern, item.place.clone()));
     }
+    Some(lines)
+}
+
+/// Settings with one value or several each. A setting that cannot be read has left a problem.
+pub(super) fn pattern(draft: &mut Draft, entries: Vec<&Entry>) -> Option<Pattern> {
+    let count = entries.len();
+    let mut pattern = Pattern::new();
+    for entry in entries {
+        let Some(choice) = draft.choice(&entry.key, entry) else { continue };
+        if choice.source != Source::Values || choice.when.is_some() {
+            let name = choice.setting.path;
+            draft.refuse(
+                &choice.place,
+                format!("`{name}` stands here for its values, without range or `when`"),
+            );
+        } else {
+            pattern.push((choice.setting, choice.values.into_iter().map(|(value, _)| value).collect()));
+        }
+    }
+    (pattern.len() == count).then_some(pattern)
+}
+
+/// The included lines, as points of their own.
+pub(super) fn included(draft: &mut Draft, zipped: &[Vec<&'static Setting>]) -> Vec<Vec<Choice>> {
+    let lines = draft.include.take().unwrap_or_default();
+    for (pattern, place) in &lines {
+        let is_named = |setting: &&'static Setting| pattern.iter().any(|(other, _)| other == setting);
+        for group in zipped.iter().filter(|group| group.iter().any(&is_named)) {
+            if let Some(missing) = group.iter().find(|setting| !is_named(setting)) {
+                let message = format!("`{}` is missing: `zip` pairs it with what is there", missing.path);
+                draft.refuse(place, message);
+            }
+        }
+    }
+    let choice = |(setting, values): (&'static Setting, Vec<Value>), place: &Place| Choice {
+        setting,
+        place: place.clone(),
+        values: values.into_iter().map(|value| (value, place.clone())).collect(),
+        source: Source::Values,
+        when: None,
+    };
+    lines
+        .into_iter()
+        .map(|(pattern, place)| pattern.into_iter().map(|setting| choice(setting, &place)).collect())
+        .collect()
 }

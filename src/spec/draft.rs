@@ -3,12 +3,13 @@
 //! Reading never stops at a problem: a [`Draft`] holds what could be read and every problem met, so that a
 //! user mends a file once. [`Draft::read`] takes the file, `overrides` the command line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::constraints::{self, Exclusion, Zipped};
+use super::constraints::{self, Pattern, Zipped};
 use super::data::{find, only, unique};
+use super::early_terminate::EarlyTerminate;
 use super::failures::OnFailure;
 use super::parameter::Choice;
 use super::preset::Preset;
@@ -19,7 +20,8 @@ use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 16] = [
+pub(super) const TOP_LEVEL: [&str; 19] = [
+    "extends",
     "name",
     "model",
     "data",
@@ -31,8 +33,10 @@ pub(super) const TOP_LEVEL: [&str; 16] = [
     "points",
     "zip",
     "exclude",
+    "include",
     "run_cap",
     "search_seed",
+    "early_terminate",
     "references",
     "on_failure",
     "max_consecutive_failures",
@@ -41,18 +45,24 @@ pub(super) const TOP_LEVEL: [&str; 16] = [
 /// What has been read so far.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
+    /// The file that this one builds on.
+    pub extends: Option<(String, Place)>,
     pub name: Option<(String, Place)>,
     pub recipe: Option<Preset>,
     pub method: Option<(Method, Place)>,
     pub seeds: Option<Vec<u64>>,
     pub run_cap: Option<usize>,
     pub search_seed: Option<u64>,
-    pub zipped: Vec<Zipped>,
-    pub exclude: Vec<Exclusion>,
+    pub zipped: Option<Vec<Zipped>>,
+    pub exclude: Option<Vec<Pattern>>,
+    pub include: Option<Vec<(Pattern, Place)>>,
     pub metric: Option<(MetricName, Place)>,
     /// Whether there is a `data` key, and what it says if it could be read.
     pub data: Option<Option<DataSource>>,
-    pub references: References,
+    /// Those that are switched on or off.
+    pub references: BTreeMap<String, bool>,
+    /// Whether there is the key, and what it says unless `none`.
+    pub early_terminate: Option<Option<EarlyTerminate>>,
     pub on_failure: Option<OnFailure>,
     pub max_consecutive_failures: Option<usize>,
     /// In the order written.
@@ -87,6 +97,7 @@ impl Draft {
     pub fn read_key(&mut self, entry: &Entry) {
         let Entry { key, key_place, value } = entry;
         match key.as_str() {
+            "extends" => super::extends::read(self, value),
             "name" => self.read_name(value),
             "model" => self.read_setting("model", entry),
             "data" => self.data = Some(super::data::read(value, &mut self.problems)),
@@ -99,11 +110,13 @@ impl Draft {
             "points" => self.read_points(value),
             "zip" => constraints::read_zip(self, value),
             "exclude" => constraints::read_exclude(self, value),
+            "include" => constraints::read_include(self, value),
             "run_cap" => self.run_cap = self.read_whole("run_cap", value, 1).or(self.run_cap),
             "search_seed" => {
                 let seed = self.read_whole("search_seed", value, 0);
                 self.search_seed = seed.map(|seed| seed as u64).or(self.search_seed);
             }
+            "early_terminate" => self.read_early_terminate(value),
             "on_failure" => self.read_on_failure(value),
             "max_consecutive_failures" => self.read_max_consecutive_failures(value),
             group if GROUPS.contains(&group) => self.read_group(group, value),
@@ -165,7 +178,7 @@ impl Draft {
     }
 
     /// A whole number of at least `least`.
-    fn read_whole(&mut self, key: &str, node: &Node, least: usize) -> Option<usize> {
+    pub fn read_whole(&mut self, key: &str, node: &Node, least: usize) -> Option<usize> {
         let number = match node.content {
             Content::Whole(number) => usize::try_from(number).ok().filter(|number| *number >= least),
             _ => None,
@@ -258,12 +271,11 @@ impl Draft {
             return self.refuse(&node.place, message);
         };
         for entry in only(entries, "references", &References::NAMES, &mut self.problems) {
-            match (self.references.switch(&entry.key), &entry.value.content) {
-                (Some(switch), Content::Flag(flag)) => *switch = *flag,
-                (Some(_), _) => {
-                    self.refuse_word(&format!("references.{}", entry.key), &entry.value, &["true", "false"])
+            match entry.value.content {
+                Content::Flag(flag) => {
+                    self.references.insert(entry.key.clone(), flag);
                 }
-                (None, _) => {}
+                _ => self.refuse_word(&format!("references.{}", entry.key), &entry.value, &["true", "false"]),
             }
         }
     }
@@ -294,11 +306,29 @@ impl Draft {
     fn read_parameters(&mut self, node: &Node) {
         match &node.content {
             Content::Map(entries) => {
-                let entries = unique(entries, &mut self.problems);
-                entries.into_iter().for_each(|entry| self.read_setting(&entry.key, entry));
+                for entry in unique(entries, &mut self.problems) {
+                    match &entry.value.content {
+                        Content::Map(inner) if GROUPS.contains(&entry.key.as_str()) => {
+                            self.read_nested(&entry.key, inner);
+                        }
+                        _ => self.read_setting(&entry.key, entry),
+                    }
+                }
             }
             Content::Null => {}
             _ => self.refuse(&node.place, format!("`parameters` is {}; it must be a mapping", node.shown())),
+        }
+    }
+
+    /// Parameters of one group: `generation: {num_beams: [1, 5]}`, or with `parameters` in between, as W&B nests them.
+    fn read_nested(&mut self, group: &str, entries: &[Entry]) {
+        if let [Entry { key, value: Node { content: Content::Map(inner), .. }, .. }] = entries
+            && key == "parameters"
+        {
+            return self.read_nested(group, inner);
+        }
+        for entry in unique(entries, &mut self.problems) {
+            self.read_setting(&format!("{group}.{}", entry.key), entry);
         }
     }
 
@@ -337,9 +367,8 @@ impl Draft {
             let Some(choice) = self.choice(&entry.key, entry) else { continue };
             if point.iter().any(|other| other.setting == choice.setting) {
                 self.refuse(&choice.place, format!("`{}` is written twice", choice.setting.path));
-            } else if choice.values.len() > 1 {
-                let problem =
-                    Problem::new(&choice.place, format!("`{}` has several values in one point", entry.key));
+            } else if choice.varies() {
+                let problem = Problem::new(&choice.place, format!("`{}` varies within one point", entry.key));
                 self.problems.push(problem.hint("what varies for all points is written under `parameters`"));
             } else {
                 point.push(choice);

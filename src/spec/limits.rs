@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::architecture::Architecture;
+use super::condition;
 use super::parameter::Choice;
 use super::problem::{Place, Problem};
-use super::setting::named;
+use super::setting::{Setting, named};
 use crate::record::Recipe;
 
 /// A setting that another one limits: what is wrong with two values, if anything.
@@ -26,10 +27,13 @@ pub(super) fn check(base: &Recipe, settings: &[Choice], points: &[Vec<Choice>], 
     for point in if points.is_empty() { &no_point } else { points } {
         for (limiting, limited, check) in CHECKS {
             let limits = values(limiting, base, settings, point);
-            for (value, place) in values(limited, base, settings, point) {
-                for (limit, limit_place) in &limits {
-                    if let Some(message) = check(limit, &value) {
-                        let place = if place == Place::FILE { limit_place } else { &place };
+            for value in values(limited, base, settings, point) {
+                for limit in &limits {
+                    if let Some(message) = check(&limit.value, &value.value)
+                        && value.meets(limit, base)
+                        && limit.meets(&value, base)
+                    {
+                        let place = if value.place == Place::FILE { &limit.place } else { &value.place };
                         problems.push(Problem::new(place, message));
                     }
                 }
@@ -38,13 +42,32 @@ pub(super) fn check(base: &Recipe, settings: &[Choice], points: &[Vec<Choice>], 
     }
 }
 
-/// The values that a setting takes around a point, and where they were written.
-fn values(path: &str, base: &Recipe, settings: &[Choice], point: &[Choice]) -> Vec<(Value, Place)> {
-    let has_path = |choice: &&Choice| choice.setting.path == path;
-    match point.iter().find(has_path).or_else(|| settings.iter().find(has_path)) {
-        Some(choice) => choice.values.clone(),
-        None => named(path).map_or(Vec::new(), |setting| vec![(setting.read(base), Place::FILE)]),
+/// A value that a setting takes.
+struct Taken<'a> {
+    setting: &'static Setting,
+    value: Value,
+    place: Place,
+    choice: Option<&'a Choice>,
+}
+
+impl Taken<'_> {
+    fn meets(&self, other: &Taken, base: &Recipe) -> bool {
+        let otherwise = self.setting.read(base);
+        self.choice.is_none_or(|choice| {
+            condition::can_meet(choice, &self.value, &otherwise, other.setting, &other.value)
+        })
     }
+}
+
+/// The values that a setting takes around a point, and where they were written.
+fn values<'a>(path: &str, base: &Recipe, settings: &'a [Choice], point: &'a [Choice]) -> Vec<Taken<'a>> {
+    let Ok(setting) = named(path) else { return Vec::new() };
+    let has_path = |choice: &&Choice| choice.setting == setting;
+    let choice = point.iter().find(has_path).or_else(|| settings.iter().find(has_path));
+    let written = choice.map_or(&[][..], |choice| &choice.values).iter().cloned();
+    let otherwise = choice.is_none_or(|choice| choice.when.is_some());
+    let otherwise = otherwise.then(|| (setting.read(base), Place::FILE));
+    written.chain(otherwise).map(|(value, place)| Taken { setting, value, place, choice }).collect()
 }
 
 fn layers_exist(model: &Value, unfrozen: &Value) -> Option<String> {

@@ -5,10 +5,13 @@
 //! there are, which values they take and what they mean, is one [`table`]; [`search`] draws values at random.
 
 pub mod architecture;
+mod condition;
 mod constraints;
 mod data;
 mod distribution;
 mod draft;
+pub mod early_terminate;
+mod extends;
 pub mod failures;
 mod limits;
 mod overrides;
@@ -29,7 +32,9 @@ mod search_tests;
 mod tests;
 
 pub use architecture::Architecture;
-pub use constraints::Exclusion;
+pub use condition::Condition;
+pub use constraints::Pattern;
+pub use early_terminate::EarlyTerminate;
 pub use failures::OnFailure;
 pub use preset::Preset;
 pub use problem::SpecError;

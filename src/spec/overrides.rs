@@ -45,12 +45,14 @@ fn apply_value(draft: &mut Draft, entry: Entry) {
         | "data"
         | "run_cap"
         | "search_seed"
+        | "early_terminate"
         | "on_failure"
         | "max_consecutive_failures" => match single(&entry) {
             Some(value) => draft.read_key(&Entry { value, ..entry }),
             None => draft.refuse(&entry.key_place, format!("`{key}` takes one value")),
         },
-        "parameters" | "points" | "references" | "zip" | "exclude" => {
+        "extends" => draft.refuse(&entry.key_place, "`extends` is for sweep files"),
+        "parameters" | "points" | "references" | "zip" | "exclude" | "include" => {
             let example =
                 if key == "references" { "references.zero_shot=false" } else { "learning_rate=1e-5,3e-5" };
             let problem = Problem::new(&entry.key_place, format!("`{key}` cannot be replaced as a whole"));
@@ -79,12 +81,11 @@ fn apply_reference(draft: &mut Draft, name: &str, entry: &Entry) {
         Some(Content::Flag(flag)) => flag,
         _ => return draft.refuse(&entry.key_place, format!("`{}` must be `true` or `false`", entry.key)),
     };
-    match draft.references.switch(name) {
-        Some(switch) => *switch = flag,
-        None => {
-            let guess = did_you_mean(name, References::NAMES);
-            draft.refuse(&entry.key_place, format!("unknown reference `{name}`{guess}"));
-        }
+    if References::NAMES.contains(&name) {
+        draft.references.insert(name.to_owned(), flag);
+    } else {
+        let guess = did_you_mean(name, References::NAMES);
+        draft.refuse(&entry.key_place, format!("unknown reference `{name}`{guess}"));
     }
 }
 
@@ -94,6 +95,11 @@ fn apply_setting(draft: &mut Draft, entry: &Entry) {
     let range = single(entry).filter(|node| matches!(node.content, Content::Map(_)));
     let entry = &Entry { value: range.unwrap_or_else(|| entry.value.clone()), ..entry.clone() };
     let Some(choice) = draft.choice(&entry.key, entry) else { return };
+    replace(draft, choice);
+}
+
+/// Puts a setting in the place of what the draft says of it, in points too.
+pub(super) fn replace(draft: &mut Draft, choice: Choice) {
     if let Some((points, _)) = &mut draft.points {
         points.iter_mut().for_each(|point| point.retain(|other| other.setting != choice.setting));
     }

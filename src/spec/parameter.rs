@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::condition::{self, When};
 use super::data::{find, only};
 use super::distribution::{Range, probabilities};
 use super::draft::Draft;
@@ -18,6 +19,15 @@ pub(super) struct Choice {
     /// One value sets, several make an axis. Empty only where every value was refused.
     pub values: Vec<(Value, Place)>,
     pub source: Source,
+    /// Where it varies, if not everywhere.
+    pub when: Option<When>,
+}
+
+impl Choice {
+    /// Whether it has not one value throughout.
+    pub fn varies(&self) -> bool {
+        self.values.len() > 1 || self.source != Source::Values || self.when.is_some()
+    }
 }
 
 impl Draft {
@@ -31,8 +41,18 @@ impl Draft {
                 return None;
             }
         };
-        let mut choice =
-            Choice { setting, place: entry.key_place.clone(), values: Vec::new(), source: Source::Values };
+        if let Content::Map(entries) = &entry.value.content
+            && condition::KEYS.iter().any(|key| find(entries, key).is_some())
+        {
+            return condition::read(self, name, entry, entries);
+        }
+        let mut choice = Choice {
+            setting,
+            place: entry.key_place.clone(),
+            values: Vec::new(),
+            source: Source::Values,
+            when: None,
+        };
         if let Content::Map(entries) = &entry.value.content
             && ["min", "max", "distribution", "q"].iter().any(|key| find(entries, key).is_some())
         {

@@ -263,13 +263,18 @@ impl Cursor {
 
 /// Gives a node and all it contains one place.
 pub fn place_all(node: &mut Node, place: &Place) {
-    node.place = place.clone();
+    map_places(node, &|_| place.clone());
+}
+
+/// Changes the places of a node and of all it contains.
+pub fn map_places(node: &mut Node, change: &impl Fn(&Place) -> Place) {
+    node.place = change(&node.place);
     match &mut node.content {
-        Content::List(items) => items.iter_mut().for_each(|item| place_all(item, place)),
+        Content::List(items) => items.iter_mut().for_each(|item| map_places(item, change)),
         Content::Map(entries) => {
             for entry in entries {
-                entry.key_place = place.clone();
-                place_all(&mut entry.value, place);
+                entry.key_place = change(&entry.key_place);
+                map_places(&mut entry.value, change);
             }
         }
         _ => {}
@@ -300,7 +305,7 @@ mod tests {
         fn collect(node: &Node, out: &mut Vec<String>) {
             let show = |what: &str, place: &Place| match place {
                 Place::File { line, column } => format!("{what}@{line}:{column}"),
-                Place::Override(_) => "?".to_owned(),
+                Place::Base { .. } | Place::Override(_) => "?".to_owned(),
             };
             match &node.content {
                 Content::List(items) => items.iter().for_each(|item| collect(item, out)),

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -14,6 +15,8 @@ const MAX_SHOWN: usize = 30;
 pub enum Place {
     /// In the sweep file, both from 1 and the column in characters. Zeros where the place is not known.
     File { line: usize, column: usize },
+    /// The same of a file that the sweep file builds on.
+    Base { file: Arc<str>, line: usize, column: usize },
     /// In an override of the command line, given as typed.
     Override(String),
 }
@@ -22,11 +25,23 @@ impl Place {
     /// The file as a whole, or a place in it that is not known.
     pub const FILE: Self = Self::File { line: 0, column: 0 };
 
-    /// What problems are sorted by: places in the file, then the command line's overrides as they came.
-    pub(super) fn rank(&self) -> (usize, usize) {
+    /// What problems are sorted by: places in the file, in those that it builds on, then the command line's overrides as
+    /// they came.
+    pub(super) fn rank(&self) -> (usize, Arc<str>, usize, usize) {
         match self {
-            Self::File { line, column } => (*line, *column),
-            Self::Override(_) => (usize::MAX, 0),
+            Self::File { line, column } => (0, Arc::default(), *line, *column),
+            Self::Base { file, line, column } => (1, file.clone(), *line, *column),
+            Self::Override(_) => (2, Arc::default(), 0, 0),
+        }
+    }
+
+    /// A place of a file as one that the sweep file builds on.
+    pub(super) fn within(&self, file: &Path) -> Self {
+        match self {
+            Self::File { line, column } => {
+                Self::Base { file: file.display().to_string().into(), line: *line, column: *column }
+            }
+            other => other.clone(),
         }
     }
 }
@@ -79,6 +94,8 @@ impl fmt::Display for Listing<'_> {
             match &problem.place {
                 Place::File { line: 0, .. } => write!(f, "{}", self.file)?,
                 Place::File { line, column } => write!(f, "{}:{line}:{column}", self.file)?,
+                Place::Base { file, line: 0, .. } => write!(f, "{file}")?,
+                Place::Base { file, line, column } => write!(f, "{file}:{line}:{column}")?,
                 Place::Override(text) => write!(f, "override `{text}`")?,
             }
             write!(f, ": {}", problem.message)?;

@@ -22,6 +22,14 @@ pub fn schema() -> Value {
         }
     });
     let mut definitions = Map::from_iter([("split".to_owned(), split)]);
+    let when = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "properties": settings_as(SEVERAL),
+        "description": "The parameter varies where all of these settings have one of their values."
+    });
+    definitions.insert(WHEN.to_owned(), when);
     for setting in &SETTINGS {
         let forms = [(VALUE, value(setting)), (SEVERAL, several(setting)), (PARAMETER, parameter(setting))];
         for (form, definition) in forms {
@@ -47,6 +55,8 @@ pub fn schema() -> Value {
 const VALUE: &str = "value";
 const SEVERAL: &str = "values";
 const PARAMETER: &str = "parameter";
+/// The definition of where a parameter varies.
+const WHEN: &str = "when";
 
 fn name_of(form: &str, setting: &Setting) -> String {
     format!("{form} of {}", setting.path)
@@ -61,10 +71,29 @@ fn top_level() -> Map<String, Value> {
     let whole =
         |least: usize, about: &str| json!({"type": "integer", "minimum": least, "description": about});
     let settings = json!({"type": "object", "additionalProperties": false, "properties": settings_as(VALUE)});
-    let parameters = settings_as(PARAMETER);
+    let mut parameters = settings_as(PARAMETER);
+    parameters.extend(GROUPS.map(|group| (group.to_owned(), nested(group))));
+    let lines = |about: &str| {
+        json!({
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "minProperties": 1,
+                "properties": settings_as(SEVERAL)
+            },
+            "description": about
+        })
+    };
     let switches: Map<String, Value> =
         References::NAMES.iter().map(|name| ((*name).to_owned(), json!({"type": "boolean"}))).collect();
     let keys = json!({
+        "extends": {
+            "type": "string",
+            "minLength": 1,
+            "description": "A sweep file, by its path from this one, that this one builds on: what is written here stands in the \
+                            place of what is there, setting by setting, and lists as a whole. The name is not passed on."
+        },
         "name": {"type": "string", "description": "Names the sweep's folders; the file's name where it is left out."},
         "model": described(reference(VALUE, &SETTINGS[0]), SETTINGS[0].about),
         "data": data(),
@@ -96,7 +125,8 @@ fn top_level() -> Map<String, Value> {
             "type": ["object", "null"],
             "additionalProperties": false,
             "properties": parameters,
-            "description": "What varies: lists of values, or ranges to draw from."
+            "description": "What varies: lists of values, or ranges to draw from; with `when: {SETTING: VALUES}` only where \
+                            others have given values, and `otherwise` is the value elsewhere."
         },
         "points": {"type": "array", "items": settings, "description": "The points of `method: list`."},
         "zip": {
@@ -104,18 +134,16 @@ fn top_level() -> Map<String, Value> {
             "items": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 2}]},
             "description": "Parameters whose values are paired and not crossed."
         },
-        "exclude": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": false,
-                "minProperties": 1,
-                "properties": settings_as(SEVERAL)
-            },
-            "description": "Combinations that are left out: those in which all of a line's settings have one of its values."
-        },
+        "exclude": lines(
+            "Combinations that are left out: those in which all of a line's settings have one of its values."
+        ),
+        "include": lines(
+            "Combinations that are added, whatever is excluded or capped: a line's, crossed with the parameters that it does \
+             not name."
+        ),
         "run_cap": whole(1, "At most so many combinations are run; of `method: random`, how many are drawn."),
         "search_seed": whole(0, "What `method: random` draws by; 0 where it is left out."),
+        "early_terminate": early_terminate(),
         "references": {
             "type": "object",
             "additionalProperties": false,
@@ -129,6 +157,35 @@ fn top_level() -> Map<String, Value> {
         Value::Object(keys) => keys,
         _ => Map::new(),
     }
+}
+
+fn early_terminate() -> Value {
+    let whole = |least: usize| json!({"type": "integer", "minimum": least});
+    let rule = |name: &str, key: &str, least: usize, required: &[&str]| {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": required,
+            "properties": {
+                "type": {"const": name},
+                "min_iter": whole(1),
+                "noise": {"type": "number", "minimum": 0, "maximum": 10},
+                key: whole(least)
+            }
+        })
+    };
+    json!({
+        "description": "Stops points in favour of better ones: `hyperband` lets the best of `eta` go on after `min_iter` epochs, \
+                        `eta` times as many, and so on, `median` those not below it every `interval` epochs, `top_k` the \
+                        best `k` once; and besides all that are not worse by more than `noise` standard errors over the same \
+                        images, or still warm up or unfreeze.",
+        "anyOf": [
+            {"enum": ["none", null]},
+            rule("hyperband", "eta", 2, &["type"]),
+            rule("median", "interval", 1, &["type"]),
+            rule("top_k", "k", 1, &["type", "k"])
+        ]
+    })
 }
 
 fn data() -> Value {
@@ -161,6 +218,20 @@ fn of_group(group: &str) -> Value {
     let properties: Map<String, Value> =
         in_group(group).map(|setting| (setting.key().to_owned(), reference(VALUE, setting))).collect();
     json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+/// Parameters of one group below its name, as W&B nests them or without its `parameters` in between.
+fn nested(group: &str) -> Value {
+    let properties: Map<String, Value> =
+        in_group(group).map(|setting| (setting.key().to_owned(), reference(PARAMETER, setting))).collect();
+    let own = json!({"type": "object", "additionalProperties": false, "properties": properties});
+    let as_wandb = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["parameters"],
+        "properties": {"parameters": own}
+    });
+    json!({"anyOf": [own, as_wandb]})
 }
 
 fn in_group(group: &str) -> impl Iterator<Item = &'static Setting> {
@@ -216,7 +287,17 @@ fn list(setting: &Setting) -> Value {
 
 /// All that `parameters` takes for a setting.
 fn parameter(setting: &Setting) -> Value {
-    let object = |required: &[&str], properties: Value| json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties});
+    let object = |required: &[&str], mut properties: Value| {
+        properties["when"] = json!({"$ref": format!("#/$defs/{WHEN}")});
+        properties["otherwise"] = reference(VALUE, setting);
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": required,
+            "properties": properties,
+            "dependentRequired": {"otherwise": ["when"]}
+        })
+    };
     let probabilities = json!({"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}});
     let mut forms = vec![
         reference(VALUE, setting),

@@ -41,7 +41,7 @@ pub(super) fn points(draft: &mut Draft) -> Vec<Vec<Choice>> {
         return Vec::new();
     }
     let seed = draft.search_seed.unwrap_or_default();
-    let is_drawn = |choice: &Choice| choice.values.len() > 1 || choice.source != Source::Values;
+    let is_drawn = Choice::varies;
     let (drawn, fixed) = std::mem::take(&mut draft.settings).into_iter().partition(is_drawn);
     draft.settings = fixed;
     let drawn: Vec<Choice> = drawn;

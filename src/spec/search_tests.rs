@@ -1,4 +1,4 @@
-//! Sweep files that draw, pair and exclude.
+//! Sweep files that draw, pair, exclude and include, and whose parameters vary conditionally.
 
 use std::collections::BTreeSet;
 
@@ -133,14 +133,107 @@ parameters:
     study.yaml:2:73: unknown setting `epoch`; did you mean `epochs`?
     study.yaml:2:80: a name in `zip` is 3; it must be that of a setting
     study.yaml:4:21: `learning_rate` is 2; it must be a number above 0 and at most 1
-    study.yaml:5:5: an exclusion that names no setting would leave nothing
-    study.yaml:6:5: an exclusion is 5; it must be a mapping
+    study.yaml:5:5: a line of `exclude` that names no setting would leave nothing
+    study.yaml:6:5: a line of `exclude` is 5; it must be a mapping
     hint: `exclude: [{unfrozen_vision_layers: 12, learning_rate: 1.0e-4}]`
-    study.yaml:7:6: `training.learning_rate` is excluded by its values, not by a range
+    study.yaml:7:6: `training.learning_rate` stands here for its values, without range or `when`
     ");
     insta::assert_snapshot!(refused("model: lab\nzip: 3\nexclude: 4\nrun_cap: 0"), @"
     study.yaml:2:6: `zip` is 3; it must be a list of settings, such as `[learning_rate, warmup_steps]`
     study.yaml:3:10: `exclude` is 4; it must be a list of mappings
     study.yaml:4:10: `run_cap` is 0; it must be a whole number of at least 1
     ");
+}
+
+#[test]
+fn what_cannot_vary_conditionally_is_refused_at_its_place() {
+    insta::assert_snapshot!(refused("\
+model: lab
+zip: [epochs, num_beams]
+points: [{epochs: {value: 1, when: {dropout: 0.1}}}]
+exclude: [{dropout: {value: 1.0e-1, when: {epochs: 1}}}]
+parameters:
+  learning_rate: {values: [1e-5, 1e-4], when: 3}
+  weight_decay: {values: [0.1, 0.2], when: {}}
+  epochs: {values: [1, 2], when: {epochs: 1}}
+  num_beams: [1, 2]
+  warmup_steps: {values: [1, 2], otherwise: 3}
+  dropout: {values: [0.1, 0.2], when: {learning_rates: 1}}
+  label_smoothing: {values: [0.1, 0.2], when: {learning_rate: {min: 0.1, max: 0.2}}}
+  layer_lr_decay: {values: [0.1, 0.2], when: {epochs: 1}, otherwise: -1}
+"), @"
+    study.yaml:2:6: `training.epochs` is in `zip`, but varies by its own `when`
+    study.yaml:3:9: `points` needs `method: list`
+    study.yaml:3:11: `epochs` varies within one point
+    hint: what varies for all points is written under `parameters`
+    study.yaml:4:12: `training.dropout` stands here for its values, without range or `when`
+    study.yaml:6:47: `learning_rate.when` is 3; it must be a mapping
+    hint: `when: {unfrozen_vision_layers: [1, 2]}`
+    study.yaml:7:44: `weight_decay.when` names no setting
+    study.yaml:8:34: `epochs` varies by a value of its own
+    study.yaml:10:17: `warmup_steps` has `otherwise` without `when`
+    study.yaml:11:40: unknown setting `learning_rates`; did you mean `learning_rate`?
+    study.yaml:12:48: `training.learning_rate` stands here for its values, without range or `when`
+    study.yaml:13:70: `layer_lr_decay.otherwise` is -1; it must be a number above 0 and at most 10
+    ");
+    insta::assert_snapshot!(refused("\
+model: lab
+parameters:
+  epochs: {values: [1, 2], when: {warmup_steps: 1}}
+  warmup_steps: {values: [1, 2], when: {batch_size: 1}}
+  training.batch_size: {values: [1, 2], when: {epochs: 2}}
+".replace("{batch_size: 1}", "{training.batch_size: 1}").as_str()), @"study.yaml:3:34: `when` goes in a circle through epochs, warmup_steps, training.batch_size");
+}
+
+#[test]
+fn what_cannot_be_included_is_refused_at_its_place() {
+    insta::assert_snapshot!(refused("\
+model: lab
+zip: [epochs, warmup_steps]
+include: [{epochs: 3}, {}, 5, {learning_rate: {min: 1e-5, max: 1e-3}}, {unfrozen_vision_layers: 7}]
+parameters: {epochs: [1, 2], warmup_steps: [1, 2]}
+"), @"
+    study.yaml:3:11: `training.warmup_steps` is missing: `zip` pairs it with what is there
+    study.yaml:3:24: a line of `include` that names no setting would add what is there
+    study.yaml:3:28: a line of `include` is 5; it must be a mapping
+    hint: `include: [{unfrozen_vision_layers: 12, learning_rate: 1.0e-6}]`
+    study.yaml:3:32: `training.learning_rate` stands here for its values, without range or `when`
+    study.yaml:3:72: `unfrozen_vision_layers` is 7, but `lab` has 6 vision layers
+    ");
+}
+
+#[test]
+fn limits_between_settings_hold_where_values_meet() {
+    let beyond = "model: lab\nparameters:\n  epochs: [2, 5]\n  unfreeze_from_epoch: {values: [1, 4]WHEN}\n";
+    assert!(
+        refused(&beyond.replace("WHEN", "")).contains("`unfreeze_from_epoch` is 4, but there are 2 `epochs`")
+    );
+    let met = spec(&beyond.replace("WHEN", ", when: {epochs: 5}"), &[]);
+    assert_eq!(met.conditions.len(), 1);
+    let missed = refused(&beyond.replace("WHEN", ", when: {epochs: 2}"));
+    assert!(missed.contains("`unfreeze_from_epoch` is 4, but there are 2 `epochs`"), "{missed}");
+    let elsewhere = refused(&beyond.replace("WHEN", ", when: {epochs: 5}, otherwise: 3"));
+    assert!(elsewhere.contains("`unfreeze_from_epoch` is 3, but there are 2 `epochs`"), "{elsewhere}");
+}
+
+#[test]
+fn parameters_of_a_group_may_stand_below_its_name() {
+    let plain =
+        spec("model: lab\nparameters: {generation.num_beams: [1, 3], generation.max_length: [60, 70]}", &[]);
+    let nested = "model: lab\nparameters: {generation: {num_beams: [1, 3], max_length: [60, 70]}}";
+    let as_wandb = "model: lab\nparameters: {generation: {parameters: {num_beams: {values: [1, 3]}, max_length: [60, 70]}}}";
+    assert_eq!(spec(nested, &[]).axes, plain.axes);
+    assert_eq!(spec(as_wandb, &[]).axes, plain.axes);
+    insta::assert_snapshot!(refused("model: lab\nparameters: {generation: {beams: [1]}, training: [3]}"), @"
+    study.yaml:2:27: unknown setting `generation.beams`; did you mean `generation.num_beams`?
+    study.yaml:2:40: `training` is a group of settings; name one of them, such as `training.unfrozen_vision_layers`, `training.unfreeze_from_epoch`, `training.unfreeze_every`, `training.learning_rate` or `training.vision_lr_multiplier`
+    ");
+}
+
+#[test]
+fn an_override_takes_the_place_of_a_condition() {
+    let text = "model: lab\nparameters: {epochs: [1, 2], warmup_steps: {values: [5, 6], when: {epochs: 2}}}";
+    let free = spec(text, &["warmup_steps=5,6"]);
+    assert_eq!((free.conditions.len(), free.axes.len()), (0, 2));
+    assert!(parse(text, "study.yaml", &["extends=x.yaml".to_owned(), "include=1".to_owned()]).is_err());
 }

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::constraints::{self, Exclusion};
+use super::condition::{self, Condition};
+use super::constraints::{self, Pattern};
 use super::draft::Draft;
+use super::early_terminate::EarlyTerminate;
 use super::failures::OnFailure;
 use super::parameter::Choice;
 use super::preset::Preset;
 use super::problem::{Place, Problem, SpecError, quoted};
 use super::setting::Setting;
-use super::{limits, overrides, search, yaml};
+use super::{extends, limits, overrides, search, yaml};
 use crate::record::recipe::{DataSource, Kind, MetricName};
 use crate::record::{Recipe, bounded};
 
@@ -40,18 +42,26 @@ pub struct SweepSpec {
     pub points: Vec<Vec<(&'static Setting, Value)>>,
     /// Axes that vary together, by their settings; all of a group are as long.
     pub zipped: Vec<Vec<&'static Setting>>,
+    /// Settings that vary only where others have given values, each after those that it depends on.
+    pub conditions: Vec<Condition>,
     /// Combinations that are left out.
-    pub exclude: Vec<Exclusion>,
-    /// At most so many combinations are run, the first ones.
+    pub exclude: Vec<Pattern>,
+    /// Combinations that are added, each crossed with the axes that it does not name.
+    pub include: Vec<Pattern>,
+    /// At most so many combinations are run, the first ones, and those included.
     pub run_cap: Option<usize>,
     pub references: References,
+    /// Which points are stopped in favour of better ones.
+    pub early_terminate: Option<EarlyTerminate>,
     /// What becomes of the other runs when one fails, where the file says so.
     pub on_failure: Option<OnFailure>,
     /// After how many failures in a row no other run starts, where the file says so; 0 is never.
     pub max_consecutive_failures: Option<usize>,
+    /// The files that the sweep file builds on, the nearest first.
+    pub bases: Vec<PathBuf>,
 }
 
-/// A setting and the values it takes, at least two, as written.
+/// A setting and the values it takes, as written: at least two, but for one that has a [`Condition`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     pub setting: &'static Setting,
@@ -101,7 +111,17 @@ impl References {
     pub(super) const NAMES: [&'static str; 5] =
         ["zero_shot", "constant_caption", "nearest_image", "matched_length", "shuffled_captions"];
 
-    pub(super) fn switch(&mut self, name: &str) -> Option<&mut bool> {
+    /// These, but for what the switches say.
+    fn switched(mut self, switches: &BTreeMap<String, bool>) -> Self {
+        for (name, is_wanted) in switches {
+            if let Some(switch) = self.switch(name) {
+                *switch = *is_wanted;
+            }
+        }
+        self
+    }
+
+    fn switch(&mut self, name: &str) -> Option<&mut bool> {
         match name {
             "zero_shot" => Some(&mut self.zero_shot),
             "constant_caption" => Some(&mut self.constant_caption),
@@ -160,9 +180,10 @@ pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<SweepSpec, 
     let invalid = |problems| SpecError::Invalid { file: file.to_owned(), problems };
     // What is not a mapping has no keys: complaints about missing ones would only hide why.
     let root = yaml::parse(text).map_err(|problem| invalid(vec![problem]))?;
-    let mut draft = Draft::read(&root).map_err(|problem| invalid(vec![problem]))?;
+    let draft = Draft::read(&root).map_err(|problem| invalid(vec![problem]))?;
+    let (mut draft, bases) = extends::resolve(draft, Path::new(file)).map_err(invalid)?;
     overrides.iter().for_each(|text| overrides::apply(&mut draft, text));
-    let spec = assemble(&mut draft, file);
+    let spec = assemble(&mut draft, file).map(|spec| SweepSpec { bases, ..spec });
     let mut problems = draft.problems;
     problems.sort_by_key(|problem| problem.place.rank());
     problems.dedup();
@@ -177,6 +198,8 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
     let name = sweep_name(draft, file);
     let mut points = take_points(draft);
     let zipped = constraints::zipped(draft);
+    let conditions = condition::take(draft);
+    let include = constraints::included(draft, &zipped);
     points.extend(search::points(draft));
     let preset = draft.recipe.unwrap_or(Preset::Corrected);
     let mut base = preset.recipe();
@@ -186,25 +209,34 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         written.insert("early_stopping.metric", place.clone());
     }
     // Of a setting in several points the first place counts.
-    for choice in points.iter().flatten() {
+    for choice in points.iter().chain(&include).flatten() {
         written.entry(choice.setting.path).or_insert_with(|| choice.place.clone());
     }
     written.extend(draft.settings.iter().map(|choice| (choice.setting.path, choice.place.clone())));
-    for Choice { setting, values, .. } in &draft.settings {
-        // For an axis this is its first value, which every point replaces.
-        if let Some((value, place)) = values.first()
-            && let Err(error) = setting.write(&mut base, value)
-        {
+    let elsewhere =
+        conditions.iter().filter_map(|(setting, when)| Some((*setting, when.otherwise.as_ref()?)));
+    // For an axis this is its first value, which every point replaces.
+    let everywhere = draft.settings.iter().filter(|choice| choice.when.is_none());
+    let everywhere = everywhere.filter_map(|choice| Some((choice.setting, choice.values.first()?)));
+    for (setting, (value, place)) in elsewhere.chain(everywhere) {
+        if let Err(error) = setting.write(&mut base, value) {
             draft.problems.push(Problem::new(place, format!("`{}`: {error}", setting.path)));
         }
     }
-    set_data(draft, &mut base, &points);
+    let all: Vec<&Choice> = points.iter().chain(&include).flatten().collect();
+    set_data(draft, &mut base, &all);
     limits::check(&base, &draft.settings, &points, &mut draft.problems);
+    if !include.is_empty() {
+        limits::check(&base, &draft.settings, &include, &mut draft.problems);
+    }
 
     let value = |choice: &Choice| choice.values.first().map(|(value, _)| (choice.setting, value.clone()));
-    let axes = draft.settings.iter().filter(|choice| choice.values.len() > 1).map(|choice| Axis {
-        setting: choice.setting,
-        values: choice.values.iter().map(|(value, _)| value.clone()).collect(),
+    let values = |choice: &Choice| {
+        (choice.setting, choice.values.iter().map(|(value, _)| value.clone()).collect::<Vec<Value>>())
+    };
+    let axes = draft.settings.iter().filter(|choice| choice.varies()).map(|choice| {
+        let (setting, values) = values(choice);
+        Axis { setting, values }
     });
     Some(SweepSpec {
         name: name?,
@@ -214,11 +246,18 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         axes: axes.collect(),
         points: points.iter().map(|point| point.iter().filter_map(value).collect()).collect(),
         zipped,
-        exclude: std::mem::take(&mut draft.exclude),
+        conditions: conditions
+            .into_iter()
+            .map(|(setting, when)| Condition { setting, when: when.pattern, otherwise: setting.read(&base) })
+            .collect(),
+        exclude: draft.exclude.take().unwrap_or_default(),
+        include: include.iter().map(|line| line.iter().map(values).collect()).collect(),
         run_cap: draft.run_cap,
-        references: draft.references,
+        references: References::default().switched(&draft.references),
+        early_terminate: draft.early_terminate.flatten(),
         on_failure: draft.on_failure,
         max_consecutive_failures: draft.max_consecutive_failures,
+        bases: Vec::new(),
         preset,
         base,
         written,
@@ -266,8 +305,8 @@ fn take_points(draft: &mut Draft) -> Vec<Vec<Choice>> {
 }
 
 /// Data go with the model only where both are built in.
-fn set_data(draft: &mut Draft, base: &mut Recipe, points: &[Vec<Choice>]) {
-    let choices = points.iter().flatten().chain(&draft.settings);
+fn set_data(draft: &mut Draft, base: &mut Recipe, points: &[&Choice]) {
+    let choices = points.iter().copied().chain(&draft.settings);
     let models: Vec<&Choice> = choices.filter(|choice| choice.setting.path == "model").collect();
     let all_built_in = models.iter().flat_map(|choice| &choice.values).all(|(model, _)| model == "lab");
     if models.is_empty() {

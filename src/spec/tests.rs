@@ -315,7 +315,7 @@ points:
     insta::assert_snapshot!(refused(text, &[]), @"
     study.yaml:5:6: `training.epochs` is set outside of the points too
     study.yaml:5:17: `training.epochs` is written twice
-    study.yaml:6:6: `learning_rate` has several values in one point
+    study.yaml:6:6: `learning_rate` varies within one point
     hint: what varies for all points is written under `parameters`
     study.yaml:7:5: a point is 5; it must be a mapping such as `{learning_rate: 1.0e-5}`
     ");

@@ -49,6 +49,7 @@ pub fn matched_length(session: &Session, loaded: Loaded, emit: &mut Emit) -> Res
         device_name: session.device_name.clone(),
         threads: session.threads,
         checkpoint_every: session.checkpoint_every,
+        until_epoch: None,
         cache: session.cache.clone(),
         stop: session.stop,
     };

@@ -21,7 +21,7 @@ use super::{Emit, Session, Stopped, image_use, observed, pairs};
 use crate::data::Example;
 use crate::model::{Blip, Unfrozen, Weights};
 use crate::record::diagnostics;
-use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary};
+use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary, paused_after};
 use crate::record::image_use::ImageUse;
 use crate::record::run::Prediction;
 
@@ -226,7 +226,13 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         }
         // A checkpoint that knows of an older best epoch than `best/` holds could be gone on from to another end, where
         // a device does not repeat its sums to the bit.
-        bench.keep_evaluated(state, verdict.is_best, emit)?;
+        let pauses = session.until_epoch.is_some_and(|until| epoch >= until)
+            && epoch < recipe.training.epochs
+            && !verdict.should_stop;
+        bench.keep_evaluated(state, verdict.is_best || pauses, emit)?;
+        if pauses {
+            return Ok((Status::Interrupted, Some(paused_after(epoch))));
+        }
     }
     bench.finish_last(state, emit)?;
     if state.progress.is_out_of_patience(&recipe.early_stopping) {

@@ -65,6 +65,9 @@ pub struct Session<'a> {
     pub threads: usize,
     /// How much work may be lost if the run is cut off; see [`pace::Pace`].
     pub checkpoint_every: Duration,
+    /// The run saves a checkpoint and ends as interrupted after this epoch, if it has more; nothing of its result depends
+    /// on that.
+    pub until_epoch: Option<usize>,
     /// The feature cache; `None` goes without.
     pub cache: Option<CacheUse<'a>>,
     /// Asked again and again; true makes the run save a checkpoint and end as interrupted.

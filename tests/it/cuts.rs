@@ -135,6 +135,7 @@ impl Bed {
             device_name: "cpu".to_owned(),
             threads: 1,
             checkpoint_every: every,
+            until_epoch: None,
             cache: self.cache.as_ref().map(|(folder, bytes)| CacheUse {
                 folder: folder.clone(),
                 bytes: *bytes,

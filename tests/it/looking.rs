@@ -86,6 +86,7 @@ fn of_the_run(workdir: &Path) -> BTreeMap<(String, String), Value> {
         device_name: "cpu".to_owned(),
         threads: 1,
         checkpoint_every: Duration::from_secs(60),
+        until_epoch: None,
         cache: None,
         stop: &|| false,
     };

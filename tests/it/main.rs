@@ -6,7 +6,9 @@ mod changed_inputs;
 mod cli;
 mod cuts;
 mod diagnostics;
+mod early_terminate;
 mod end_to_end;
+mod extending;
 #[cfg(target_os = "linux")]
 mod faults;
 mod feature_cache;

@@ -119,10 +119,10 @@ pub fn origins(study: &Study) -> Table {
     table
 }
 
-/// Runs that did not come to a regular end, with the reason.
+/// Runs that did not come to their own end, with the reason: those that the sweep stopped in favour of better ones too.
 pub fn incomplete(study: &Study) -> Table {
     let mut table = Table::new(&["run", "id", "status", "#epochs", "reason"]);
-    for row in study.rows.iter().filter(|row| !row.is_complete()) {
+    for row in study.rows.iter().filter(|row| !row.is_complete() || row.status == "pruned") {
         let epochs = row.epochs.map_or_else(|| ABSENT.to_owned(), |epochs| epochs.to_string());
         let reason = row.reason.clone().unwrap_or_else(|| unsaid_reason(row).to_owned());
         table.add([row.name(), row.run.clone(), row.status.replace('_', " "), epochs, reason]);

@@ -149,7 +149,9 @@ impl Progress for Bars {
     }
 
     fn ended(&mut self, index: usize, task: &Task, ended: &Ended) {
-        self.clock.ended(index);
+        if ended.status != crate::record::Status::Interrupted {
+            self.clock.ended(index);
+        }
         if !ended.status.is_complete() && ended.status != crate::record::Status::Interrupted {
             self.failed += 1;
         }

@@ -76,11 +76,11 @@ impl<W: Write> Progress for Lines<W> {
     }
 
     fn ended(&mut self, index: usize, task: &Task, ended: &Ended) {
-        self.clock.ended(index);
         let total = self.sweep.as_ref().map_or(0, |sweep| sweep.labels.len());
         if ended.status == Status::Interrupted {
             return self.say(index, task, &words::ending(ended));
         }
+        self.clock.ended(index);
         self.ended += 1;
         let left = words::left(self.clock.left().filter(|_| self.ended < total));
         self.say(index, task, &format!("{} ({}/{total} done{left})", words::ending(ended), self.ended));

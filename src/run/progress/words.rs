@@ -50,10 +50,14 @@ pub fn ending(ended: &Ended) -> String {
     if !ended.status.is_complete() {
         let epochs = ended.summary.epochs;
         return match (&ended.reason, ended.status) {
+            (_, Status::Interrupted) if ended.is_paused() => format!("waits after epoch {epochs}"),
             (_, Status::Interrupted) => format!("interrupted after epoch {epochs}"),
             (Some(reason), _) => format!("{name}: {}", reason.lines().next().unwrap_or_default()),
             (None, _) => name,
         };
+    }
+    if let (Status::Pruned, Some(reason)) = (ended.status, &ended.reason) {
+        return reason.clone();
     }
     let outcome = match (&ended.summary.best, &ended.summary.initial) {
         (Some(best), _) => format!("best epoch {}, {}", best.epoch, evaluation(best)),
