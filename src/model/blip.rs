@@ -101,11 +101,12 @@ impl Blip {
     }
 }
 
-/// The tokens that the logits of [`Blip::logits`] should predict; padding only where `pads_count`.
+/// The tokens that the logits of [`Blip::logits`] should predict: none that are given, and padding only where `pads_count`.
 pub fn targets(captions: &TokenBatch, pads_count: bool) -> Targets {
     let rows = captions.ids.chunks_exact(captions.columns.max(1)).zip(&captions.lengths);
     let targets = rows.flat_map(|(row, length)| {
-        row.iter().enumerate().skip(1).map(move |(i, id)| (pads_count || i < *length).then_some(*id))
+        let counts = move |i| i >= captions.given && (pads_count || i < *length);
+        row.iter().enumerate().skip(1).map(move |(i, id)| counts(i).then_some(*id))
     });
     Arc::new(targets.collect())
 }

@@ -95,19 +95,23 @@ impl Weights {
     /// Makes variables of the tensors that train, out of a vision model of `depth` layers. Must come before
     /// the model is built.
     pub fn unfreeze(&mut self, unfrozen: Unfrozen, depth: usize) -> candle_core::Result<()> {
+        self.unfreeze_those(|name| match (unfrozen, Part::of(name)) {
+            (Unfrozen::All, _) => true,
+            (Unfrozen::Last { vision_layers, .. }, Part::VisionLayer(layer)) => {
+                layer + vision_layers >= depth
+            }
+            (Unfrozen::Last { text, .. }, Part::Text) => text,
+            (Unfrozen::Last { .. }, Part::VisionOther) => false,
+        })
+    }
+
+    /// Makes variables of the tensors that are chosen by name. Must come before the model is built.
+    pub fn unfreeze_those(&mut self, chosen: impl Fn(&str) -> bool) -> candle_core::Result<()> {
         // What a head of its own takes the place of plays no part any more; words' embeddings still do.
         let has_own_bias = self.tensors.contains_key(HEAD[1].0);
         let replaced: &[&str] = if has_own_bias { &[HEAD[1].1] } else { &[] };
         for (name, tensor) in &mut self.tensors {
-            let trains = match (unfrozen, Part::of(name)) {
-                (Unfrozen::All, _) => true,
-                (Unfrozen::Last { vision_layers, .. }, Part::VisionLayer(layer)) => {
-                    layer + vision_layers >= depth
-                }
-                (Unfrozen::Last { text, .. }, Part::Text) => text,
-                (Unfrozen::Last { .. }, Part::VisionOther) => false,
-            };
-            if trains && !self.trainable.contains_key(name) && !replaced.contains(&name.as_str()) {
+            if chosen(name) && !self.trainable.contains_key(name) && !replaced.contains(&name.as_str()) {
                 let var = Var::from_tensor(tensor)?;
                 *tensor = var.as_tensor().clone();
                 self.trainable.insert(name.clone(), var);

@@ -7,7 +7,7 @@
 use crate::record::Recipe;
 use crate::record::recipe::{
     BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LrSchedule,
-    MetricName, Precision, StartToken, Training, ZeroCider,
+    MetricName, Precision, StartToken, TextParts, Training, ZeroCider,
 };
 use crate::spec::setting::SETTINGS;
 
@@ -24,6 +24,10 @@ const VISION_MULTIPLIER: Inactive =
     Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
 const TEXT_MULTIPLIER: Inactive =
     Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+const TEXT_PARTS: [Inactive; 2] = [
+    Inactive { path: "training.trainable_text", why: "the text decoder is frozen" },
+    Inactive { path: "training.trainable_text_layers", why: "the text decoder is frozen" },
+];
 const UNFREEZE_FROM: Inactive =
     Inactive { path: "training.unfreeze_from_epoch", why: "no vision layer is unfrozen" };
 const UNFREEZE_EVERY: Inactive =
@@ -56,6 +60,7 @@ pub fn matters(kind: Kind, path: &str) -> bool {
                     path,
                     "training.max_length"
                         | "training.start_token"
+                        | "training.prompt"
                         | "training.mask_padding"
                         | "training.label_smoothing"
                         | "training.precision"
@@ -85,7 +90,10 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     }
     if !recipe.training.train_text_decoder {
         recipe.training.text_lr_multiplier = neutral.training.text_lr_multiplier;
+        recipe.training.trainable_text = neutral.training.trainable_text;
+        recipe.training.trainable_text_layers = neutral.training.trainable_text_layers;
         inactive.push(TEXT_MULTIPLIER);
+        inactive.extend(TEXT_PARTS);
     }
     inactive.extend(canonicalise_rates(&mut recipe.training, &neutral.training));
     if recipe.early_stopping.metric != MetricName::Score {
@@ -138,6 +146,8 @@ fn neutral() -> Recipe {
             weight_decay: 0.0,
             decay_norms_and_biases: true,
             train_text_decoder: false,
+            trainable_text: TextParts::All,
+            trainable_text_layers: 0,
             train_examples: 0,
             batch_size: 1,
             gradient_accumulation_steps: 1,
@@ -148,6 +158,7 @@ fn neutral() -> Recipe {
             max_grad_norm: 1.0,
             max_length: 128,
             start_token: StartToken::Dec,
+            prompt: String::new(),
             mask_padding: true,
             label_smoothing: 0.0,
             dropout: 0.0,

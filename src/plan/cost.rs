@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::parts::{trainable, vision_layer_parameters};
 use crate::record::RunSpec;
 use crate::record::event::Trainable;
 use crate::record::recipe::{Kind, Recipe};
@@ -74,75 +75,6 @@ pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
     }
 }
 
-/// Parameters and tensors by part. The head's weight is that of the word embedding, its bias that of the
-/// predictions; both count once.
-pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
-    let is_trained = recipe.kind.trains();
-    let unfrozen =
-        if is_trained { recipe.training.unfrozen_vision_layers.min(sizes.vision.layers) } else { 0 };
-    let trains_text = is_trained && recipe.training.train_text_decoder;
-    let vision_layers = unfrozen * vision_layer_parameters(sizes);
-    let text = if trains_text { text_parameters(sizes) } else { 0 };
-    Trainable {
-        vision_layers,
-        // Embeddings and final norm of the vision model stay frozen whatever is unfrozen.
-        vision_other: 0,
-        text,
-        frozen: vision_parameters(sizes) + text_parameters(sizes) - vision_layers - text,
-        tensors: unfrozen * VISION_LAYER_TENSORS + if trains_text { text_tensors(sizes) } else { 0 },
-    }
-}
-
-/// Weights and biases of a vision layer's two norms, qkv, projection, fc1 and fc2.
-const VISION_LAYER_TENSORS: usize = 12;
-
-/// Weight and bias of a linear layer.
-const fn linear(inputs: usize, outputs: usize) -> usize {
-    inputs * outputs + outputs
-}
-
-/// Weight and bias of a layer norm.
-const fn norm(width: usize) -> usize {
-    2 * width
-}
-
-/// Parameters of one layer of the vision model.
-pub fn vision_layer_parameters(sizes: &Architecture) -> usize {
-    let (width, intermediate) = (sizes.vision.width, sizes.vision.intermediate);
-    2 * norm(width)
-        + linear(width, 3 * width)
-        + linear(width, width)
-        + linear(width, intermediate)
-        + linear(intermediate, width)
-}
-
-/// Parameters of the vision model.
-pub fn vision_parameters(sizes: &Architecture) -> usize {
-    let vision = &sizes.vision;
-    let class_and_positions = vision.width + vision.tokens() * vision.width;
-    let patches = linear(3 * vision.patch * vision.patch, vision.width);
-    class_and_positions + patches + vision.layers * vision_layer_parameters(sizes) + norm(vision.width)
-}
-
-/// Parameters of the text decoder, the tied head counted once.
-pub fn text_parameters(sizes: &Architecture) -> usize {
-    let (text, encoder) = (&sizes.text, sizes.vision.width);
-    let width = text.width;
-    let embeddings = (text.vocabulary + text.positions) * width + norm(width);
-    let self_attention = 4 * linear(width, width) + norm(width);
-    let cross_attention = 2 * linear(width, width) + 2 * linear(encoder, width) + norm(width);
-    let feed_forward = linear(width, text.intermediate) + linear(text.intermediate, width) + norm(width);
-    let head = linear(width, width) + norm(width) + text.vocabulary;
-    embeddings + text.layers * (self_attention + cross_attention + feed_forward) + head
-}
-
-/// Tensors of the text decoder: embeddings and their norm (4); in a layer two attentions of four linear
-/// layers and a norm each, and a feed-forward part of two and a norm (26); the head's transform, norm and
-/// bias (5).
-fn text_tensors(sizes: &Architecture) -> usize {
-    4 + sizes.text.layers * 26 + 5
-}
-
 /// Peak memory of a run, by and large: weights; gradients and AdamW's two moments of what trains; and the
 /// larger of what one training batch and one generation batch keep.
 ///
@@ -189,7 +121,7 @@ pub fn disk_bytes(trainable: &Trainable) -> usize {
 mod tests {
     use super::*;
     use crate::spec::Preset;
-    use crate::spec::architecture::{BLIP_BASE, BLIP_LARGE};
+    use crate::spec::architecture::BLIP_BASE;
 
     fn recipe(unfrozen: usize, train_text_decoder: bool) -> Recipe {
         let mut recipe = Preset::AsOriginal.recipe();
@@ -201,36 +133,6 @@ mod tests {
 
     fn run(recipe: Recipe) -> RunSpec {
         RunSpec { id: "r1".into(), sweep: "x".into(), point: BTreeMap::new(), seed: 0, recipe }
-    }
-
-    /// The numbers of the published checkpoints, tied weights once.
-    #[test]
-    fn blip_has_the_parameters_of_the_published_models() {
-        assert_eq!(vision_layer_parameters(&BLIP_BASE), 7_087_872);
-        assert_eq!(vision_parameters(&BLIP_BASE), 86_090_496);
-        assert_eq!(text_parameters(&BLIP_BASE), 137_881_148);
-        assert_eq!(vision_layer_parameters(&BLIP_LARGE), 12_596_224);
-        assert_eq!(vision_parameters(&BLIP_LARGE), 303_690_752);
-        assert_eq!(text_parameters(&BLIP_LARGE), 142_599_740);
-    }
-
-    #[test]
-    fn parts_add_up_and_only_unfrozen_ones_train() {
-        let three = trainable(&BLIP_BASE, &recipe(3, true));
-        let expected = Trainable {
-            vision_layers: 3 * 7_087_872,
-            vision_other: 0,
-            text: 137_881_148,
-            frozen: 86_090_496 - 3 * 7_087_872,
-            tensors: 3 * 12 + 321,
-        };
-        assert_eq!(three, expected);
-        let vision_only = trainable(&BLIP_BASE, &recipe(1, false));
-        assert_eq!((vision_only.total(), vision_only.tensors), (7_087_872, 12));
-        let mut zero_shot = recipe(3, true);
-        zero_shot.kind = Kind::ZeroShot;
-        let nothing = trainable(&BLIP_BASE, &zero_shot);
-        assert_eq!((nothing.total(), nothing.tensors, nothing.frozen), (0, 0, 223_971_644));
     }
 
     #[test]

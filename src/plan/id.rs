@@ -173,6 +173,7 @@ mod tests {
                 _ => match setting.path {
                     "training.start_token" => json!("cls"),
                     "training.precision" => json!("bf16"),
+                    "training.trainable_text" => json!("cross_attention"),
                     "training.lr_scheduler_type" => json!("cosine"),
                     "evaluation.convention" => json!("original"),
                     "early_stopping.metric" => json!("meteor"),

@@ -10,6 +10,7 @@ pub mod consistency;
 pub mod cost;
 pub mod expand;
 pub mod id;
+pub mod parts;
 pub mod settings;
 mod shuffled;
 pub mod table;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::beam_stopping::BeamStopping;
-pub use super::training::{LrSchedule, Precision, StartToken, Training};
+pub use super::training::{LrSchedule, Precision, StartToken, TextParts, Training};
 
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

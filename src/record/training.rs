@@ -35,6 +35,12 @@ pub struct Training {
     pub decay_norms_and_biases: bool,
     /// Trains the text decoder; false freezes all of it.
     pub train_text_decoder: bool,
+    /// Which tensors of the decoder's layers train. Left out where it is `all`.
+    #[serde(default, skip_serializing_if = "TextParts::is_all")]
+    pub trainable_text: TextParts,
+    /// Of the decoder, only so many of its last layers train; 0 is all of it, and is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub trainable_text_layers: usize,
     /// Trains on so many of the training images, drawn by the seed of the split: fewer of them are a part of more. 0 trains on
     /// all, and is left out.
     #[serde(default, skip_serializing_if = "is_none")]
@@ -58,6 +64,10 @@ pub struct Training {
     pub max_length: usize,
     /// The first input token in training. Generation always starts from `[DEC]`.
     pub start_token: StartToken,
+    /// Words that every caption begins with, in training and when generated. They are given: no loss counts them, and no
+    /// score sees them. Left out where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prompt: String,
     /// Leaves padding out of the loss.
     pub mask_padding: bool,
     /// As `torch.nn.CrossEntropyLoss(label_smoothing=...)`.
@@ -122,6 +132,22 @@ pub enum LrSchedule {
 impl LrSchedule {
     fn is_linear(&self) -> bool {
         *self == Self::Linear
+    }
+}
+
+/// What of the text decoder trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextParts {
+    #[default]
+    All,
+    /// Only the layers' attention to the image, with its output projection and layer norm.
+    CrossAttention,
+}
+
+impl TextParts {
+    fn is_all(&self) -> bool {
+        *self == Self::All
     }
 }
 

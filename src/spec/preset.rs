@@ -6,7 +6,7 @@
 
 use crate::record::recipe::{
     BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LrSchedule,
-    MetricName, Precision, Recipe, StartToken, Training, ZeroCider,
+    MetricName, Precision, Recipe, StartToken, TextParts, Training, ZeroCider,
 };
 
 /// The recipe that a sweep file's own settings are laid over.
@@ -144,6 +144,8 @@ fn as_original() -> Recipe {
             weight_decay: 0.01,
             decay_norms_and_biases: true,
             train_text_decoder: true,
+            trainable_text: TextParts::All,
+            trainable_text_layers: 0,
             train_examples: 0,
             batch_size: 6,
             gradient_accumulation_steps: 1,
@@ -154,6 +156,7 @@ fn as_original() -> Recipe {
             max_grad_norm: 2.0,
             max_length: 60,
             start_token: StartToken::Cls,
+            prompt: String::new(),
             mask_padding: false,
             label_smoothing: 0.0,
             dropout: 0.0,

@@ -4,7 +4,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use serde_json::json;
 
-use super::setting::Range::{Count, Flag, FlagOr, Number, Text, Word};
+use super::setting::Range::{Count, Flag, FlagOr, Line, Number, Text, Word};
 use super::setting::{Setting, assign};
 
 /// Far above every sensible count, and low enough that products of two do not overflow.
@@ -32,7 +32,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 42] = [
+pub static SETTINGS: [Setting; 45] = [
     setting!(
         model,
         Text,
@@ -85,6 +85,16 @@ pub static SETTINGS: [Setting; 42] = [
     ),
     setting!(training.train_text_decoder, Flag, "Trains the text decoder; `false` freezes all of it."),
     setting!(
+        training.trainable_text,
+        Word(&["all", "cross_attention"]),
+        "Of the text decoder, `cross_attention` trains only the attention of its layers to the image."
+    ),
+    setting!(
+        training.trainable_text_layers,
+        Count(0, 1000),
+        "Of the text decoder, only the last so many layers train; 0 trains all of it, embeddings and head too."
+    ),
+    setting!(
         training.train_examples,
         Count(0, MANY),
         "Trains on so many of the training images, drawn by the seed of the split; 0 is all of them."
@@ -121,6 +131,11 @@ pub static SETTINGS: [Setting; 42] = [
         training.start_token,
         Word(&["cls", "dec"]),
         "What a training caption begins with: `dec`, as generation does, or `cls`, as the processor writes it."
+    ),
+    setting!(
+        training.prompt,
+        Line,
+        "Words that every caption begins with: no loss counts them, generation is given them, no score sees them."
     ),
     setting!(training.mask_padding, Flag, "Leaves padding out of the loss."),
     setting!(

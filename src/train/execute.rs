@@ -29,7 +29,8 @@ pub struct Loaded {
 impl Loaded {
     /// Loads the model folder and the data of a run.
     pub fn new(session: &Session) -> Result<Self> {
-        let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
+        let prompt = &session.spec.recipe.training.prompt;
+        let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?.with_prompt(prompt)?;
         pretrained.config.precision = precision(session)?;
         let mut material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
         if session.spec.recipe.kind == Kind::ShuffledCaptions {
@@ -40,7 +41,8 @@ impl Loaded {
             session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
         {
             let states = SharedStates::new(cache, &pretrained, &material.images, &session.device)?;
-            let settings = beam_settings(&session.spec.recipe.generation, &pretrained.config);
+            let generation = &session.spec.recipe.generation;
+            let settings = beam_settings(generation, &pretrained.config, &pretrained.prompt);
             pretrained.said = Some(SharedCaptions::new(&states, &pretrained, &settings)?);
             pretrained.states = Some(states);
         }

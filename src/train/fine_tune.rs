@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{self, State};
+use super::chosen::Chosen;
 use super::comparison::Comparison;
 use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
@@ -19,7 +20,7 @@ use super::resume::resume;
 use super::schedule::factor;
 use super::{Emit, Session, Stopped, image_use, observed};
 use crate::data::Example;
-use crate::model::{Blip, Unfrozen, Weights};
+use crate::model::{Blip, Weights};
 use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary};
 use crate::record::image_use::ImageUse;
@@ -87,15 +88,22 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
 }
 
 /// Turns what the recipe trains into variables.
-fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
+pub(super) fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
     let training = &session.spec.recipe.training;
-    let (vision_layers, text) = (training.unfrozen_vision_layers, training.train_text_decoder);
+    let vision_layers = training.unfrozen_vision_layers;
     let depth = pretrained.config.vision.num_hidden_layers;
     ensure!(
         vision_layers <= depth,
         "unfrozen_vision_layers is {vision_layers}, but the vision model has {depth} layers"
     );
-    pretrained.weights.unfreeze(Unfrozen::Last { vision_layers, text }, depth)?;
+    let text_layers = training.trainable_text_layers;
+    let text_depth = pretrained.config.text.num_hidden_layers;
+    ensure!(
+        text_layers <= text_depth,
+        "trainable_text_layers is {text_layers}, but the text decoder has {text_depth} layers"
+    );
+    let chosen = Chosen::by(training, &pretrained.config);
+    pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
     ensure!(
         !pretrained.weights.trainable().is_empty(),
         "nothing trains: no vision layer is unfrozen and the text decoder is frozen"

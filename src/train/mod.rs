@@ -6,6 +6,7 @@
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;
+pub mod chosen;
 mod comparison;
 pub mod controls;
 pub mod device;

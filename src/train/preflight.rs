@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use super::execute::Loaded;
 use super::features::Features;
+use super::fine_tune::unfreeze;
+use crate::model::Blip;
 use crate::model::blip::targets;
 use crate::model::ops::Dropout;
-use crate::model::{Blip, Unfrozen};
 
 /// What one forward and backward step took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,8 +30,7 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
     let depth = pretrained.config.vision.num_hidden_layers;
     let unfrozen = training.unfrozen_vision_layers.min(depth);
     if session.spec.recipe.kind.trains() {
-        let text = training.train_text_decoder;
-        pretrained.weights.unfreeze(Unfrozen::Last { vision_layers: unfrozen, text }, depth)?;
+        unfreeze(session, &mut pretrained)?;
     }
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
     let train = &material.dataset.train;

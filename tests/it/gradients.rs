@@ -49,6 +49,7 @@ pub fn batch(stored: &HashMap<String, Tensor>) -> TokenBatch {
         lengths: mask.chunks(columns).map(|row| row.iter().sum::<i64>() as usize).collect(),
         rows,
         columns,
+        given: 1,
     }
 }
 

@@ -28,6 +28,7 @@ mod optimizer_steps;
 mod original;
 mod plan;
 mod planted;
+mod prompt;
 mod pruning;
 mod resume;
 mod second_opinion;

@@ -1,13 +1,23 @@
 //! Settings of training that were added later: each makes another run, and gradients accumulated are those of one batch.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+use sweep::model::Weights;
 use sweep::record::RunRecord;
 
 use crate::toy::{command, prepared, records};
+use crate::workdir::Workdir;
 
 /// Trains the toy once for each point. The records are in their order.
 fn trained(points: &[&str]) -> Vec<RunRecord> {
+    records(&prepared_with(points).path().join("runs"), "toy")
+}
+
+/// A folder in which the toy was trained once for each point.
+fn prepared_with(points: &[&str]) -> Workdir {
     const SPEC: &str = "\
 name: toy
 model: model
@@ -25,9 +35,23 @@ points:
     work.file("toy.yaml", &format!("{SPEC}{}", points.concat()));
     let seen = work.sweep(&command(1));
     assert!(seen.starts_with("exit 0\n"), "{seen}");
-    let runs = records(&work.path().join("runs"), "toy");
-    assert_eq!(runs.len(), points.len());
-    runs
+    assert_eq!(records(&work.path().join("runs"), "toy").len(), points.len());
+    work
+}
+
+/// A model's tensors.
+fn tensors(folder: &Path) -> BTreeMap<String, Vec<f32>> {
+    let weights = Weights::load(folder, &Device::Cpu).unwrap();
+    let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
+    weights.tensors().iter().map(|(name, tensor)| (name.clone(), values(tensor))).collect()
+}
+
+/// What the plan says that a run trains.
+fn planned_of(work: &Workdir, id: &str) -> Value {
+    let shown = work.sweep("plan toy.yaml --format json");
+    let plan: Value = serde_json::from_str(&shown[shown.find('{').unwrap()..]).unwrap();
+    let runs = plan["runs"].as_array().unwrap();
+    runs.iter().find(|run| run["id"] == id).unwrap()["trainable_by_part"].clone()
 }
 
 /// What a run came to, to the last bit.
@@ -49,6 +73,9 @@ fn every_setting_of_an_update_makes_another_run() {
         "unfrozen_vision_layers: 2, training.batch_size: 2, train_examples: 4",
         "unfrozen_vision_layers: 2, training.batch_size: 2, decay_norms_and_biases: false",
         "unfrozen_vision_layers: 2, training.batch_size: 2, gradient_accumulation_steps: 2",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, prompt: a red",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, trainable_text: cross_attention",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, trainable_text_layers: 1",
     ];
     let runs = trained(&points);
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -108,5 +135,37 @@ fn until_its_turn_comes_a_layer_stays_as_it_was() {
     for (frozen, later) in [(0, 1), (2, 3)] {
         assert!((of(frozen, 1) - of(later, 1)).abs() < 1e-6, "the first epoch is the same");
         assert!((of(frozen, 2) - of(later, 2)).abs() > 1e-5, "and the second is not");
+    }
+}
+
+#[test]
+fn of_the_decoder_only_the_chosen_part_changes_and_has_a_state_of_the_optimizer() {
+    let points = [
+        "unfrozen_vision_layers: 0, trainable_text: cross_attention",
+        "unfrozen_vision_layers: 1, trainable_text_layers: 1",
+        "unfrozen_vision_layers: 1, trainable_text_layers: 1, trainable_text: cross_attention",
+    ];
+    let work = prepared_with(&points);
+    let before = tensors(&work.path().join("model"));
+    let runs = records(&work.path().join("runs"), "toy");
+    let parts: [fn(&str) -> bool; 3] = [
+        |name| name.contains(".crossattention."),
+        |name| name.contains("decoder.bert.encoder.layer.1.") || name.contains("encoder.layers.1."),
+        |name| {
+            name.contains("decoder.bert.encoder.layer.1.crossattention.")
+                || name.contains("encoder.layers.1.")
+        },
+    ];
+    for (run, part) in runs.iter().zip(parts) {
+        let after = tensors(&work.path().join("runs/toy").join(&run.spec.id).join("best"));
+        for (name, values) in &before {
+            // The bias of a key has no gradient but rounding.
+            let is_same = after[name] == *values;
+            assert!(is_same != part(name) || name.ends_with("key.bias"), "{name} in {:?}", run.spec.point);
+        }
+        let trainable = &run.started.as_ref().unwrap().trainable;
+        assert_eq!(trainable.tensors, before.keys().filter(|name| part(name)).count());
+        let planned = planned_of(&work, &run.spec.id);
+        assert_eq!(planned, serde_json::to_value(trainable).unwrap(), "{:?}", run.spec.point);
     }
 }

@@ -76,7 +76,7 @@ fn severity(number: f64, [severe, warning, note]: [f64; 3]) -> Option<Severity> 
 pub fn audit(runs: &[RunSpec], corpora: &[Corpus]) -> Result<Audit, TokenizerError> {
     let mut audit = Audit { v: VERSION, ..Audit::default() };
     for corpus in corpora {
-        let subjects = subjects(runs, &corpus.model);
+        let subjects = subjects(runs, corpus)?;
         let all: Vec<String> = subjects.iter().flat_map(|subject| subject.runs.clone()).collect();
         audit.lengths.push(lengths::lengths(corpus));
         if audit.domain.is_none() {
