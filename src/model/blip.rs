@@ -33,7 +33,8 @@ impl Blip {
 
     /// Builds the model over the tensors of `vb`.
     pub fn from_builder(config: &Config, vb: VarBuilder) -> Result<Self> {
-        let engine = Engine::new(config.precision);
+        let mut engine = Engine::new(config.precision);
+        engine.recomputes = config.gradient_checkpointing;
         Ok(Self {
             config: config.clone(),
             vision_model: VisionModel::new(&config.vision, &engine, vb.pp("vision_model"))?,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::parts::{trainable, vision_layer_parameters};
+use super::parts::trainable;
 use crate::record::RunSpec;
 use crate::record::event::Trainable;
 use crate::record::recipe::{Kind, Recipe};
@@ -68,10 +68,8 @@ pub fn of(run: &RunSpec, facts: &Facts) -> Cost {
 pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
     match recipe.kind {
         kind if !kind.trains() => Some(0),
-        _ => {
-            let per_epoch = recipe.training.steps_per_epoch(train_examples?);
-            Some(per_epoch.saturating_mul(recipe.training.epochs))
-        }
+        _ if recipe.training.max_steps > 0 => Some(recipe.training.max_steps),
+        _ => Some(recipe.training.total_steps(train_examples?)),
     }
 }
 
@@ -94,9 +92,18 @@ pub fn memory_bytes(sizes: &Architecture, trainable: &Trainable, recipe: &Recipe
     let cross_keys = layers * image_tokens * 2.0 * width;
     let frozen_vision = image_tokens * (6.0 * vision_width + vision_intermediate);
 
-    let unfrozen = (trainable.vision_layers / vision_layer_parameters(sizes).max(1)) as f64;
-    let vision_kept = unfrozen * image_tokens * (10.0 * vision_width + 2.0 * vision_intermediate);
-    let token_kept = layers * (18.0 * width + 2.0 * intermediate) + 3.0 * vocabulary;
+    let unfrozen = match trainable.vision_layers {
+        0 => 0.0,
+        _ => recipe.training.unfrozen_vision_layers.min(sizes.vision.layers) as f64,
+    };
+    // What goes into every layer, and all that one of them computes.
+    let kept_of = |layers: f64, input: f64, all: f64| match recipe.training.gradient_checkpointing {
+        true => layers * input + layers.min(1.0) * all,
+        false => layers * all,
+    };
+    let of_vision_layer = 10.0 * vision_width + 2.0 * vision_intermediate;
+    let vision_kept = image_tokens * kept_of(unfrozen, vision_width, of_vision_layer);
+    let token_kept = kept_of(layers, width, 18.0 * width + 2.0 * intermediate) + 3.0 * vocabulary;
     let training_image =
         frozen_vision + vision_kept + cross_keys + recipe.training.max_length as f64 * token_kept;
     let training = if trained > 0.0 { recipe.training.batch_size as f64 * training_image } else { 0.0 };
@@ -137,10 +144,12 @@ mod tests {
 
     #[test]
     fn the_last_batch_of_an_epoch_may_be_smaller() {
-        let recipe = recipe(0, true);
+        let mut recipe = recipe(0, true);
         assert_eq!(steps(&recipe, Some(9140)), Some(22_860), "the original study's number");
         assert_eq!(steps(&recipe, Some(9138)), Some(22_845));
         assert_eq!(steps(&recipe, None), None);
+        recipe.training.max_steps = 70;
+        assert_eq!((steps(&recipe, Some(9140)), steps(&recipe, None)), (Some(70), Some(70)));
     }
 
     #[test]
@@ -171,6 +180,10 @@ mod tests {
         let bytes = memory_bytes(&BLIP_BASE, &three, &recipe);
         assert!((4_000_000_000..8_000_000_000).contains(&bytes), "{bytes}");
         assert_eq!(disk_bytes(&three), 3_064_931_264);
+        let mut less = recipe.clone();
+        less.training.gradient_checkpointing = true;
+        let less = memory_bytes(&BLIP_BASE, &three, &less);
+        assert!(less < bytes && less > 3_000_000_000, "{less}");
     }
 
     #[test]

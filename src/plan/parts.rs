@@ -1,7 +1,7 @@
 //! Parameters of a model by part, and which of them a recipe trains, from sizes alone.
 
 use crate::record::event::Trainable;
-use crate::record::recipe::{Recipe, TextParts};
+use crate::record::recipe::{LoraTargets, Recipe, TextParts, Training};
 use crate::spec::Architecture;
 
 /// Parameters, and tensors that hold them.
@@ -25,25 +25,35 @@ impl Size {
 /// predictions; both count once.
 pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
     let (vision, text) = if recipe.kind.trains() {
-        let unfrozen = recipe.training.unfrozen_vision_layers.min(sizes.vision.layers);
-        (vision_layer(sizes).times(unfrozen), chosen_text(sizes, recipe))
+        (chosen_vision(sizes, &recipe.training), chosen_text(sizes, &recipe.training))
     } else {
         (Size::default(), Size::default())
     };
-    let all = vision_parameters(sizes) + text_parameters(sizes);
+    // What has adapters is frozen itself.
+    let has_adapters = recipe.kind.trains() && recipe.training.lora_rank > 0;
+    let changed = if has_adapters { 0 } else { vision.parameters + text.parameters };
     Trainable {
         vision_layers: vision.parameters,
         // Embeddings and final norm of the vision model stay frozen whatever is unfrozen.
         vision_other: 0,
         text: text.parameters,
-        frozen: all - vision.parameters - text.parameters,
+        frozen: vision_parameters(sizes) + text_parameters(sizes) - changed,
         tensors: vision.tensors + text.tensors,
     }
 }
 
+/// What of the vision model trains.
+fn chosen_vision(sizes: &Architecture, training: &Training) -> Size {
+    let unfrozen = training.unfrozen_vision_layers.min(sizes.vision.layers);
+    let layer = match training.lora_rank {
+        0 => vision_layer(sizes),
+        rank => adapters(rank, &vision_matrices(sizes, training.lora_targets)),
+    };
+    layer.times(unfrozen)
+}
+
 /// What of the text decoder trains.
-fn chosen_text(sizes: &Architecture, recipe: &Recipe) -> Size {
-    let training = &recipe.training;
+fn chosen_text(sizes: &Architecture, training: &Training) -> Size {
     if !training.train_text_decoder {
         return Size::default();
     }
@@ -51,11 +61,47 @@ fn chosen_text(sizes: &Architecture, recipe: &Recipe) -> Size {
         0 => sizes.text.layers,
         some => some.min(sizes.text.layers),
     };
+    if training.lora_rank > 0 {
+        return text_adapters(sizes, training, layers);
+    }
     match training.trainable_text {
         TextParts::CrossAttention => cross_attention(sizes).times(layers),
         TextParts::All if training.trainable_text_layers > 0 => text_layer(sizes).times(layers),
         TextParts::All => whole_text(sizes),
     }
+}
+
+/// Adapters of so many layers of the decoder, and of the head's transform where all of it would train.
+fn text_adapters(sizes: &Architecture, training: &Training, layers: usize) -> Size {
+    let (text, encoder) = (&sizes.text, sizes.vision.width);
+    let (width, inner) = (text.width, text.intermediate);
+    let is_all = training.trainable_text == TextParts::All;
+    let mut matrices = vec![(width, width), (width, width), (encoder, width), (encoder, width)];
+    if is_all {
+        matrices.extend([(width, width); 4]);
+    }
+    let has_more = is_all && training.lora_targets == LoraTargets::AllLinear;
+    if has_more {
+        matrices.extend([(width, inner), (inner, width)]);
+    }
+    let head: &[_] = if has_more && training.trainable_text_layers == 0 { &[(width, width)] } else { &[] };
+    adapters(training.lora_rank, &matrices).times(layers).and(adapters(training.lora_rank, head))
+}
+
+/// Inputs and outputs of the linear layers of a vision layer that have adapters.
+fn vision_matrices(sizes: &Architecture, targets: LoraTargets) -> Vec<(usize, usize)> {
+    let (width, inner) = (sizes.vision.width, sizes.vision.intermediate);
+    let attention = [(width, 3 * width), (width, width)];
+    match targets {
+        LoraTargets::Attention => attention.to_vec(),
+        LoraTargets::AllLinear => [attention, [(width, inner), (inner, width)]].concat(),
+    }
+}
+
+/// Two matrices for each of these.
+fn adapters(rank: usize, matrices: &[(usize, usize)]) -> Size {
+    let parameters = matrices.iter().map(|(inputs, outputs)| rank * (inputs + outputs)).sum();
+    Size { parameters, tensors: 2 * matrices.len() }
 }
 
 /// Weight and bias of a linear layer.

@@ -232,7 +232,7 @@ mod tests {
     use super::super::preset::Preset;
     use super::super::yaml;
     use super::*;
-    use crate::record::recipe::{LrSchedule, Precision, TextParts};
+    use crate::record::recipe::{LoraTargets, LrSchedule, Precision, TextParts};
 
     #[test]
     fn the_table_has_every_field_of_the_recipe_once_and_in_order() {
@@ -242,12 +242,21 @@ mod tests {
         // Left out where they are those of before there was a setting.
         recipe.training.dropout = 0.1;
         recipe.training.precision = Precision::Bf16;
+        recipe.training.gradient_checkpointing = true;
+        (recipe.training.horizontal_flip, recipe.training.random_resized_crop) = (0.5, 0.5);
+        (recipe.training.rotation, recipe.training.color_jitter) = (5.0, 0.1);
+        recipe.training.augmentation_views = 3;
         recipe.training.layer_lr_decay = 0.9;
         (recipe.training.unfreeze_from_epoch, recipe.training.unfreeze_every) = (2, 1);
         recipe.training.train_examples = 5;
         recipe.training.prompt = "a picture of".to_owned();
         recipe.training.trainable_text = TextParts::CrossAttention;
         recipe.training.trainable_text_layers = 2;
+        (recipe.training.lora_rank, recipe.training.lora_alpha) = (4, 4.0);
+        recipe.training.lora_targets = LoraTargets::AllLinear;
+        recipe.training.ema_decay = 0.9;
+        recipe.training.max_steps = 70;
+        recipe.evaluation.eval_every = 2;
         recipe.training.decay_norms_and_biases = false;
         recipe.training.gradient_accumulation_steps = 2;
         recipe.training.lr_scheduler_type = LrSchedule::Cosine;

@@ -1,7 +1,7 @@
 //! Which tensors of a model a recipe trains.
 
 use crate::model::{Config, Part};
-use crate::record::recipe::{TextParts, Training};
+use crate::record::recipe::{LoraTargets, TextParts, Training};
 
 /// What a recipe chooses of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ pub struct Chosen {
     text: Option<TextParts>,
     /// The first of the decoder's layers that trains; where it is `None`, embeddings and head do as well.
     first_text_layer: Option<usize>,
+    targets: LoraTargets,
 }
 
 impl Chosen {
@@ -22,6 +23,7 @@ impl Chosen {
             first_vision_layer: first(training.unfrozen_vision_layers, config.vision.num_hidden_layers),
             text: training.train_text_decoder.then_some(training.trainable_text),
             first_text_layer: (text_layers > 0).then(|| first(text_layers, depth)),
+            targets: training.lora_targets,
         }
     }
 
@@ -32,6 +34,17 @@ impl Chosen {
             Part::VisionOther => false,
             Part::Text => self.text.is_some_and(|parts| self.trains_text(parts, name)),
         }
+    }
+
+    /// Whether the tensor of this name is the weight of a linear layer that has an adapter, where there are adapters.
+    pub fn adapts(&self, name: &str) -> bool {
+        const MATRICES: [&str; 6] = [".dense.", ".query.", ".key.", ".value.", ".fc1.", ".fc2."];
+        const OF_ATTENTION: [&str; 5] =
+            [".self_attn.", ".self.query.", ".self.key.", ".self.value.", "attention.output.dense."];
+        let is_among = |names: &[&str]| names.iter().any(|part| name.contains(part));
+        let is_linear = is_among(&MATRICES) || name.contains(".self_attn.");
+        let is_target = self.targets == LoraTargets::AllLinear || is_among(&OF_ATTENTION);
+        name.ends_with(".weight") && is_linear && is_target && self.trains(name)
     }
 
     fn trains_text(&self, parts: TextParts, name: &str) -> bool {

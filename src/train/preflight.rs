@@ -52,12 +52,13 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
         anyhow::ensure!(grads.get(var).is_some(), "no gradient reached the trainable tensor `{name}`");
     }
     let values = |tensors: &mut dyn Iterator<Item = usize>| tensors.sum::<usize>() as u64 * 4;
+    let is_apart = training.ema_decay > 0.0 || training.lora_rank > 0;
     let all = values(&mut pretrained.weights.tensors().values().map(|tensor| tensor.elem_count()));
     let trained = values(&mut pretrained.weights.trainable().values().map(|var| var.elem_count()));
     Ok(Preflight {
         step_seconds: began.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
-        checkpoint_bytes: all + 2 * trained,
+        checkpoint_bytes: all + (2 + is_apart as u64) * trained,
     })
 }
 

@@ -5,6 +5,7 @@ mod captioning;
 mod changed_inputs;
 mod cli;
 mod cuts;
+mod cuts_of_settings;
 mod diagnostics;
 mod end_to_end;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ mod hub_server;
 mod killing;
 mod lab;
 mod looking;
+mod lora;
 mod model_folders;
 mod optimizer_steps;
 mod original;

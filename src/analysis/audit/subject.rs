@@ -60,7 +60,7 @@ impl Subject<'_> {
 
 /// Optimizer steps of a whole run over `examples` training images.
 pub fn total_steps(recipe: &Recipe, examples: usize) -> usize {
-    recipe.training.steps_per_epoch(examples) * recipe.training.epochs
+    recipe.training.total_steps(examples)
 }
 
 /// A fine-tuned run that uses `model`.
@@ -98,6 +98,7 @@ fn what_is_seen(recipe: &Recipe) -> Value {
         training.batch_size,
         training.gradient_accumulation_steps,
         training.epochs,
+        training.max_steps,
         training.lr_scheduler_type,
         training.warmup_steps,
         training.warmup_ratio,
