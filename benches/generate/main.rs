@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         length_penalty: 1.0,
         early_stopping: BeamStopping::Yes,
         repetition_penalty: 1.1,
-        start: config.tokens.start,
+        start: vec![config.tokens.start],
         end: config.tokens.end,
     };
     for _ in 0..arguments.repeats {

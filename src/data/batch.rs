@@ -11,14 +11,21 @@ pub struct TokenBatch {
     pub lengths: Vec<usize>,
     pub rows: usize,
     pub columns: usize,
+    /// So many ids at the beginning of each row are given and never to be predicted: the start token, and a prompt.
+    pub given: usize,
 }
 
 impl TokenBatch {
+    /// The same of rows that begin with a prompt of so many ids behind the start token.
+    pub fn with_prompt(self, ids: usize) -> Self {
+        Self { given: 1 + ids, ..self }
+    }
+
     /// Some of the rows, as wide as all of them.
     pub fn slice(&self, rows: Range<usize>) -> Self {
         let ids = self.ids[rows.start * self.columns..rows.end * self.columns].to_vec();
         let lengths = self.lengths[rows.clone()].to_vec();
-        Self { ids, lengths, rows: rows.len(), columns: self.columns }
+        Self { ids, lengths, rows: rows.len(), columns: self.columns, given: self.given }
     }
 }
 
@@ -31,7 +38,7 @@ pub fn collate(sequences: &[&[u32]], pad: u32) -> TokenBatch {
         ids.extend_from_slice(sequence);
         ids.extend(std::iter::repeat_n(pad, columns - sequence.len()));
     }
-    TokenBatch { ids, rows: sequences.len(), columns, lengths }
+    TokenBatch { ids, rows: sequences.len(), columns, lengths, given: 1 }
 }
 
 #[cfg(test)]

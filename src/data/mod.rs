@@ -3,10 +3,11 @@
 //! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`caption_files`]
 //! (captions in the forms of others), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
-//! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`]. Text: [`tokenizer`],
+//! [`resample`] (the model's input), [`pixels`] (many at once), [`augmentation`], [`difference_hash`]. Text: [`tokenizer`],
 //! [`tokenizer_build`] and [`tokenizer_config`], [`batch`]. Panics of other crates: `contain`; memory: `share`. What
 //! the model makes of images, kept on disk as plain numbers: [`feature_cache`].
 
+pub mod augmentation;
 pub mod batch;
 pub mod caption_files;
 pub mod captions;
@@ -38,6 +39,6 @@ pub use difference_hash::DifferenceHash;
 pub use digest::{ImageDigests, digest};
 pub use feature_cache::FeatureCache;
 pub use image_file::{ImageFileError, read_rgb, with_rgb};
-pub use pixels::{load_pixels, read_each, read_pixels};
+pub use pixels::{load_pixels, load_views, read_each, read_pixels};
 pub use processor::ImageProcessor;
 pub use tokenizer::CaptionTokenizer;

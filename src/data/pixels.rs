@@ -4,10 +4,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::augmentation::View;
 use super::dataset::{DataError, Example};
 use super::image_file::{Digest, with_rgb};
 use super::problems::{ProblemKind, Problems, shown_path};
 use super::processor::ImageProcessor;
+use super::resample::resize_bicubic;
 
 /// Each example's image as the model takes it: `3 x height x width` values, channels first. In the order of
 /// the examples.
@@ -18,7 +20,21 @@ use super::processor::ImageProcessor;
 /// Lists every image that cannot be decoded, and, where the processor does not resize, every image of another
 /// size.
 pub fn load_pixels(examples: &[Example], processor: &ImageProcessor) -> Result<Vec<Vec<f32>>, DataError> {
-    read_each(examples.iter(), |example| pixels_of(&example.path, example.digest.as_ref(), processor))
+    read_each(examples.iter(), |example| pixels_of(&example.path, example.digest.as_ref(), None, processor))
+}
+
+/// The same of images that are changed first.
+///
+/// # Errors
+/// Those of [`load_pixels`].
+pub fn load_views(
+    examples: &[(&Example, View)],
+    processor: &ImageProcessor,
+) -> Result<Vec<Vec<f32>>, DataError> {
+    let read = |(example, view): &(&Example, View)| {
+        pixels_of(&example.path, example.digest.as_ref(), Some(*view), processor)
+    };
+    all_of(examples.par_iter().map(read).collect())
 }
 
 /// What `read` makes of each example's image, in parallel and in the order of the examples.
@@ -30,7 +46,10 @@ pub fn read_each<'a, T: Send>(
     read: impl Fn(&Example) -> Result<T, String> + Sync,
 ) -> Result<Vec<T>, DataError> {
     let examples: Vec<&Example> = examples.collect();
-    let results: Vec<Result<T, String>> = examples.par_iter().map(|example| read(example)).collect();
+    all_of(examples.par_iter().map(|example| read(example)).collect())
+}
+
+fn all_of<T>(results: Vec<Result<T, String>>) -> Result<Vec<T>, DataError> {
     let mut problems = Problems::default();
     let mut all = Vec::with_capacity(results.len());
     for result in results {
@@ -47,10 +66,15 @@ pub fn read_each<'a, T: Send>(
 /// # Errors
 /// Says which file cannot be decoded, or has another size where the processor does not resize.
 pub fn read_pixels(path: &Path, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
-    pixels_of(path, None, processor)
+    pixels_of(path, None, None, processor)
 }
 
-fn pixels_of(path: &Path, digest: Option<&Digest>, processor: &ImageProcessor) -> Result<Vec<f32>, String> {
+fn pixels_of(
+    path: &Path,
+    digest: Option<&Digest>,
+    view: Option<View>,
+    processor: &ImageProcessor,
+) -> Result<Vec<f32>, String> {
     with_rgb(path, digest, |picture| {
         let (width, height) = picture.dimensions();
         if !processor.do_resize && (width, height) != (processor.width, processor.height) {
@@ -60,7 +84,14 @@ fn pixels_of(path: &Path, digest: Option<&Digest>, processor: &ImageProcessor) -
                 "{path}: {width} x {height} pixels, but the processor does not resize (`do_resize: false`) and the model takes {wanted}"
             ));
         }
-        Ok(processor.process(&picture))
+        Ok(match view {
+            None => processor.process(&picture),
+            // What is cut out has the model's size even where the processor does not resize.
+            Some(view) => {
+                let (width, height) = (processor.width, processor.height);
+                processor.process(&resize_bicubic(&view.apply(&picture), width, height))
+            }
+        })
     })
     .map_err(|error| error.to_string())?
 }

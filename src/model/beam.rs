@@ -17,17 +17,18 @@ pub struct BeamSettings {
     pub length_penalty: f64,
     pub early_stopping: BeamStopping,
     pub repetition_penalty: f64,
-    /// The first token, said before generation begins.
-    pub start: u32,
+    /// What every caption begins with, said before generation begins: the start token, and a prompt.
+    pub start: Vec<u32>,
     /// The token that ends a caption.
     pub end: u32,
 }
 
-/// A caption, finished or not, with its start token.
+/// A caption, finished or not, with what it begins with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hypothesis {
     pub tokens: Vec<u32>,
-    /// Sum of log-probabilities; of a finished caption, divided by its length to the power of the penalty.
+    /// Sum of log-probabilities; of a finished caption, divided by its length, without what was given, to the power of
+    /// the penalty.
     pub score: f32,
 }
 
@@ -58,10 +59,11 @@ struct Candidate {
 }
 
 impl<'a> BeamSearch<'a> {
-    /// A search with one open beam that has said the start token.
+    /// A search with one open beam that has said what captions begin with.
     pub fn new(settings: &'a BeamSettings) -> Self {
-        let start = Hypothesis { tokens: vec![settings.start], score: 0.0 };
-        Self { settings, open: vec![start], finished: Vec::new(), over: settings.max_length < 2 }
+        let start = Hypothesis { tokens: settings.start.clone(), score: 0.0 };
+        let over = settings.max_length <= settings.start.len();
+        Self { settings, open: vec![start], finished: Vec::new(), over }
     }
 
     pub fn is_over(&self) -> bool {
@@ -93,7 +95,7 @@ impl<'a> BeamSearch<'a> {
         }
         let beams = settings.num_beams;
         let candidates = best_candidates(logits, vocabulary, 2 * beams);
-        let length = self.open.first().map_or(1, |beam| beam.tokens.len()) + 1;
+        let length = self.open.first().map_or(settings.start.len(), |beam| beam.tokens.len()) + 1;
         let mut next = Vec::with_capacity(beams);
         let mut continuations = Vec::with_capacity(beams);
         for (rank, candidate) in candidates.into_iter().enumerate() {
@@ -105,7 +107,8 @@ impl<'a> BeamSearch<'a> {
             };
             if token == settings.end || length >= settings.max_length {
                 if rank < beams {
-                    let score = score / length_divisor(length - 1, settings.length_penalty);
+                    let said = length - settings.start.len();
+                    let score = score / length_divisor(said, settings.length_penalty);
                     finish(&mut self.finished, Hypothesis { tokens: extended(), score }, beams);
                 }
             } else if next.len() < beams {
@@ -129,10 +132,11 @@ impl<'a> BeamSearch<'a> {
         }
         let hypothetical = match settings.early_stopping {
             BeamStopping::Yes => return true,
-            BeamStopping::Never if settings.length_penalty > 0.0 => settings.max_length - 1,
-            _ => length - 1,
+            BeamStopping::Never if settings.length_penalty > 0.0 => settings.max_length,
+            _ => length,
         };
-        best.score / length_divisor(hypothetical, settings.length_penalty) <= worst.score
+        best.score / length_divisor(hypothetical - settings.start.len(), settings.length_penalty)
+            <= worst.score
     }
 }
 
@@ -256,7 +260,7 @@ mod tests {
             length_penalty: 1.0,
             early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.0,
-            start: 0,
+            start: vec![0],
             end: END,
         }
     }

@@ -33,7 +33,8 @@ impl Blip {
 
     /// Builds the model over the tensors of `vb`.
     pub fn from_builder(config: &Config, vb: VarBuilder) -> Result<Self> {
-        let engine = Engine::new(config.precision);
+        let mut engine = Engine::new(config.precision);
+        engine.recomputes = config.gradient_checkpointing;
         Ok(Self {
             config: config.clone(),
             vision_model: VisionModel::new(&config.vision, &engine, vb.pp("vision_model"))?,
@@ -101,11 +102,12 @@ impl Blip {
     }
 }
 
-/// The tokens that the logits of [`Blip::logits`] should predict; padding only where `pads_count`.
+/// The tokens that the logits of [`Blip::logits`] should predict: none that are given, and padding only where `pads_count`.
 pub fn targets(captions: &TokenBatch, pads_count: bool) -> Targets {
     let rows = captions.ids.chunks_exact(captions.columns.max(1)).zip(&captions.lengths);
     let targets = rows.flat_map(|(row, length)| {
-        row.iter().enumerate().skip(1).map(move |(i, id)| (pads_count || i < *length).then_some(*id))
+        let counts = move |i| i >= captions.given && (pads_count || i < *length);
+        row.iter().enumerate().skip(1).map(move |(i, id)| counts(i).then_some(*id))
     });
     Arc::new(targets.collect())
 }

@@ -31,6 +31,8 @@ pub struct Config {
     pub dropout: f64,
     /// How the model is to compute; no file says it.
     pub precision: Precision,
+    /// Whether training computes layers again instead of keeping what they computed; no file says it.
+    pub gradient_checkpointing: bool,
 }
 
 /// Token ids with a meaning of their own.
@@ -123,6 +125,7 @@ impl Config {
             text: serde_json::from_value(text).map_err(|error| read("text_config", error))?,
             tied_head,
             precision: Precision::default(),
+            gradient_checkpointing: false,
         })
     }
 

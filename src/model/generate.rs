@@ -10,10 +10,17 @@ use super::text::TextDecoder;
 /// What the model says of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneratedCaption {
-    /// Tokens with the start token and, unless the length limit cut it off, the end token.
+    /// Tokens with the start token, a prompt and, unless the length limit cut it off, the end token.
     pub ids: Vec<u32>,
-    /// Sum of log-probabilities divided by the length to the power of the length penalty.
+    /// Sum of log-probabilities divided by the length, without what was given, to the power of the length penalty.
     pub score: f32,
+}
+
+impl GeneratedCaption {
+    /// The tokens behind the `given` ones that all captions begin with.
+    pub fn said(&self, given: usize) -> &[u32] {
+        self.ids.get(given..).unwrap_or_default()
+    }
 }
 
 /// One caption for each image of `image_embeds` (images, image tokens, width), in order.
@@ -37,7 +44,15 @@ pub fn generate_while(
     let mut searches: Vec<BeamSearch> = (0..images).map(|_| BeamSearch::new(settings)).collect();
     let places = images * settings.num_beams.max(1) * settings.max_length;
     let mut decoding = Decoding::begin(decoder, image_embeds, places)?;
-    let (mut tokens, mut logits) = (vec![settings.start; images], Vec::new());
+    let Some((last, given)) = settings.start.split_last() else {
+        candle_core::bail!("a caption has to begin with a token")
+    };
+    let (mut tokens, mut logits) = (vec![*last; images], Vec::new());
+    // What would follow the other tokens that are given is nobody's question.
+    let can_speak = images > 0 && settings.max_length > settings.start.len();
+    for token in given.iter().filter(|_| can_speak) {
+        decoding.step(&vec![*token; images], &mut logits)?;
+    }
     loop {
         // Searches that go on, in the order of their rows.
         let mut open: Vec<&mut BeamSearch> = searches.iter_mut().filter(|search| !search.is_over()).collect();
@@ -82,6 +97,6 @@ fn pad<T: Copy>(mut continuations: Vec<T>, beams: usize) -> Vec<T> {
 fn caption(best: Option<&Hypothesis>, settings: &BeamSettings) -> GeneratedCaption {
     match best {
         Some(best) => GeneratedCaption { ids: best.tokens.clone(), score: best.score },
-        None => GeneratedCaption { ids: vec![settings.start], score: f32::NEG_INFINITY },
+        None => GeneratedCaption { ids: settings.start.clone(), score: f32::NEG_INFINITY },
     }
 }

@@ -3,29 +3,37 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Activation, Module, VarBuilder};
 
+use super::lora::Adapter;
 use super::ops::{self, Engine};
 
-/// `y = x W^T + b`.
+/// `y = x W^T + b`, and what an adapter adds to it.
 #[derive(Debug, Clone)]
 pub struct Linear {
     pub(super) weight: Tensor,
     pub(super) bias: Tensor,
+    /// Where there is one, the layer trains and says no captions.
+    adapter: Option<Adapter>,
     engine: Engine,
 }
 
 impl Linear {
     /// Takes `weight` (out, in) and `bias` (out,) below `vb`.
     pub fn new(ins: usize, outs: usize, engine: &Engine, vb: VarBuilder) -> Result<Self> {
-        Ok(Self::tied(vb.get((outs, ins), "weight")?, vb.get(outs, "bias")?, engine))
+        let adapter = Adapter::find(engine, &vb)?;
+        Ok(Self { adapter, ..Self::tied(vb.get((outs, ins), "weight")?, vb.get(outs, "bias")?, engine) })
     }
 
     /// A layer over tensors that live elsewhere, such as the tied output head.
     pub fn tied(weight: Tensor, bias: Tensor, engine: &Engine) -> Self {
-        Self { weight, bias, engine: engine.clone() }
+        Self { weight, bias, adapter: None, engine: engine.clone() }
     }
 
     pub fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        ops::linear(xs, &self.weight, &self.bias, &self.engine)
+        let ys = ops::linear(xs, &self.weight, &self.bias, &self.engine)?;
+        match &self.adapter {
+            Some(adapter) => adapter.add_to(&ys, xs),
+            None => Ok(ys),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod config;
 pub mod decode;
 pub mod generate;
 pub mod layers;
+pub mod lora;
 pub mod ops;
 pub mod text;
 pub mod vision;

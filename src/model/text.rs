@@ -54,7 +54,11 @@ impl TextDecoder {
         let captions = image_embeds.dim(0)?;
         let hidden = self.embeddings.forward(ids, captions, 0, dropout)?;
         let mut layers = self.layers.iter();
-        let hidden = layers.try_fold(hidden, |xs, layer| layer.forward(&xs, image_embeds, mask, dropout))?;
+        let hidden = layers.try_fold(hidden, |xs, layer| {
+            let (again, mask, dropout) = (layer.clone(), mask.clone(), *dropout);
+            let forward = move |inputs: &[Tensor]| again.forward(&inputs[0], &inputs[1], &mask, &dropout);
+            layer.engine.recomputed(&[&xs, image_embeds], forward)
+        })?;
         self.predictions.forward(&hidden)
     }
 

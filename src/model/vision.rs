@@ -55,7 +55,10 @@ impl VisionModel {
     /// no dropout.
     pub fn finish_training(&self, hidden: &Tensor, boundary: usize, dropout: &Dropout) -> Result<Tensor> {
         let mut layers = self.layers[boundary..].iter();
-        let xs = layers.try_fold(hidden.clone(), |xs, layer| layer.forward(&xs, dropout))?;
+        let xs = layers.try_fold(hidden.clone(), |xs, layer| {
+            let (again, dropout) = (layer.clone(), *dropout);
+            layer.engine.recomputed(&[&xs], move |inputs| again.forward(&inputs[0], &dropout))
+        })?;
         self.post_layernorm.forward(&xs)
     }
 

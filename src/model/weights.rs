@@ -12,6 +12,7 @@ use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
 use super::config::Config;
+use super::lora::{self, Pair};
 use super::weight_files::{self, WeightsError, write_safetensors};
 use crate::record::memory::allocatable_memory;
 
@@ -19,6 +20,10 @@ use crate::record::memory::allocatable_memory;
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
     trainable: BTreeMap<String, Var>,
+    /// Adapters by the names of their layers. Their variables are trainable ones, and no tensors of the model's file.
+    adapters: BTreeMap<String, Pair<Var>>,
+    /// What all of them are multiplied by, where there are any.
+    scaling: Option<Tensor>,
 }
 
 /// The part of the model that a tensor belongs to.
@@ -89,25 +94,29 @@ impl Weights {
 
     /// Weights made elsewhere, such as random ones.
     pub fn from_tensors(tensors: BTreeMap<String, Tensor>) -> Self {
-        Self { tensors, trainable: BTreeMap::new() }
+        Self { tensors, trainable: BTreeMap::new(), adapters: BTreeMap::new(), scaling: None }
     }
 
     /// Makes variables of the tensors that train, out of a vision model of `depth` layers. Must come before
     /// the model is built.
     pub fn unfreeze(&mut self, unfrozen: Unfrozen, depth: usize) -> candle_core::Result<()> {
+        self.unfreeze_those(|name| match (unfrozen, Part::of(name)) {
+            (Unfrozen::All, _) => true,
+            (Unfrozen::Last { vision_layers, .. }, Part::VisionLayer(layer)) => {
+                layer + vision_layers >= depth
+            }
+            (Unfrozen::Last { text, .. }, Part::Text) => text,
+            (Unfrozen::Last { .. }, Part::VisionOther) => false,
+        })
+    }
+
+    /// Makes variables of the tensors that are chosen by name. Must come before the model is built.
+    pub fn unfreeze_those(&mut self, chosen: impl Fn(&str) -> bool) -> candle_core::Result<()> {
         // What a head of its own takes the place of plays no part any more; words' embeddings still do.
         let has_own_bias = self.tensors.contains_key(HEAD[1].0);
         let replaced: &[&str] = if has_own_bias { &[HEAD[1].1] } else { &[] };
         for (name, tensor) in &mut self.tensors {
-            let trains = match (unfrozen, Part::of(name)) {
-                (Unfrozen::All, _) => true,
-                (Unfrozen::Last { vision_layers, .. }, Part::VisionLayer(layer)) => {
-                    layer + vision_layers >= depth
-                }
-                (Unfrozen::Last { text, .. }, Part::Text) => text,
-                (Unfrozen::Last { .. }, Part::VisionOther) => false,
-            };
-            if trains && !self.trainable.contains_key(name) && !replaced.contains(&name.as_str()) {
+            if chosen(name) && !self.trainable.contains_key(name) && !replaced.contains(&name.as_str()) {
                 let var = Var::from_tensor(tensor)?;
                 *tensor = var.as_tensor().clone();
                 self.trainable.insert(name.clone(), var);
@@ -116,9 +125,74 @@ impl Weights {
         Ok(())
     }
 
+    /// Puts adapters of this rank beside the linear layers whose weights are chosen by name; they begin by `seed`, and train.
+    /// Must come before the model is built.
+    pub fn adapt(
+        &mut self,
+        chosen: impl Fn(&str) -> bool,
+        rank: usize,
+        alpha: f64,
+        seed: u64,
+    ) -> candle_core::Result<()> {
+        self.scaling = Some(Tensor::new((alpha / rank as f64) as f32, &Device::Cpu)?);
+        for (name, weight) in &self.tensors {
+            let Some(layer) = name.strip_suffix(".weight").filter(|_| chosen(name)) else { continue };
+            let pair = Pair::begin(layer, weight, rank, seed)?;
+            let [down, up] = Self::adapter_names(layer);
+            self.trainable.extend([(down, pair.down.clone()), (up, pair.up.clone())]);
+            self.adapters.insert(layer.to_owned(), pair);
+        }
+        Ok(())
+    }
+
+    /// Adapters by the names of their layers.
+    pub fn adapters(&self) -> &BTreeMap<String, Pair<Var>> {
+        &self.adapters
+    }
+
+    /// The names of the two variables that adapt a layer.
+    pub fn adapter_names(layer: &str) -> [String; 2] {
+        [lora::DOWN, lora::UP].map(|name| format!("{layer}.{name}"))
+    }
+
+    /// The same weights, sharing those that are frozen, with variables of their own for those that training changes, of
+    /// itself or by an adapter. They have no adapters.
+    pub fn with_changes_apart(&self) -> candle_core::Result<Self> {
+        let mut apart = Self::from_tensors(self.tensors.clone());
+        for (name, tensor) in &mut apart.tensors {
+            let is_adapted =
+                name.strip_suffix(".weight").is_some_and(|layer| self.adapters.contains_key(layer));
+            if is_adapted || self.trainable.contains_key(name) {
+                let var = Var::from_tensor(&tensor.detach().copy()?)?;
+                *tensor = var.as_tensor().clone();
+                apart.trainable.insert(name.clone(), var);
+            }
+        }
+        Ok(apart)
+    }
+
+    /// Puts this layer's weight with an adapter merged into it in its place in `other`.
+    pub fn merge_into(&self, other: &Self, layer: &str, pair: &Pair<Tensor>) -> candle_core::Result<()> {
+        let name = format!("{layer}.weight");
+        match (self.tensors.get(&name), other.trainable.get(&name), &self.scaling) {
+            (Some(weight), Some(var), Some(scaling)) => {
+                var.set(&lora::merged(weight, pair, scaling.to_scalar::<f32>()? as f64)?)
+            }
+            _ => candle_core::bail!("`{name}` has no place for its adapter"),
+        }
+    }
+
     /// The tensors for building a model; trainable ones are the variables themselves.
     pub fn builder(&self) -> VarBuilder<'static> {
-        let tensors: HashMap<String, Tensor> = self.tensors.clone().into_iter().collect();
+        let mut tensors: HashMap<String, Tensor> = self.tensors.clone().into_iter().collect();
+        for layer in self.adapters.keys() {
+            for name in Self::adapter_names(layer) {
+                let var = self.trainable.get(&name).map(|var| var.as_tensor().clone());
+                tensors.extend(var.map(|var| (name, var)));
+            }
+            let scaling = self.scaling.clone();
+            tensors.extend(scaling.map(|scaling| (format!("{layer}.{}", lora::SCALING), scaling)));
+        }
         VarBuilder::from_tensors(tensors, DType::F32, &self.device())
     }
 

@@ -6,8 +6,8 @@
 
 use crate::record::Recipe;
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LrSchedule,
-    MetricName, Precision, StartToken, Training, ZeroCider,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
+    LrSchedule, MetricName, Precision, StartToken, TextParts, Training, ZeroCider,
 };
 use crate::spec::setting::SETTINGS;
 
@@ -24,6 +24,14 @@ const VISION_MULTIPLIER: Inactive =
     Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
 const TEXT_MULTIPLIER: Inactive =
     Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+const TEXT_PARTS: [Inactive; 2] = [
+    Inactive { path: "training.trainable_text", why: "the text decoder is frozen" },
+    Inactive { path: "training.trainable_text_layers", why: "the text decoder is frozen" },
+];
+const NO_LORA: [Inactive; 2] = [
+    Inactive { path: "training.lora_alpha", why: "there are no adapters" },
+    Inactive { path: "training.lora_targets", why: "there are no adapters" },
+];
 const UNFREEZE_FROM: Inactive =
     Inactive { path: "training.unfreeze_from_epoch", why: "no vision layer is unfrozen" };
 const UNFREEZE_EVERY: Inactive =
@@ -32,11 +40,16 @@ const LAYER_DECAY: Inactive =
     Inactive { path: "training.layer_lr_decay", why: "fewer than two vision layers are unfrozen" };
 const SPARED: Inactive =
     Inactive { path: "training.decay_norms_and_biases", why: "there is no weight decay" };
+const NOTHING_TO_SPARE: Inactive =
+    Inactive { path: "training.decay_norms_and_biases", why: "adapters are matrices" };
 const WARMUP_STEPS: Inactive = Inactive { path: "training.warmup_steps", why: "`warmup_ratio` is above 0" };
 const NO_WARMUP: [Inactive; 2] = [
     Inactive { path: "training.warmup_steps", why: "the rate is constant" },
     Inactive { path: "training.warmup_ratio", why: "the rate is constant" },
 ];
+const VIEWS: Inactive =
+    Inactive { path: "training.augmentation_views", why: "training images are seen as they are" };
+const EPOCHS: Inactive = Inactive { path: "training.epochs", why: "`max_steps` is set" };
 const ZERO_CIDER: Inactive =
     Inactive { path: "early_stopping.zero_cider", why: "the best epoch is not chosen by the score" };
 
@@ -49,6 +62,7 @@ pub fn matters(kind: Kind, path: &str) -> bool {
     let group = path.split('.').next().unwrap_or(path);
     match kind {
         Kind::FineTuned | Kind::ShuffledCaptions => true,
+        _ if path == "evaluation.eval_every" => false,
         Kind::MatchedLength if matches!(path, "generation.max_length" | "generation.min_length") => false,
         Kind::ZeroShot | Kind::MatchedLength => {
             matches!(group, "model" | "evaluation" | "generation")
@@ -56,6 +70,7 @@ pub fn matters(kind: Kind, path: &str) -> bool {
                     path,
                     "training.max_length"
                         | "training.start_token"
+                        | "training.prompt"
                         | "training.mask_padding"
                         | "training.label_smoothing"
                         | "training.precision"
@@ -85,7 +100,10 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     }
     if !recipe.training.train_text_decoder {
         recipe.training.text_lr_multiplier = neutral.training.text_lr_multiplier;
+        recipe.training.trainable_text = neutral.training.trainable_text;
+        recipe.training.trainable_text_layers = neutral.training.trainable_text_layers;
         inactive.push(TEXT_MULTIPLIER);
+        inactive.extend(TEXT_PARTS);
     }
     inactive.extend(canonicalise_rates(&mut recipe.training, &neutral.training));
     if recipe.early_stopping.metric != MetricName::Score {
@@ -102,9 +120,26 @@ fn canonicalise_rates(training: &mut Training, neutral: &Training) -> Vec<Inacti
         training.unfreeze_every = neutral.unfreeze_every;
         inactive.extend([LAYER_DECAY, UNFREEZE_EVERY]);
     }
+    let is_changed =
+        [training.horizontal_flip, training.rotation, training.color_jitter].iter().any(|a| *a > 0.0);
+    if !is_changed && training.random_resized_crop == 1.0 {
+        training.augmentation_views = neutral.augmentation_views;
+        inactive.push(VIEWS);
+    }
+    if training.max_steps > 0 {
+        training.epochs = neutral.epochs;
+        inactive.push(EPOCHS);
+    }
     if training.weight_decay == 0.0 {
         training.decay_norms_and_biases = neutral.decay_norms_and_biases;
         inactive.push(SPARED);
+    }
+    if training.lora_rank == 0 {
+        (training.lora_alpha, training.lora_targets) = (neutral.lora_alpha, neutral.lora_targets);
+        inactive.extend(NO_LORA);
+    } else if training.weight_decay > 0.0 {
+        training.decay_norms_and_biases = neutral.decay_norms_and_biases;
+        inactive.push(NOTHING_TO_SPARE);
     }
     if training.lr_scheduler_type == LrSchedule::Constant {
         (training.warmup_steps, training.warmup_ratio) = (neutral.warmup_steps, neutral.warmup_ratio);
@@ -138,21 +173,35 @@ fn neutral() -> Recipe {
             weight_decay: 0.0,
             decay_norms_and_biases: true,
             train_text_decoder: false,
+            trainable_text: TextParts::All,
+            trainable_text_layers: 0,
+            lora_rank: 0,
+            lora_alpha: 8.0,
+            lora_targets: LoraTargets::Attention,
             train_examples: 0,
             batch_size: 1,
             gradient_accumulation_steps: 1,
             epochs: 0,
+            max_steps: 0,
             lr_scheduler_type: LrSchedule::Linear,
             warmup_steps: 0,
             warmup_ratio: 0.0,
             max_grad_norm: 1.0,
+            ema_decay: 0.0,
             max_length: 128,
             start_token: StartToken::Dec,
+            prompt: String::new(),
             mask_padding: true,
             label_smoothing: 0.0,
             dropout: 0.0,
             shuffle: false,
+            horizontal_flip: 0.0,
+            random_resized_crop: 1.0,
+            rotation: 0.0,
+            color_jitter: 0.0,
+            augmentation_views: 0,
             precision: Precision::F32,
+            gradient_checkpointing: false,
         },
         evaluation: Evaluation {
             samples: 0,
@@ -160,6 +209,7 @@ fn neutral() -> Recipe {
             convention: Convention::Coco,
             cider_weight: 0.1,
             batch_size: 1,
+            eval_every: 1,
         },
         early_stopping: EarlyStopping {
             patience: 0,
@@ -184,11 +234,25 @@ mod tests {
     use super::*;
     use crate::spec::Preset;
 
+    /// The recipe, and what has no effect in it, apart from what adapters and views would have if there were any.
     fn canonical(change: impl Fn(&mut Recipe)) -> (Recipe, Vec<Inactive>) {
         let mut recipe = Preset::AsOriginal.recipe();
         change(&mut recipe);
-        let inactive = canonicalise(&mut recipe).unwrap();
+        let mut inactive = canonicalise(&mut recipe).unwrap();
+        inactive.retain(|found| !NO_LORA.contains(found) && *found != VIEWS);
         (recipe, inactive)
+    }
+
+    #[test]
+    fn what_is_said_of_adapters_has_no_effect_where_there_are_none() {
+        let with = |rank, alpha| {
+            let mut recipe = Preset::AsOriginal.recipe();
+            (recipe.training.lora_rank, recipe.training.lora_alpha) = (rank, alpha);
+            let inactive = canonicalise(&mut recipe).unwrap();
+            (recipe.training.lora_alpha, inactive)
+        };
+        assert_eq!(with(0, 3.0), (8.0, [&[VIEWS], &NO_LORA[..]].concat()));
+        assert_eq!(with(4, 3.0), (3.0, vec![VIEWS, NOTHING_TO_SPARE]));
     }
 
     #[test]
@@ -215,6 +279,8 @@ mod tests {
         assert_eq!(inactive(|training| training.unfrozen_vision_layers = 1), [LAYER_DECAY, UNFREEZE_EVERY]);
         assert_eq!(inactive(|training| training.weight_decay = 0.0), [SPARED]);
         assert_eq!(inactive(|training| training.warmup_ratio = 0.1), [WARMUP_STEPS]);
+        assert_eq!(inactive(|training| training.max_steps = 9), [EPOCHS]);
+        assert_eq!(inactive(|training| training.lora_rank = 9), [NOTHING_TO_SPARE]);
         assert_eq!(inactive(|training| training.lr_scheduler_type = LrSchedule::Constant), NO_WARMUP);
         let constant = |steps, ratio| {
             canonical(|recipe| {
@@ -234,7 +300,7 @@ mod tests {
             })
         };
         assert_eq!(with(0.1), with(0.5));
-        assert_eq!(with(0.1).1, [TEXT_MULTIPLIER]);
+        assert_eq!(with(0.1).1, [&[TEXT_MULTIPLIER], &TEXT_PARTS[..]].concat());
     }
 
     #[test]

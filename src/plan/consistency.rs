@@ -89,7 +89,9 @@ pub fn warnings(runs: &[RunSpec], facts: &Facts) -> Vec<Warning> {
     // Most runs of a plan share these settings: each combination is looked at once.
     let mut place_of: BTreeMap<String, usize> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned) {
-        let longest = facts.longest_captions.get(&run.recipe.model).copied();
+        // How many tokens a prompt adds to a caption is not known here.
+        let has_prompt = !run.recipe.training.prompt.is_empty();
+        let longest = facts.longest_captions.get(&run.recipe.model).copied().filter(|_| !has_prompt);
         for message in mismatches(&Trained::new(&run.recipe.training, longest), &run.recipe.generation) {
             let place = *place_of.entry(message.clone()).or_insert(warnings.len());
             if place == warnings.len() {

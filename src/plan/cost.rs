@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::parts::trainable;
 use crate::record::RunSpec;
 use crate::record::event::Trainable;
 use crate::record::recipe::{Kind, Recipe};
@@ -67,80 +68,9 @@ pub fn of(run: &RunSpec, facts: &Facts) -> Cost {
 pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
     match recipe.kind {
         kind if !kind.trains() => Some(0),
-        _ => {
-            let per_epoch = recipe.training.steps_per_epoch(train_examples?);
-            Some(per_epoch.saturating_mul(recipe.training.epochs))
-        }
+        _ if recipe.training.max_steps > 0 => Some(recipe.training.max_steps),
+        _ => Some(recipe.training.total_steps(train_examples?)),
     }
-}
-
-/// Parameters and tensors by part. The head's weight is that of the word embedding, its bias that of the
-/// predictions; both count once.
-pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
-    let is_trained = recipe.kind.trains();
-    let unfrozen =
-        if is_trained { recipe.training.unfrozen_vision_layers.min(sizes.vision.layers) } else { 0 };
-    let trains_text = is_trained && recipe.training.train_text_decoder;
-    let vision_layers = unfrozen * vision_layer_parameters(sizes);
-    let text = if trains_text { text_parameters(sizes) } else { 0 };
-    Trainable {
-        vision_layers,
-        // Embeddings and final norm of the vision model stay frozen whatever is unfrozen.
-        vision_other: 0,
-        text,
-        frozen: vision_parameters(sizes) + text_parameters(sizes) - vision_layers - text,
-        tensors: unfrozen * VISION_LAYER_TENSORS + if trains_text { text_tensors(sizes) } else { 0 },
-    }
-}
-
-/// Weights and biases of a vision layer's two norms, qkv, projection, fc1 and fc2.
-const VISION_LAYER_TENSORS: usize = 12;
-
-/// Weight and bias of a linear layer.
-const fn linear(inputs: usize, outputs: usize) -> usize {
-    inputs * outputs + outputs
-}
-
-/// Weight and bias of a layer norm.
-const fn norm(width: usize) -> usize {
-    2 * width
-}
-
-/// Parameters of one layer of the vision model.
-pub fn vision_layer_parameters(sizes: &Architecture) -> usize {
-    let (width, intermediate) = (sizes.vision.width, sizes.vision.intermediate);
-    2 * norm(width)
-        + linear(width, 3 * width)
-        + linear(width, width)
-        + linear(width, intermediate)
-        + linear(intermediate, width)
-}
-
-/// Parameters of the vision model.
-pub fn vision_parameters(sizes: &Architecture) -> usize {
-    let vision = &sizes.vision;
-    let class_and_positions = vision.width + vision.tokens() * vision.width;
-    let patches = linear(3 * vision.patch * vision.patch, vision.width);
-    class_and_positions + patches + vision.layers * vision_layer_parameters(sizes) + norm(vision.width)
-}
-
-/// Parameters of the text decoder, the tied head counted once.
-pub fn text_parameters(sizes: &Architecture) -> usize {
-    let (text, encoder) = (&sizes.text, sizes.vision.width);
-    let width = text.width;
-    let embeddings = (text.vocabulary + text.positions) * width + norm(width);
-    let self_attention = 4 * linear(width, width) + norm(width);
-    let cross_attention = 2 * linear(width, width) + 2 * linear(encoder, width) + norm(width);
-    let feed_forward = linear(width, text.intermediate) + linear(text.intermediate, width) + norm(width);
-    let head = linear(width, width) + norm(width) + text.vocabulary;
-    embeddings + text.layers * (self_attention + cross_attention + feed_forward) + head
-}
-
-/// Tensors of the text decoder: embeddings and their norm (4); in a layer two attentions of four linear
-/// layers and a norm each, and a feed-forward part of two and a norm (26); the head's transform, norm and
-/// bias (5).
-fn text_tensors(sizes: &Architecture) -> usize {
-    4 + sizes.text.layers * 26 + 5
 }
 
 /// Peak memory of a run, by and large: weights; gradients and AdamW's two moments of what trains; and the
@@ -162,9 +92,18 @@ pub fn memory_bytes(sizes: &Architecture, trainable: &Trainable, recipe: &Recipe
     let cross_keys = layers * image_tokens * 2.0 * width;
     let frozen_vision = image_tokens * (6.0 * vision_width + vision_intermediate);
 
-    let unfrozen = (trainable.vision_layers / vision_layer_parameters(sizes).max(1)) as f64;
-    let vision_kept = unfrozen * image_tokens * (10.0 * vision_width + 2.0 * vision_intermediate);
-    let token_kept = layers * (18.0 * width + 2.0 * intermediate) + 3.0 * vocabulary;
+    let unfrozen = match trainable.vision_layers {
+        0 => 0.0,
+        _ => recipe.training.unfrozen_vision_layers.min(sizes.vision.layers) as f64,
+    };
+    // What goes into every layer, and all that one of them computes.
+    let kept_of = |layers: f64, input: f64, all: f64| match recipe.training.gradient_checkpointing {
+        true => layers * input + layers.min(1.0) * all,
+        false => layers * all,
+    };
+    let of_vision_layer = 10.0 * vision_width + 2.0 * vision_intermediate;
+    let vision_kept = image_tokens * kept_of(unfrozen, vision_width, of_vision_layer);
+    let token_kept = kept_of(layers, width, 18.0 * width + 2.0 * intermediate) + 3.0 * vocabulary;
     let training_image =
         frozen_vision + vision_kept + cross_keys + recipe.training.max_length as f64 * token_kept;
     let training = if trained > 0.0 { recipe.training.batch_size as f64 * training_image } else { 0.0 };
@@ -189,7 +128,7 @@ pub fn disk_bytes(trainable: &Trainable) -> usize {
 mod tests {
     use super::*;
     use crate::spec::Preset;
-    use crate::spec::architecture::{BLIP_BASE, BLIP_LARGE};
+    use crate::spec::architecture::BLIP_BASE;
 
     fn recipe(unfrozen: usize, train_text_decoder: bool) -> Recipe {
         let mut recipe = Preset::AsOriginal.recipe();
@@ -203,42 +142,14 @@ mod tests {
         RunSpec { id: "r1".into(), sweep: "x".into(), point: BTreeMap::new(), seed: 0, recipe }
     }
 
-    /// The numbers of the published checkpoints, tied weights once.
-    #[test]
-    fn blip_has_the_parameters_of_the_published_models() {
-        assert_eq!(vision_layer_parameters(&BLIP_BASE), 7_087_872);
-        assert_eq!(vision_parameters(&BLIP_BASE), 86_090_496);
-        assert_eq!(text_parameters(&BLIP_BASE), 137_881_148);
-        assert_eq!(vision_layer_parameters(&BLIP_LARGE), 12_596_224);
-        assert_eq!(vision_parameters(&BLIP_LARGE), 303_690_752);
-        assert_eq!(text_parameters(&BLIP_LARGE), 142_599_740);
-    }
-
-    #[test]
-    fn parts_add_up_and_only_unfrozen_ones_train() {
-        let three = trainable(&BLIP_BASE, &recipe(3, true));
-        let expected = Trainable {
-            vision_layers: 3 * 7_087_872,
-            vision_other: 0,
-            text: 137_881_148,
-            frozen: 86_090_496 - 3 * 7_087_872,
-            tensors: 3 * 12 + 321,
-        };
-        assert_eq!(three, expected);
-        let vision_only = trainable(&BLIP_BASE, &recipe(1, false));
-        assert_eq!((vision_only.total(), vision_only.tensors), (7_087_872, 12));
-        let mut zero_shot = recipe(3, true);
-        zero_shot.kind = Kind::ZeroShot;
-        let nothing = trainable(&BLIP_BASE, &zero_shot);
-        assert_eq!((nothing.total(), nothing.tensors, nothing.frozen), (0, 0, 223_971_644));
-    }
-
     #[test]
     fn the_last_batch_of_an_epoch_may_be_smaller() {
-        let recipe = recipe(0, true);
+        let mut recipe = recipe(0, true);
         assert_eq!(steps(&recipe, Some(9140)), Some(22_860), "the original study's number");
         assert_eq!(steps(&recipe, Some(9138)), Some(22_845));
         assert_eq!(steps(&recipe, None), None);
+        recipe.training.max_steps = 70;
+        assert_eq!((steps(&recipe, Some(9140)), steps(&recipe, None)), (Some(70), Some(70)));
     }
 
     #[test]
@@ -269,6 +180,10 @@ mod tests {
         let bytes = memory_bytes(&BLIP_BASE, &three, &recipe);
         assert!((4_000_000_000..8_000_000_000).contains(&bytes), "{bytes}");
         assert_eq!(disk_bytes(&three), 3_064_931_264);
+        let mut less = recipe.clone();
+        less.training.gradient_checkpointing = true;
+        let less = memory_bytes(&BLIP_BASE, &three, &less);
+        assert!(less < bytes && less > 3_000_000_000, "{less}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod cost;
 pub mod difference;
 pub mod expand;
 pub mod id;
+pub mod parts;
 pub mod settings;
 mod shuffled;
 pub mod table;

@@ -300,28 +300,42 @@ training: {epochs: 10, batch_size: 6}
           weight_decay                 0.01            recipe
           decay_norms_and_biases       true            recipe
           train_text_decoder           true            recipe
+          trainable_text               all             recipe
+          trainable_text_layers        0               recipe
+          lora_rank                    0               recipe
+          lora_alpha                   8               recipe
+          lora_targets                 attention       recipe
           train_examples               0               recipe
           batch_size                   6               file
           gradient_accumulation_steps  1               recipe
           epochs                       10              file
               The recipe has 15.
+          max_steps                    0               recipe
           lr_scheduler_type            linear          recipe
           warmup_steps                 20              command line  100
               The recipe has 1000.
               1000 steps are most of a run on a few hundred images.
           warmup_ratio                 0               recipe
           max_grad_norm                2               recipe
+          ema_decay                    0               recipe
           max_length                   60              recipe        128
               At 60 tokens, half of all long captions are cut in mid-sentence.
           start_token                  cls             recipe        dec
               Generation starts from [DEC]; train from what it starts from.
+          prompt                       ''              recipe
           mask_padding                 true, false     axis          true
               The recipe has false.
               Counted padding makes the loss fall for saying nothing.
           label_smoothing              0               recipe
           dropout                      0               recipe
           shuffle                      true            recipe
+          horizontal_flip              0               recipe
+          random_resized_crop          1               recipe
+          rotation                     0               recipe
+          color_jitter                 0               recipe
+          augmentation_views           0               recipe
           precision                    f32             recipe
+          gradient_checkpointing       false           recipe
         evaluation
           samples                      100             recipe        0
               A hundred captions decide between epochs by luck; 0 means all.
@@ -332,6 +346,7 @@ training: {epochs: 10, batch_size: 6}
           cider_weight                 1               recipe        0.1
               From 0 to 10, CIDEr-D at full weight drowns the other two.
           batch_size                   16              recipe
+          eval_every                   1               recipe
         early_stopping
           patience                     0               command line
               The recipe has 5.

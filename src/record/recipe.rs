@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::beam_stopping::BeamStopping;
-pub use super::training::{LrSchedule, Precision, StartToken, Training};
+pub use super::training::{LoraTargets, LrSchedule, Precision, StartToken, TextParts, Training};
 
 /// The settings of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +131,8 @@ pub struct Evaluation {
     pub cider_weight: f64,
     /// Images captioned at once; of no influence on the result.
     pub batch_size: usize,
+    /// Epochs from one evaluation to the next. The last epoch is evaluated in any case.
+    pub eval_every: usize,
 }
 
 /// An [`Evaluation`] as files have it: the weight of CIDEr-D is written only where it is not the one that goes with
@@ -144,21 +146,34 @@ struct EvaluationInFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cider_weight: Option<f64>,
     batch_size: usize,
+    /// Left out where it is 1.
+    #[serde(default = "every", skip_serializing_if = "is_every")]
+    eval_every: usize,
+}
+
+fn every() -> usize {
+    1
+}
+
+fn is_every(epochs: &usize) -> bool {
+    *epochs == 1
 }
 
 impl From<EvaluationInFile> for Evaluation {
     fn from(file: EvaluationInFile) -> Self {
-        let EvaluationInFile { samples, test_samples, convention, cider_weight, batch_size } = file;
+        let EvaluationInFile { samples, test_samples, convention, cider_weight, batch_size, eval_every } =
+            file;
         let cider_weight = cider_weight.unwrap_or(convention.cider_weight());
-        Self { samples, test_samples, convention, cider_weight, batch_size }
+        Self { samples, test_samples, convention, cider_weight, batch_size, eval_every }
     }
 }
 
 impl From<Evaluation> for EvaluationInFile {
     fn from(evaluation: Evaluation) -> Self {
-        let Evaluation { samples, test_samples, convention, cider_weight, batch_size } = evaluation;
+        let Evaluation { samples, test_samples, convention, cider_weight, batch_size, eval_every } =
+            evaluation;
         let cider_weight = Some(cider_weight).filter(|weight| *weight != convention.cider_weight());
-        Self { samples, test_samples, convention, cider_weight, batch_size }
+        Self { samples, test_samples, convention, cider_weight, batch_size, eval_every }
     }
 }
 

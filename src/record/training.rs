@@ -35,6 +35,22 @@ pub struct Training {
     pub decay_norms_and_biases: bool,
     /// Trains the text decoder; false freezes all of it.
     pub train_text_decoder: bool,
+    /// Which tensors of the decoder's layers train. Left out where it is `all`.
+    #[serde(default, skip_serializing_if = "TextParts::is_all")]
+    pub trainable_text: TextParts,
+    /// Of the decoder, only so many of its last layers train; 0 is all of it, and is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub trainable_text_layers: usize,
+    /// The rank of adapters that train in the place of the weights themselves, as `r` of peft's `LoraConfig`; 0 is none, and
+    /// is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lora_rank: usize,
+    /// What adapters add is multiplied by this over the rank. Left out where it is 8.
+    #[serde(default = "usual_alpha", skip_serializing_if = "is_usual_alpha")]
+    pub lora_alpha: f64,
+    /// Which linear layers of what would train have adapters. Left out where it is `attention`.
+    #[serde(default, skip_serializing_if = "LoraTargets::is_attention")]
+    pub lora_targets: LoraTargets,
     /// Trains on so many of the training images, drawn by the seed of the split: fewer of them are a part of more. 0 trains on
     /// all, and is left out.
     #[serde(default, skip_serializing_if = "is_none")]
@@ -44,6 +60,9 @@ pub struct Training {
     #[serde(default = "one_unit", skip_serializing_if = "is_one_unit")]
     pub gradient_accumulation_steps: usize,
     pub epochs: usize,
+    /// Updates in all, in the place of `epochs`; 0 leaves it to them, and is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub max_steps: usize,
     /// How the rate goes on after the warm-up. Left out where it is `linear`.
     #[serde(default, skip_serializing_if = "LrSchedule::is_linear")]
     pub lr_scheduler_type: LrSchedule,
@@ -54,10 +73,18 @@ pub struct Training {
     pub warmup_ratio: f64,
     /// Gradients are scaled down to this global norm.
     pub max_grad_norm: f64,
+    /// The decay of a moving average of the weights, by which the run is judged and which it saves; 0 is none, and is left
+    /// out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ema_decay: f64,
     /// Captions are cut to this many tokens, start and end token included.
     pub max_length: usize,
     /// The first input token in training. Generation always starts from `[DEC]`.
     pub start_token: StartToken,
+    /// Words that every caption begins with, in training and when generated. They are given: no loss counts them, and no
+    /// score sees them. Left out where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prompt: String,
     /// Leaves padding out of the loss.
     pub mask_padding: bool,
     /// As `torch.nn.CrossEntropyLoss(label_smoothing=...)`.
@@ -69,9 +96,28 @@ pub struct Training {
     pub dropout: f64,
     /// Puts the training examples into a new seeded order every epoch.
     pub shuffle: bool,
+    /// The probability that a training image is mirrored, unless its captions speak of left or right. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub horizontal_flip: f64,
+    /// The least share of a training image's area that is cut out and resized. Left out where it is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub random_resized_crop: f64,
+    /// The most degrees that a training image is turned by, either way. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rotation: f64,
+    /// By how much brightness, contrast and saturation of a training image may differ, as a share. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub color_jitter: f64,
+    /// Different views that the four above make of an image; 0 is another one every epoch, and is left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub augmentation_views: usize,
     /// How exactly the factors of matrix products are taken, in training and in evaluation. Left out where it is `f32`.
     #[serde(default, skip_serializing_if = "Precision::is_full")]
     pub precision: Precision,
+    /// Keeps of each layer only what goes into it, and computes the rest again on the way back: less memory, the same numbers.
+    /// Left out where it is false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gradient_checkpointing: bool,
 }
 
 impl Training {
@@ -88,6 +134,22 @@ impl Training {
     /// Updates in an epoch, where there are so many training images.
     pub fn steps_per_epoch(&self, all: usize) -> usize {
         self.examples(all).div_ceil(self.examples_per_step())
+    }
+
+    /// Epochs, where there are so many training images; `max_steps` may cut the last short.
+    pub fn epochs_over(&self, all: usize) -> usize {
+        match self.max_steps {
+            0 => self.epochs,
+            steps => steps.div_ceil(self.steps_per_epoch(all).max(1)),
+        }
+    }
+
+    /// Updates in all, where there are so many training images.
+    pub fn total_steps(&self, all: usize) -> usize {
+        match self.max_steps {
+            0 => self.steps_per_epoch(all).saturating_mul(self.epochs),
+            steps => steps,
+        }
     }
 
     /// The epoch, from 1, in which a vision layer begins to train that has so many above it.
@@ -125,6 +187,49 @@ impl LrSchedule {
     }
 }
 
+/// What of the text decoder trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextParts {
+    #[default]
+    All,
+    /// Only the layers' attention to the image, with its output projection and layer norm.
+    CrossAttention,
+}
+
+impl TextParts {
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+}
+
+/// Linear layers that have adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum LoraTargets {
+    /// Those of attention: queries, keys and values, and what comes out of it.
+    #[default]
+    #[serde(rename = "attention")]
+    Attention,
+    /// All but the output head, as peft has it.
+    #[serde(rename = "all-linear")]
+    AllLinear,
+}
+
+impl LoraTargets {
+    fn is_attention(&self) -> bool {
+        *self == Self::Attention
+    }
+}
+
+/// peft's own.
+fn usual_alpha() -> f64 {
+    8.0
+}
+
+fn is_usual_alpha(alpha: &f64) -> bool {
+    *alpha == usual_alpha()
+}
+
 /// How exactly the factors of matrix products are taken. Weights, sums, and all values between products are `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -160,6 +265,10 @@ fn is_one(number: &f64) -> bool {
 
 fn yes() -> bool {
     true
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_true(flag: &bool) -> bool {

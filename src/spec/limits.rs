@@ -25,7 +25,13 @@ const CHECKS: [(&str, &str, Check); 5] = [
 pub(super) fn check(base: &Recipe, settings: &[Choice], points: &[Vec<Choice>], problems: &mut Vec<Problem>) {
     let no_point = [Vec::new()];
     for point in if points.is_empty() { &no_point } else { points } {
+        let has_steps =
+            values("training.max_steps", base, settings, point).iter().any(|(steps, _)| *steps != 0);
         for (limiting, limited, check) in CHECKS {
+            // How many epochs so many steps are depends on the images.
+            if has_steps && limiting == "training.epochs" {
+                continue;
+            }
             let limits = values(limiting, base, settings, point);
             for value in values(limited, base, settings, point) {
                 for limit in &limits {

@@ -5,8 +5,8 @@
 //! so a sweep can vary them one at a time.
 
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LrSchedule,
-    MetricName, Precision, Recipe, StartToken, Training, ZeroCider,
+    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
+    LrSchedule, MetricName, Precision, Recipe, StartToken, TextParts, Training, ZeroCider,
 };
 
 /// The recipe that a sweep file's own settings are laid over.
@@ -144,21 +144,35 @@ fn as_original() -> Recipe {
             weight_decay: 0.01,
             decay_norms_and_biases: true,
             train_text_decoder: true,
+            trainable_text: TextParts::All,
+            trainable_text_layers: 0,
+            lora_rank: 0,
+            lora_alpha: 8.0,
+            lora_targets: LoraTargets::Attention,
             train_examples: 0,
             batch_size: 6,
             gradient_accumulation_steps: 1,
             epochs: 15,
+            max_steps: 0,
             lr_scheduler_type: LrSchedule::Linear,
             warmup_steps: 1000,
             warmup_ratio: 0.0,
             max_grad_norm: 2.0,
+            ema_decay: 0.0,
             max_length: 60,
             start_token: StartToken::Cls,
+            prompt: String::new(),
             mask_padding: false,
             label_smoothing: 0.0,
             dropout: 0.0,
             shuffle: true,
+            horizontal_flip: 0.0,
+            random_resized_crop: 1.0,
+            rotation: 0.0,
+            color_jitter: 0.0,
+            augmentation_views: 0,
             precision: Precision::F32,
+            gradient_checkpointing: false,
         },
         evaluation: Evaluation {
             samples: 100,
@@ -166,6 +180,7 @@ fn as_original() -> Recipe {
             convention: Convention::Original,
             cider_weight: 1.0,
             batch_size: 16,
+            eval_every: 1,
         },
         early_stopping: EarlyStopping {
             patience: 5,

@@ -274,6 +274,7 @@ fn value(setting: &Setting) -> Value {
         }
         Range::Word(words) => json!({"enum": words}),
         Range::Text => json!({"type": "string", "minLength": 1}),
+        Range::Line => json!({"type": "string"}),
     }
 }
 

@@ -39,9 +39,11 @@ pub(super) enum Range {
     Word(&'static [&'static str]),
     /// Any text on one line.
     Text,
+    /// The same, or none. Spaces around it do not count.
+    Line,
 }
 
-use Range::{Count, Flag, FlagOr, Number, Text, Word};
+use Range::{Count, Flag, FlagOr, Line, Number, Text, Word};
 
 pub use super::table::{GROUPS, SETTINGS};
 pub(super) use super::table::{MANY, METRICS};
@@ -101,6 +103,7 @@ impl Setting {
             (Text, Content::Text(text)) if !text.is_empty() && !text.contains(char::is_control) => {
                 Ok(json!(text))
             }
+            (Line, Content::Text(text)) if !text.contains(char::is_control) => Ok(json!(text.trim())),
             _ => Err(self.refusal(node)),
         }
     }
@@ -151,6 +154,7 @@ impl Setting {
             }
             Word(words) => one_of(words.iter().copied()),
             Text => "a name on one line".to_owned(),
+            Line => "text on one line, or `''` for none".to_owned(),
         }
     }
 }
@@ -158,6 +162,7 @@ impl Setting {
 /// A setting's value as people write it.
 pub fn shown(value: &Value) -> String {
     match value {
+        Value::String(text) if text.is_empty() => "''".to_owned(),
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_f64() => number.as_f64().map(shortest).unwrap_or_default(),
         other => other.to_string(),
@@ -227,7 +232,7 @@ mod tests {
     use super::super::preset::Preset;
     use super::super::yaml;
     use super::*;
-    use crate::record::recipe::{LrSchedule, Precision};
+    use crate::record::recipe::{LoraTargets, LrSchedule, Precision, TextParts};
 
     #[test]
     fn the_table_has_every_field_of_the_recipe_once_and_in_order() {
@@ -237,9 +242,21 @@ mod tests {
         // Left out where they are those of before there was a setting.
         recipe.training.dropout = 0.1;
         recipe.training.precision = Precision::Bf16;
+        recipe.training.gradient_checkpointing = true;
+        (recipe.training.horizontal_flip, recipe.training.random_resized_crop) = (0.5, 0.5);
+        (recipe.training.rotation, recipe.training.color_jitter) = (5.0, 0.1);
+        recipe.training.augmentation_views = 3;
         recipe.training.layer_lr_decay = 0.9;
         (recipe.training.unfreeze_from_epoch, recipe.training.unfreeze_every) = (2, 1);
         recipe.training.train_examples = 5;
+        recipe.training.prompt = "a picture of".to_owned();
+        recipe.training.trainable_text = TextParts::CrossAttention;
+        recipe.training.trainable_text_layers = 2;
+        (recipe.training.lora_rank, recipe.training.lora_alpha) = (4, 4.0);
+        recipe.training.lora_targets = LoraTargets::AllLinear;
+        recipe.training.ema_decay = 0.9;
+        recipe.training.max_steps = 70;
+        recipe.evaluation.eval_every = 2;
         recipe.training.decay_norms_and_biases = false;
         recipe.training.gradient_accumulation_steps = 2;
         recipe.training.lr_scheduler_type = LrSchedule::Cosine;

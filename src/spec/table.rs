@@ -4,7 +4,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use serde_json::json;
 
-use super::setting::Range::{Count, Flag, FlagOr, Number, Text, Word};
+use super::setting::Range::{Count, Flag, FlagOr, Line, Number, Text, Word};
 use super::setting::{Setting, assign};
 
 /// Far above every sensible count, and low enough that products of two do not overflow.
@@ -32,7 +32,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 42] = [
+pub static SETTINGS: [Setting; 57] = [
     setting!(
         model,
         Text,
@@ -85,6 +85,31 @@ pub static SETTINGS: [Setting; 42] = [
     ),
     setting!(training.train_text_decoder, Flag, "Trains the text decoder; `false` freezes all of it."),
     setting!(
+        training.trainable_text,
+        Word(&["all", "cross_attention"]),
+        "Of the text decoder, `cross_attention` trains only the attention of its layers to the image."
+    ),
+    setting!(
+        training.trainable_text_layers,
+        Count(0, 1000),
+        "Of the text decoder, only the last so many layers train; 0 trains all of it, embeddings and head too."
+    ),
+    setting!(
+        training.lora_rank,
+        Count(0, 1000),
+        "Trains adapters (LoRA) of this rank beside the linear layers of what would train, and nothing else; 0 is none."
+    ),
+    setting!(
+        training.lora_alpha,
+        Number(Excluded(0.0), Unbounded),
+        "What adapters add is multiplied by this over `lora_rank`."
+    ),
+    setting!(
+        training.lora_targets,
+        Word(&["attention", "all-linear"]),
+        "The linear layers that have adapters: those of attention, or all but the output head."
+    ),
+    setting!(
         training.train_examples,
         Count(0, MANY),
         "Trains on so many of the training images, drawn by the seed of the split; 0 is all of them."
@@ -96,6 +121,11 @@ pub static SETTINGS: [Setting; 42] = [
         "Batches of which one update is made, as of one batch of them all."
     ),
     setting!(training.epochs, Count(1, 100_000), "Passes over the training images."),
+    setting!(
+        training.max_steps,
+        Count(0, MANY),
+        "Updates in all, through the images again and again; above 0 it takes the place of `epochs`."
+    ),
     setting!(
         training.lr_scheduler_type,
         Word(&["linear", "cosine", "constant", "constant_with_warmup"]),
@@ -113,6 +143,11 @@ pub static SETTINGS: [Setting; 42] = [
         "Gradients are scaled down to this norm over all tensors."
     ),
     setting!(
+        training.ema_decay,
+        Number(Included(0.0), Excluded(1.0)),
+        "Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0 is none."
+    ),
+    setting!(
         training.max_length,
         Count(3, 65_536),
         "Captions are cut to so many tokens, start and end included."
@@ -121,6 +156,11 @@ pub static SETTINGS: [Setting; 42] = [
         training.start_token,
         Word(&["cls", "dec"]),
         "What a training caption begins with: `dec`, as generation does, or `cls`, as the processor writes it."
+    ),
+    setting!(
+        training.prompt,
+        Line,
+        "Words that every caption begins with: no loss counts them, generation is given them, no score sees them."
     ),
     setting!(training.mask_padding, Flag, "Leaves padding out of the loss."),
     setting!(
@@ -135,9 +175,39 @@ pub static SETTINGS: [Setting; 42] = [
     ),
     setting!(training.shuffle, Flag, "Puts the training images into a new seeded order every epoch."),
     setting!(
+        training.horizontal_flip,
+        Number(Included(0.0), Included(1.0)),
+        "Probability that a training image is mirrored; never where its captions speak of left or right."
+    ),
+    setting!(
+        training.random_resized_crop,
+        Number(Excluded(0.0), Included(1.0)),
+        "Least share of a training image's area that is cut out at random and resized; 1 cuts nothing."
+    ),
+    setting!(
+        training.rotation,
+        Number(Included(0.0), Included(180.0)),
+        "Most degrees that a training image is turned by at random, either way."
+    ),
+    setting!(
+        training.color_jitter,
+        Number(Included(0.0), Excluded(1.0)),
+        "By how much brightness, contrast and saturation of a training image differ at random, as a share."
+    ),
+    setting!(
+        training.augmentation_views,
+        Count(0, 10_000),
+        "Different views of an image that these make, whose features can be kept; 0 is a new one every epoch."
+    ),
+    setting!(
         training.precision,
         Word(&["f32", "bf16"]),
         "What factors of matrix products are rounded to; weights and sums are f32 in any case."
+    ),
+    setting!(
+        training.gradient_checkpointing,
+        Flag,
+        "Computes layers again on the way back instead of keeping what they computed; of no influence on results."
     ),
     setting!(
         evaluation.samples,
@@ -161,9 +231,14 @@ pub static SETTINGS: [Setting; 42] = [
         "Images captioned at once; of no influence on results."
     ),
     setting!(
+        evaluation.eval_every,
+        Count(1, 100_000),
+        "Epochs from one evaluation to the next; the last epoch is evaluated in any case."
+    ),
+    setting!(
         early_stopping.patience,
         Count(0, 100_000),
-        "Epochs without a new best after which training stops; 0 never stops."
+        "Evaluated epochs without a new best after which training stops; 0 never stops."
     ),
     setting!(
         early_stopping.min_delta,

@@ -204,12 +204,20 @@ pub fn caption_images(
     generation: &Generation,
     device: &Device,
 ) -> Result<Vec<CaptionRow>> {
-    let mut pretrained = Pretrained::load(model, device)?;
     // Where the file cannot be read, the settings have said so.
-    let saved = Saved::read(model).ok().flatten().filter(|_| device.is_cpu());
-    pretrained.config.precision = saved.map(|saved| saved.precision()).unwrap_or_default();
+    let saved = Saved::read(model).ok().flatten();
+    let prompt = saved.as_ref().map_or("", Saved::prompt);
+    let mut pretrained = Pretrained::load(model, device)?.with_prompt(prompt)?;
+    let precision = saved.as_ref().filter(|_| device.is_cpu()).map(Saved::precision);
+    pretrained.config.precision = precision.unwrap_or_default();
     let blip = Blip::new(&pretrained.config, &pretrained.weights)?;
-    let settings = beam_settings(generation, &pretrained.config);
+    let settings = beam_settings(generation, &pretrained.config, &pretrained.prompt);
+    let given = settings.start.len();
+    ensure!(
+        given < generation.max_length,
+        "the model was trained with the prompt {prompt:?}, which with the start token takes {given} tokens, and max_length is {}",
+        generation.max_length
+    );
     let (side, depth) = (pretrained.config.vision.image_size, pretrained.config.vision.num_hidden_layers);
     let mut rows = Vec::with_capacity(images.len());
     for images in images.chunks(BATCH) {
@@ -222,7 +230,7 @@ pub fn caption_images(
         for (path, said) in images.iter().zip(generate(&blip.text_decoder, &image_embeds, &settings)?) {
             rows.push(CaptionRow {
                 image: path.display().to_string(),
-                caption: pretrained.tokenizer.decode(&said.ids)?,
+                caption: pretrained.tokenizer.decode(said.said(given))?,
                 token_ids: said.ids,
                 score: f64::from(said.score),
             });

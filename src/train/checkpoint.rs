@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::Device;
+use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -18,6 +18,7 @@ use super::early_stopping::Progress;
 use super::optimizer::{AdamW, Moments};
 use super::origin::Origin;
 use super::provenance::{self, Provenance};
+use crate::model::weight_files::write_safetensors;
 use crate::model::{COMPANIONS, Weights};
 use crate::record::disk::free_disk;
 use crate::record::event::Evaluated;
@@ -28,6 +29,8 @@ use crate::record::store::{write_atomic, write_new, write_new_with};
 const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "training_state.json";
 const MOMENTS: &str = "moments.safetensors";
+/// Weights that train where the model's are others: adapters, which are merged into the model, and what a moving average is of.
+const APART: &str = "trained.safetensors";
 /// The version of the state's form. Rises as well when the same settings come to train to other numbers: a run is not
 /// gone on with by a program that would have begun it otherwise.
 const FORMAT: u64 = 1;
@@ -74,14 +77,25 @@ impl State {
         }
     }
 
-    /// Whether a run with so many steps an epoch can stand there.
-    fn check(&self, steps_per_epoch: usize) -> Result<(), String> {
+    /// The epoch in progress is over.
+    pub fn begin_next_epoch(&mut self) {
+        self.epoch += 1;
+        self.batch = 0;
+        self.loss_sum = 0.0;
+    }
+
+    /// Whether a run with so many steps an epoch, and so many in all, can stand there.
+    fn check(&self, steps_per_epoch: usize, total_steps: usize) -> Result<(), String> {
         let Self { epoch, batch, step, loss_sum, .. } = *self;
-        let fits = epoch >= 1
+        let before = epoch.checked_sub(1).and_then(|epochs| epochs.checked_mul(steps_per_epoch));
+        let stands = before.and_then(|steps| steps.checked_add(batch)) == Some(step);
+        // The last epoch may be shorter than the others.
+        let is_over = batch == 0
+            && step == total_steps
+            && before.is_some_and(|steps| step <= steps && steps - step < steps_per_epoch);
+        let fits = (stands || is_over)
             && (step == 0 || self.initial.is_some())
             && batch <= steps_per_epoch
-            && (epoch - 1).checked_mul(steps_per_epoch).and_then(|steps| steps.checked_add(batch))
-                == Some(step)
             && loss_sum.is_finite();
         if fits { Ok(()) } else { Err(format!("no run stands at epoch {epoch}, batch {batch}, step {step}")) }
     }
@@ -129,16 +143,31 @@ pub fn save_model(folder: &Path, pretrained: &Path, weights: &Weights, provenanc
     save(folder, pretrained, weights, provenance, None)
 }
 
+/// What training goes on from, beside the model.
+#[derive(Clone, Copy)]
+pub struct GoingOn<'a> {
+    pub saved: &'a Saved,
+    pub optimizer: &'a AdamW,
+    /// Variables that are no tensors of the model: weights that train where others are saved.
+    pub apart: &'a BTreeMap<String, Var>,
+}
+
+impl GoingOn<'_> {
+    /// Values of its tensors.
+    fn count(&self) -> usize {
+        2 * self.optimizer.count() + self.apart.values().map(|var| var.elem_count()).sum::<usize>()
+    }
+}
+
 /// Saves a model folder together with what training goes on from.
 pub fn save_resumable(
     folder: &Path,
     pretrained: &Path,
     weights: &Weights,
     provenance: Provenance,
-    saved: &Saved,
-    optimizer: &AdamW,
+    going_on: GoingOn,
 ) -> Result<()> {
-    save(folder, pretrained, weights, provenance, Some((saved, optimizer)))
+    save(folder, pretrained, weights, provenance, Some(going_on))
 }
 
 fn save(
@@ -146,11 +175,11 @@ fn save(
     pretrained: &Path,
     weights: &Weights,
     provenance: Provenance,
-    resumable: Option<(&Saved, &AdamW)>,
+    going_on: Option<GoingOn>,
 ) -> Result<()> {
     let fresh = folder::fresh(folder)?;
-    let filled = check_room(&fresh, size(weights, resumable.is_some()), free_disk(&fresh))
-        .and_then(|()| fill(&fresh, pretrained, weights, provenance, resumable));
+    let filled = check_room(&fresh, size(weights, going_on.as_ref()), free_disk(&fresh))
+        .and_then(|()| fill(&fresh, pretrained, weights, provenance, going_on));
     if let Err(error) = filled {
         // Half a checkpoint is of no use, and may be what fills the disk.
         let _ = folder::remove(&fresh);
@@ -164,7 +193,7 @@ fn fill(
     pretrained: &Path,
     weights: &Weights,
     provenance: Provenance,
-    resumable: Option<(&Saved, &AdamW)>,
+    going_on: Option<GoingOn>,
 ) -> Result<()> {
     for name in COMPANIONS {
         let source = pretrained.join(name);
@@ -177,8 +206,11 @@ fn fill(
     let generation = generation_config(&provenance.spec.recipe.generation);
     write_new(&fresh.join("generation_config.json"), &serde_json::to_vec_pretty(&generation)?)?;
     write_new(&fresh.join(provenance::FILE), &provenance.to_bytes()?)?;
-    if let Some((saved, optimizer)) = resumable {
+    if let Some(GoingOn { saved, optimizer, apart }) = going_on {
         write_new_with(&fresh.join(MOMENTS), |out| optimizer.write_moments(out))?;
+        if !apart.is_empty() {
+            write_new_with(&fresh.join(APART), |out| write_vars(apart, out))?;
+        }
         write_new(&fresh.join(STATE), &serde_json::to_vec_pretty(saved)?)?;
     }
     Ok(())
@@ -190,11 +222,9 @@ pub fn replace_state(folder: &Path, saved: &Saved) -> Result<()> {
 }
 
 /// Bytes of a checkpoint, about: small files are left out.
-fn size(weights: &Weights, with_moments: bool) -> u64 {
+fn size(weights: &Weights, going_on: Option<&GoingOn>) -> u64 {
     let all: usize = weights.tensors().values().map(|tensor| tensor.elem_count()).sum();
-    let trained: usize = weights.trainable().values().map(|var| var.elem_count()).sum();
-    let values = if with_moments { all + 2 * trained } else { all };
-    (values * size_of::<f32>()) as u64
+    ((all + going_on.map_or(0, GoingOn::count)) * size_of::<f32>()) as u64
 }
 
 fn check_room(folder: &Path, needed: u64, free: Option<u64>) -> Result<()> {
@@ -213,11 +243,11 @@ fn generation_config(generation: &Generation) -> Value {
     value
 }
 
-/// What a checkpoint folder holds to go on from, for a run with so many steps an epoch.
+/// What a checkpoint folder holds to go on from, for a run with so many steps an epoch, and so many in all.
 ///
 /// # Errors
 /// A file that cannot be read although it may be whole, and one of another version of the program.
-pub fn read_state(folder: &Path, steps_per_epoch: usize) -> Result<Found> {
+pub fn read_state(folder: &Path, steps_per_epoch: usize, total_steps: usize) -> Result<Found> {
     let path = folder.join(STATE);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -244,7 +274,7 @@ pub fn read_state(folder: &Path, steps_per_epoch: usize) -> Result<Found> {
         Ok(saved) => saved,
         Err(error) => return damaged(error.to_string()),
     };
-    match saved.state.check(steps_per_epoch) {
+    match saved.state.check(steps_per_epoch, total_steps) {
         Ok(()) => Ok(Found::Whole(Box::new(saved))),
         Err(why) => damaged(why),
     }
@@ -256,18 +286,24 @@ pub fn restore_weights(folder: &Path, weights: &Weights, device: &Device) -> Res
     put_weights(&saved, weights)
 }
 
-/// Puts weights and moments of a checkpoint into the variables and the optimizer: all of them or none.
+/// Puts weights and moments of a checkpoint into the variables, those `apart` among them, and the optimizer: all of them or
+/// none.
 pub fn restore(
     folder: &Path,
     weights: &Weights,
     optimizer: &mut AdamW,
+    apart: &BTreeMap<String, Var>,
     step: usize,
     device: &Device,
 ) -> Result<()> {
     let saved = load_weights(folder, weights, device)?;
+    let of_apart = load_apart(&folder.join(APART), apart)?;
     let path = folder.join(MOMENTS);
     let moments = load_moments(&path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(optimizer.restore(step, moments), "{} is of another set of trainable tensors", path.display());
+    for (var, tensor) in of_apart {
+        var.set(&tensor.to_device(device)?)?;
+    }
     put_weights(&saved, weights)
 }
 
@@ -302,6 +338,32 @@ fn put_weights(saved: &Weights, weights: &Weights) -> Result<()> {
     Ok(())
 }
 
+fn write_vars(vars: &BTreeMap<String, Var>, out: &mut dyn io::Write) -> io::Result<()> {
+    let shapes: Vec<_> = vars.iter().map(|(name, var)| (name.clone(), var.dims().to_vec())).collect();
+    let mut values = |name: &str| {
+        let var = vars.get(name).ok_or(io::ErrorKind::NotFound)?;
+        var.flatten_all().and_then(|values| values.to_vec1()).map_err(io::Error::other)
+    };
+    write_safetensors(out, None, &shapes, &mut values)
+}
+
+/// What a file holds of each variable.
+fn load_apart<'a>(path: &Path, vars: &'a BTreeMap<String, Var>) -> Result<Vec<(&'a Var, Tensor)>> {
+    if vars.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = || -> Result<_> { Ok(candle_core::safetensors::load_buffer(&fs::read(path)?, &Device::Cpu)?) };
+    let mut saved = read().with_context(|| format!("cannot read {}", path.display()))?;
+    let found = vars.iter().map(|(name, var)| {
+        let tensor = saved.remove(name).filter(|tensor| tensor.dims() == var.dims());
+        Ok((
+            var,
+            tensor.with_context(|| format!("{} is of another set of trainable tensors", path.display()))?,
+        ))
+    });
+    found.collect()
+}
+
 fn load_moments(path: &Path) -> Result<BTreeMap<String, Moments>> {
     let bytes = fs::read(path)?;
     let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
@@ -319,7 +381,7 @@ fn load_moments(path: &Path) -> Result<BTreeMap<String, Moments>> {
 
 /// Removes what only resuming needs; the model stays.
 pub fn drop_state(folder: &Path) -> Result<()> {
-    for name in [STATE, MOMENTS] {
+    for name in [STATE, MOMENTS, APART] {
         match fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot remove {name} from {}", folder.display()));
@@ -359,8 +421,10 @@ mod tests {
             state(1, 4, 4, true),
             state(2, 0, 4, true),
             state(3, 1, 9, true),
+            state(3, 2, 10, true),
+            state(4, 0, 10, true),
         ] {
-            assert_eq!(sound.check(4), Ok(()), "{sound:?}");
+            assert_eq!(sound.check(4, 10), Ok(()), "{sound:?}");
         }
         for broken in [
             state(0, 0, 0, true),
@@ -368,9 +432,12 @@ mod tests {
             state(1, 1, 1, false),
             state(2, 1, 4, true),
             state(usize::MAX, 0, 4, true),
+            state(4, 0, 9, true),
+            state(5, 0, 10, true),
+            state(3, 0, 10, true),
             State { loss_sum: f64::NAN, ..state(1, 1, 1, true) },
         ] {
-            assert!(broken.check(4).is_err(), "{broken:?}");
+            assert!(broken.check(4, 10).is_err(), "{broken:?}");
         }
     }
 

@@ -35,7 +35,8 @@ pub fn dealt_anew(tokens: Vec<Tokens>, seed: u64) -> Result<Vec<Tokens>> {
 
 /// Evaluates the pretrained model with captions as long as the training captions.
 pub fn matched_length(session: &Session, loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
-    let lengths = lengths(&loaded.material.dataset.train, &loaded.pretrained.tokenizer)?;
+    let mut lengths = lengths(&loaded.material.dataset.train, &loaded.pretrained.tokenizer)?;
+    lengths.iter_mut().for_each(|length| *length += loaded.pretrained.prompt.len());
     let limit = loaded.pretrained.config.text.max_position_embeddings;
     let (shortest, longest) = generated_lengths(lengths, limit);
     let mut spec = session.spec.clone();

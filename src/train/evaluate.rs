@@ -56,6 +56,8 @@ pub struct Speaker<'a> {
     pub model: &'a Blip,
     pub epoch: usize,
     pub tokenizer: &'a CaptionTokenizer,
+    /// What its captions begin with, behind the start token.
+    pub prompt: &'a [u32],
     /// What all runs say before training, at epoch 0.
     pub shared: Option<&'a SharedCaptions>,
     /// What it said before the run was cut off, and says now.
@@ -64,7 +66,8 @@ pub struct Speaker<'a> {
 
 impl<'a> Speaker<'a> {
     pub fn new(model: &'a Blip, epoch: usize, pretrained: &'a Pretrained, partial: &'a mut Partial) -> Self {
-        Self { model, epoch, tokenizer: &pretrained.tokenizer, shared: pretrained.said.as_ref(), partial }
+        let Pretrained { tokenizer, prompt, said, .. } = pretrained;
+        Self { model, epoch, tokenizer, prompt, shared: said.as_ref(), partial }
     }
 }
 
@@ -186,7 +189,7 @@ pub fn captions(
     for indices in indices.chunks(session.spec.recipe.evaluation.batch_size.max(1)) {
         session.go_on()?;
         for (i, said) in indices.iter().zip(say(session, speaker, split, indices)?) {
-            let caption = speaker.tokenizer.decode(&said.ids)?;
+            let caption = speaker.tokenizer.decode(said.said(1 + speaker.prompt.len()))?;
             let score = Some(said.score as f64);
             predictions.push(Prediction { token_ids: said.ids, score, ..prediction(split, *i, caption) });
         }
@@ -210,7 +213,7 @@ fn say(
         return Ok(said);
     }
     let model = speaker.model;
-    let settings = beam_settings(&session.spec.recipe.generation, &model.config);
+    let settings = beam_settings(&session.spec.recipe.generation, &model.config, speaker.prompt);
     let image_embeds = split.features.embeddings(model, indices)?;
     let go_on = || session.go_on().is_ok();
     let said = generate_while(&model.text_decoder, &image_embeds, &settings, go_on)?.ok_or(Stopped)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use candle_core::Tensor;
 
 use super::evaluate::{self, Speaker, Split};
 use super::fine_tune::fine_tune;
@@ -11,7 +12,7 @@ use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
 use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
-use super::{Emit, Session, checkpoint, controls, references};
+use super::{Emit, Session, checkpoint, controls, references, views};
 use crate::model::ops::product::kernels;
 use crate::model::ops::product::panels::Format;
 use crate::model::{Config, Part, Weights};
@@ -29,8 +30,10 @@ pub struct Loaded {
 impl Loaded {
     /// Loads the model folder and the data of a run.
     pub fn new(session: &Session) -> Result<Self> {
-        let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?;
+        let prompt = &session.spec.recipe.training.prompt;
+        let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?.with_prompt(prompt)?;
         pretrained.config.precision = precision(session)?;
+        pretrained.config.gradient_checkpointing = session.spec.recipe.training.gradient_checkpointing;
         let mut material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
         if session.spec.recipe.kind == Kind::ShuffledCaptions {
             material.train = controls::dealt_anew(material.train, session.spec.seed)?;
@@ -40,7 +43,8 @@ impl Loaded {
             session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
         {
             let states = SharedStates::new(cache, &pretrained, &material.images, &session.device)?;
-            let settings = beam_settings(&session.spec.recipe.generation, &pretrained.config);
+            let generation = &session.spec.recipe.generation;
+            let settings = beam_settings(generation, &pretrained.config, &pretrained.prompt);
             pretrained.said = Some(SharedCaptions::new(&states, &pretrained, &settings)?);
             pretrained.states = Some(states);
         }
@@ -55,6 +59,12 @@ fn precision(session: &Session) -> Result<Precision> {
         precision == Precision::F32 || session.device.is_cpu(),
         "training.precision is bf16, which only the CPU computes, and the device is {}\nhint: `precision: f32`, or \
          `--device cpu`",
+        session.device_name
+    );
+    ensure!(
+        !session.spec.recipe.training.gradient_checkpointing || session.device.is_cpu(),
+        "training.gradient_checkpointing is true, which only the CPU does, and the device is {}\nhint: \
+         `gradient_checkpointing: false`, or `--device cpu`",
         session.device_name
     );
     Ok(precision)
@@ -143,8 +153,9 @@ pub fn started(
         notes: dropout_note(recipe, &pretrained.config)
             .into_iter()
             .chain(precision_note(recipe))
-            .chain(unfreezing_note(recipe))
+            .chain(unfreezing_note(recipe, dataset.train.len()))
             .chain(controls::note(recipe))
+            .chain(views::note(&recipe.training, &dataset.train).filter(|_| recipe.kind.trains()))
             .chain(resumed.notes)
             .collect(),
     }
@@ -160,10 +171,11 @@ fn dropout_note(recipe: &Recipe, config: &Config) -> Option<String> {
 }
 
 /// Layers whose turn never comes.
-fn unfreezing_note(recipe: &Recipe) -> Option<String> {
+fn unfreezing_note(recipe: &Recipe, examples: usize) -> Option<String> {
     let training = &recipe.training;
+    let epochs = training.epochs_over(examples);
     let layers = 0..training.unfrozen_vision_layers;
-    let late = layers.filter(|above| training.unfreezes_in(*above) > training.epochs).count();
+    let late = layers.filter(|above| training.unfreezes_in(*above) > epochs).count();
     (recipe.kind.trains() && late > 0).then(|| {
         format!(
             "{late} of {} unfrozen vision layers would begin to train after the last epoch, and never do\nhint: a lower \
@@ -175,9 +187,11 @@ fn unfreezing_note(recipe: &Recipe) -> Option<String> {
 
 fn trainable(weights: &Weights) -> Trainable {
     let mut trainable = Trainable { tensors: weights.trainable().len(), ..Trainable::default() };
-    for (name, tensor) in weights.tensors() {
+    let is_frozen = |(name, _): &(&String, &Tensor)| !weights.trainable().contains_key(*name);
+    let frozen = weights.tensors().iter().filter(is_frozen);
+    trainable.frozen = frozen.map(|(_, tensor)| tensor.elem_count()).sum();
+    for (name, tensor) in weights.trainable() {
         let part = match Part::of(name) {
-            _ if !weights.trainable().contains_key(name) => &mut trainable.frozen,
             Part::VisionLayer(_) => &mut trainable.vision_layers,
             Part::VisionOther => &mut trainable.vision_other,
             Part::Text => &mut trainable.text,
@@ -210,7 +224,7 @@ mod tests {
         let of = |every| {
             let mut recipe = recipe.clone();
             recipe.training.unfreeze_every = every;
-            unfreezing_note(&recipe)
+            unfreezing_note(&recipe, 100)
         };
         assert_eq!((of(0), of(1)), (None, None));
         assert!(of(2).unwrap().starts_with("1 of 4 unfrozen vision layers"));

@@ -12,14 +12,19 @@ use candle_core::{Device, Tensor};
 use super::material::Pretrained;
 use crate::data::feature_cache::ImageDigest;
 use crate::data::{Example, load_pixels};
-use crate::model::Blip;
 use crate::model::ops::Dropout;
+use crate::model::{Blip, Config};
 
 /// Images encoded at once; fixed, so that a state does not depend on who asked for it.
 pub(super) const ENCODE_BATCH: usize = 8;
 
 /// Bytes of states a run keeps in memory; beyond that, images are encoded again when they are needed.
 pub const BUDGET_BYTES: usize = 4 << 30;
+
+/// Bytes of an image's state.
+pub fn state_bytes(config: &Config) -> usize {
+    (config.image_tokens() * config.vision.hidden_size * size_of::<f32>()).max(1)
+}
 
 /// The states of a list of examples.
 pub struct Features<'a> {
@@ -41,9 +46,7 @@ impl<'a> Features<'a> {
         boundary: usize,
         budget: usize,
     ) -> Self {
-        let config = &pretrained.config;
-        let bytes = config.image_tokens() * config.vision.hidden_size * size_of::<f32>();
-        let kept = vec![None; examples.len().min(budget / bytes.max(1))];
+        let kept = vec![None; examples.len().min(budget / state_bytes(&pretrained.config))];
         Self { examples, pretrained, device: device.clone(), boundary, kept, encoded: 0 }
     }
 

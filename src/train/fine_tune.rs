@@ -6,10 +6,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{self, State};
+use super::chosen::Chosen;
 use super::comparison::Comparison;
 use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
-use super::features::{BUDGET_BYTES, Features};
+use super::features::{BUDGET_BYTES, Features, state_bytes};
+use super::judged::Judged;
 use super::keeping::Keeping;
 use super::material::{Material, Pretrained, epoch_batches};
 use super::optimizer::{AdamW, Multipliers};
@@ -17,9 +19,10 @@ use super::origin::Origin;
 use super::partial::Partial;
 use super::resume::resume;
 use super::schedule::factor;
+use super::views::Views;
 use super::{Emit, Session, Stopped, image_use, observed, pairs};
 use crate::data::Example;
-use crate::model::{Blip, Unfrozen, Weights};
+use crate::model::{Blip, Weights};
 use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary, paused_after};
 use crate::record::image_use::ImageUse;
@@ -87,15 +90,27 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
 }
 
 /// Turns what the recipe trains into variables.
-fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
+pub(super) fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
     let training = &session.spec.recipe.training;
-    let (vision_layers, text) = (training.unfrozen_vision_layers, training.train_text_decoder);
+    let vision_layers = training.unfrozen_vision_layers;
     let depth = pretrained.config.vision.num_hidden_layers;
     ensure!(
         vision_layers <= depth,
         "unfrozen_vision_layers is {vision_layers}, but the vision model has {depth} layers"
     );
-    pretrained.weights.unfreeze(Unfrozen::Last { vision_layers, text }, depth)?;
+    let text_layers = training.trainable_text_layers;
+    let text_depth = pretrained.config.text.num_hidden_layers;
+    ensure!(
+        text_layers <= text_depth,
+        "trainable_text_layers is {text_layers}, but the text decoder has {text_depth} layers"
+    );
+    let chosen = Chosen::by(training, &pretrained.config);
+    if training.lora_rank > 0 {
+        let (rank, alpha) = (training.lora_rank, training.lora_alpha);
+        pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
+    } else {
+        pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
+    }
     ensure!(
         !pretrained.weights.trainable().is_empty(),
         "nothing trains: no vision layer is unfrozen and the text decoder is frozen"
@@ -111,14 +126,19 @@ pub(super) struct Bench<'a> {
     /// What its checkpoints are made of.
     pub(super) origin: Origin,
     pub(super) model: Blip,
-    /// Shares the model's values and records no graph.
+    /// The weights that the run is judged by, where they are not those that train.
+    pub(super) judged: Option<Judged>,
+    /// Shares the values that the run is judged by and records no graph.
     pub(super) observer: Blip,
     pub(super) optimizer: AdamW,
     pub(super) train: Split<'a>,
     pub(super) validation: Split<'a>,
     pub(super) test: Split<'a>,
+    /// How training images are seen, where they are changed.
+    pub(super) views: Option<Views>,
     pub(super) steps_per_epoch: usize,
-    total_steps: usize,
+    pub(super) total_steps: usize,
+    epochs: usize,
     pub(super) keeping: Keeping,
     pub(super) partial: Partial,
 }
@@ -150,26 +170,37 @@ impl<'a> Bench<'a> {
             .with_starts(depth, |above| (training.unfreezes_in(above) - 1).saturating_mul(steps_per_epoch));
         let optimizer =
             if training.decay_norms_and_biases { optimizer } else { optimizer.sparing_norms_and_biases() };
+        let judged = Judged::of(weights, training.ema_decay)?;
+        let looked_at = judged.as_ref().map_or(weights, Judged::weights);
         Ok(Self {
             session,
             pretrained,
             material,
             model: Blip::new(config, weights)?,
-            observer: Blip::from_builder(config, weights.detached())?,
+            observer: Blip::from_builder(config, looked_at.detached())?,
+            judged,
             optimizer,
             train: observed::training_split(session, material, features(&dataset.train)),
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
+            views: Views::of(session, material, BUDGET_BYTES / 3 / state_bytes(config)),
             steps_per_epoch,
-            total_steps: steps_per_epoch * training.epochs,
+            total_steps: training.total_steps(dataset.train.len()),
+            epochs: training.epochs_over(dataset.train.len()),
             keeping: Keeping::new(session.checkpoint_every),
             partial: Partial::new(session, &origin),
             origin,
         })
     }
 
+    /// The weights that the run is judged by and saves.
     pub(super) fn weights(&self) -> &Weights {
-        &self.pretrained.weights
+        self.judged.as_ref().map_or(&self.pretrained.weights, Judged::weights)
+    }
+
+    /// Brings them up to date.
+    pub(super) fn refresh(&self) -> Result<()> {
+        self.judged.as_ref().map_or(Ok(()), |judged| judged.refresh(&self.pretrained.weights))
     }
 
     /// The model, which is that of `epoch`, as it captions.
@@ -195,26 +226,29 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         bench.keep_evaluated(state, false, emit)?;
     }
     // A run that is out of patience and was interrupted later is not resumed to train on.
-    while state.epoch <= recipe.training.epochs && !state.progress.is_out_of_patience(&recipe.early_stopping)
-    {
+    while state.epoch <= bench.epochs && !state.progress.is_out_of_patience(&recipe.early_stopping) {
         since = Instant::now();
         if let Some(divergence) = train_epoch(bench, state, emit)? {
             return Ok((Status::Diverged, Some(divergence)));
         }
         let epoch = state.epoch;
+        if epoch < bench.epochs && !epoch.is_multiple_of(recipe.evaluation.eval_every.max(1)) {
+            state.begin_next_epoch();
+            bench.save_if_due(state, emit)?;
+            continue;
+        }
         bench.save_before_evaluation(state, emit)?;
+        bench.refresh()?;
         let (evaluated, predictions) = validate(bench, epoch)?;
         let evaluated = Evaluated {
             step: state.step,
-            train_loss: Some(state.loss_sum / bench.steps_per_epoch as f64),
+            train_loss: Some(state.loss_sum / state.batch.max(1) as f64),
             seconds: since.elapsed().as_secs_f64(),
             ..evaluated
         };
         emit(Event::Evaluated(Box::new(evaluated.clone())))?;
         let verdict = state.progress.observe(&evaluated, &recipe.early_stopping);
-        state.epoch += 1;
-        state.batch = 0;
-        state.loss_sum = 0.0;
+        state.begin_next_epoch();
         state.last = Some(evaluated);
         if verdict.is_best {
             bench.save_best(&predictions)?;
@@ -236,7 +270,8 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
     }
     bench.finish_last(state, emit)?;
     if state.progress.is_out_of_patience(&recipe.early_stopping) {
-        let reason = format!("no new best in {} epochs", recipe.early_stopping.patience);
+        let evaluated = if recipe.evaluation.eval_every > 1 { "evaluated " } else { "" };
+        let reason = format!("no new best in {} {evaluated}epochs", recipe.early_stopping.patience);
         return Ok((Status::EarlyStopped, Some(reason)));
     }
     Ok((Status::Finished, None))
@@ -250,11 +285,15 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     let batches = epoch_batches(examples, training.examples_per_step(), training.shuffle, seed, state.epoch);
     let every = (bench.steps_per_epoch / STEPS_RECORDED).max(1);
     let all: Vec<usize> = (0..examples).collect();
-    bench.train.features.prepare(session, &bench.model, &all)?;
+    if bench.views.as_ref().is_none_or(Views::has_plain) {
+        bench.train.features.prepare(session, &bench.model, &all)?;
+    }
+    let total = bench.total_steps;
+    let left = total.saturating_sub(state.step).saturating_add(state.batch);
+    let batches = &batches[..batches.len().min(left)];
     while let Some(indices) = batches.get(state.batch) {
         session.go_on()?;
         let began = Instant::now();
-        let total = bench.total_steps;
         let factor = factor(training.lr_scheduler_type, state.step, training.warmup(total), total);
         let rate = training.learning_rate * factor;
         let (loss, gradient_norm) = bench.step(indices, state.epoch, rate)?;

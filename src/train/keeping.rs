@@ -5,14 +5,17 @@
 //!
 //! [`Partial`]: super::partial::Partial
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use candle_core::Var;
 
 use super::Emit;
-use super::checkpoint::{self, Saved, State};
+use super::checkpoint::{self, GoingOn, Saved, State};
 use super::fine_tune::Bench;
+use super::judged::Judged;
 use super::pace::Pace;
 use super::provenance::Provenance;
 use crate::record::event::{Checkpointed, Event};
@@ -50,13 +53,16 @@ impl Bench<'_> {
     /// Images that the frozen layers encoded in all attempts so far.
     pub(super) fn images_encoded(&self) -> usize {
         let splits = [&self.train, &self.validation, &self.test];
-        splits.iter().fold(self.keeping.earlier.images_encoded, |sum, split| sum + split.features.encoded)
+        let changed = self.views.as_ref().map_or(0, |views| views.encoded);
+        let before = self.keeping.earlier.images_encoded + changed;
+        splits.iter().fold(before, |sum, split| sum + split.features.encoded)
     }
 
     /// Takes over what a checkpoint holds: all of it or nothing.
     pub(super) fn restore(&mut self, folder: &Path, state: &State) -> Result<()> {
-        let weights = &self.pretrained.weights;
-        checkpoint::restore(folder, weights, &mut self.optimizer, state.step, &self.session.device)?;
+        let apart = self.apart();
+        let weights = self.judged.as_ref().map_or(&self.pretrained.weights, Judged::weights);
+        checkpoint::restore(folder, weights, &mut self.optimizer, &apart, state.step, &self.session.device)?;
         self.keeping.step = Some(state.step);
         self.keeping.earlier = Spent { seconds: state.seconds, images_encoded: state.images_encoded };
         Ok(())
@@ -151,11 +157,19 @@ impl Bench<'_> {
             self.keeping.pace.restart();
             return Ok(());
         }
+        self.refresh()?;
+        let going_on = GoingOn { saved: &saved, optimizer: &self.optimizer, apart: &self.apart() };
         let (source, weights) = (&session.inputs.model, self.weights());
-        checkpoint::save_resumable(&folder, source, weights, self.provenance(), &saved, &self.optimizer)?;
+        checkpoint::save_resumable(&folder, source, weights, self.provenance(), going_on)?;
         self.keeping.step = Some(state.step);
         self.keeping.pace.saved(began.elapsed());
         Ok(())
+    }
+
+    /// What training goes on with that is in no tensor of a model's file.
+    fn apart(&self) -> BTreeMap<String, Var> {
+        let weights = &self.pretrained.weights;
+        self.judged.as_ref().map_or_else(BTreeMap::new, |judged| judged.apart(weights))
     }
 
     fn provenance(&self) -> Provenance<'_> {

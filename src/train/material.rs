@@ -26,6 +26,8 @@ pub struct Pretrained {
     pub states: Option<SharedStates>,
     /// What it says of images before training, likewise.
     pub said: Option<SharedCaptions>,
+    /// The word pieces that captions begin with, behind the start token.
+    pub prompt: Vec<u32>,
 }
 
 impl Pretrained {
@@ -57,7 +59,13 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
-        Ok(Self { config, weights, tokenizer, processor, states: None, said: None })
+        Ok(Self { config, weights, tokenizer, processor, states: None, said: None, prompt: Vec::new() })
+    }
+
+    /// The same with a prompt.
+    pub fn with_prompt(mut self, prompt: &str) -> Result<Self> {
+        self.prompt = prompt_pieces(prompt, &self.tokenizer)?;
+        Ok(self)
     }
 }
 
@@ -68,16 +76,18 @@ pub struct Material {
     pub validation: Vec<Tokens>,
     pub test: Vec<Tokens>,
     pub source: Vec<Tokens>,
-    /// Tokens of the longest training caption before it was cut, start and end token included.
+    /// Tokens of the longest training caption before it was cut; start token, prompt and end token included.
     pub longest_caption: usize,
     pad: u32,
+    /// Tokens of the prompt.
+    prompt: usize,
     /// What the image files hold.
     pub images: ImageDigests,
     /// Of the whole data set, whatever part of it is trained on.
     pub digest: String,
 }
 
-/// The captions of an example as token ids, cut to the recipe's length and with its start token.
+/// The captions of an example as token ids, cut to the recipe's length and with its start token and prompt.
 pub type Tokens = Vec<Vec<u32>>;
 
 impl Material {
@@ -93,6 +103,7 @@ impl Material {
         let limit = pretrained.config.text.max_position_embeddings;
         // The floors say captions that people wrote: the decoder's limit is none of theirs.
         let uses_decoder = !matches!(recipe.kind, Kind::ConstantCaption | Kind::NearestImage);
+        let prompt = pretrained.prompt.len();
         for (key, length, is_used) in [
             ("training.max_length", recipe.training.max_length, uses_decoder),
             // Where lengths are matched, the training captions decide.
@@ -105,6 +116,12 @@ impl Material {
             if is_used && !(2..=limit).contains(&length) {
                 bail!("{key} is {length}, but the model takes 2 to {limit} tokens");
             }
+            // The start token and one of the caption come to it.
+            ensure!(
+                !is_used || prompt == 0 || length >= prompt + 2,
+                "training.prompt takes {prompt} tokens and {key} is {length}: there is no room for a caption\nhint: a shorter \
+                 prompt, or a larger `{key}`"
+            );
         }
         let encode = |examples: &[Example]| encode(examples, recipe, pretrained);
         let train = encode(&dataset.train)?;
@@ -112,7 +129,7 @@ impl Material {
         let captions = dataset.train.iter().flat_map(|example| &example.captions);
         let full =
             captions.zip(train.iter().flatten()).filter(|(_, ids)| ids.len() >= recipe.training.max_length);
-        let longest_cut = longest(full.map(|(caption, _)| caption), &pretrained.tokenizer)?;
+        let longest_cut = longest(full.map(|(caption, _)| caption), &pretrained.tokenizer)? + prompt;
         let longest_caption = train.iter().flatten().map(Vec::len).fold(longest_cut, usize::max);
         Ok(Self {
             train,
@@ -122,6 +139,7 @@ impl Material {
             dataset,
             longest_caption,
             pad: pretrained.config.tokens.pad,
+            prompt,
             images,
             digest,
         })
@@ -131,7 +149,7 @@ impl Material {
     pub fn batch(&self, tokens: &[Tokens], indices: &[usize]) -> TokenBatch {
         let rows: Vec<&[u32]> =
             indices.iter().filter_map(|i| tokens[*i].first()).map(Vec::as_slice).collect();
-        collate(&rows, self.pad)
+        collate(&rows, self.pad).with_prompt(self.prompt)
     }
 
     /// A training batch; of several captions of an image, each epoch takes one at random.
@@ -142,8 +160,14 @@ impl Material {
                 Random::new(seed, "caption", &[epoch as u64, *i as u64]).pick(&self.train[*i]).as_slice()
             })
             .collect();
-        collate(&rows, self.pad)
+        collate(&rows, self.pad).with_prompt(self.prompt)
     }
+}
+
+/// The word pieces of a prompt. Put before those of a caption they are those of both together, with a space between.
+pub fn prompt_pieces(prompt: &str, tokenizer: &CaptionTokenizer) -> Result<Vec<u32>, TokenizerError> {
+    let ids = tokenizer.encode(prompt, usize::MAX)?;
+    Ok(ids[1..ids.len() - 1].to_vec())
 }
 
 /// Tokens of the longest caption, start and end token included; 0 where there is none.
@@ -159,8 +183,11 @@ pub fn longest<'a>(
 }
 
 fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Result<Vec<Tokens>> {
+    let prompt = &pretrained.prompt;
+    let room = recipe.training.max_length.saturating_sub(prompt.len());
     let encode_one = |caption: &String| -> Result<Vec<u32>> {
-        let mut ids = pretrained.tokenizer.encode(caption, recipe.training.max_length)?;
+        let mut ids = pretrained.tokenizer.encode(caption, room)?;
+        ids.splice(1..1, prompt.iter().copied());
         if let (StartToken::Dec, Some(first)) = (recipe.training.start_token, ids.first_mut()) {
             *first = pretrained.config.tokens.start;
         }
@@ -201,8 +228,8 @@ pub fn epoch_batches(
     order.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
 }
 
-/// The recipe's generation settings for a model.
-pub fn beam_settings(generation: &Generation, config: &Config) -> BeamSettings {
+/// The recipe's generation settings for a model, whose captions begin with `prompt`.
+pub fn beam_settings(generation: &Generation, config: &Config, prompt: &[u32]) -> BeamSettings {
     BeamSettings {
         max_length: generation.max_length,
         min_length: generation.min_length,
@@ -211,7 +238,7 @@ pub fn beam_settings(generation: &Generation, config: &Config) -> BeamSettings {
         length_penalty: generation.length_penalty,
         early_stopping: generation.early_stopping,
         repetition_penalty: generation.repetition_penalty,
-        start: config.tokens.start,
+        start: [&[config.tokens.start], prompt].concat(),
         end: config.tokens.end,
     }
 }

@@ -3,9 +3,11 @@
 //! [`execute`] does what a [`RunSpec`] says, from files to files, and tells what happens as [`Event`]s.
 //! Reading order: [`execute`], [`fine_tune`] (the recipe), [`evaluate`], [`references`].
 
+mod average;
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;
+pub mod chosen;
 mod comparison;
 pub mod controls;
 pub mod device;
@@ -17,6 +19,7 @@ pub mod features;
 mod fill;
 pub mod fine_tune;
 pub mod image_use;
+pub mod judged;
 mod keeping;
 pub mod material;
 pub mod nearest;
@@ -34,6 +37,7 @@ pub mod schedule;
 pub mod shared_captions;
 pub mod shared_states;
 mod step;
+pub mod views;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -186,6 +186,11 @@ impl AdamW {
         Ok(())
     }
 
+    /// Values that it updates.
+    pub fn count(&self) -> usize {
+        self.slots.iter().map(|slot| slot.var.elem_count()).sum()
+    }
+
     /// The moments by tensor name, to be saved.
     pub fn moments(&self) -> BTreeMap<String, Moments> {
         let copy = |slot: &Slot| slot.moments.lock().unwrap_or_else(PoisonError::into_inner).clone();

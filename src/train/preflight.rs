@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::Session;
 use super::execute::Loaded;
 use super::features::Features;
+use super::fine_tune::unfreeze;
+use crate::model::Blip;
 use crate::model::blip::targets;
 use crate::model::ops::Dropout;
-use crate::model::{Blip, Unfrozen};
 
 /// What one forward and backward step took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,8 +30,7 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
     let depth = pretrained.config.vision.num_hidden_layers;
     let unfrozen = training.unfrozen_vision_layers.min(depth);
     if session.spec.recipe.kind.trains() {
-        let text = training.train_text_decoder;
-        pretrained.weights.unfreeze(Unfrozen::Last { vision_layers: unfrozen, text }, depth)?;
+        unfreeze(session, &mut pretrained)?;
     }
     let model = Blip::new(&pretrained.config, &pretrained.weights)?;
     let train = &material.dataset.train;
@@ -52,12 +52,13 @@ pub fn preflight(session: &Session) -> Result<Preflight> {
         anyhow::ensure!(grads.get(var).is_some(), "no gradient reached the trainable tensor `{name}`");
     }
     let values = |tensors: &mut dyn Iterator<Item = usize>| tensors.sum::<usize>() as u64 * 4;
+    let is_apart = training.ema_decay > 0.0 || training.lora_rank > 0;
     let all = values(&mut pretrained.weights.tensors().values().map(|tensor| tensor.elem_count()));
     let trained = values(&mut pretrained.weights.trainable().values().map(|var| var.elem_count()));
     Ok(Preflight {
         step_seconds: began.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes().unwrap_or(0),
-        checkpoint_bytes: all + 2 * trained,
+        checkpoint_bytes: all + (2 + is_apart as u64) * trained,
     })
 }
 

@@ -58,6 +58,8 @@ struct SavedTraining {
     start_token: StartToken,
     #[serde(default)]
     precision: Precision,
+    #[serde(default)]
+    prompt: String,
 }
 
 impl Saved {
@@ -75,6 +77,11 @@ impl Saved {
     /// How the model computed in its run.
     pub fn precision(&self) -> Precision {
         self.training.precision
+    }
+
+    /// What its captions begin with.
+    pub fn prompt(&self) -> &str {
+        &self.training.prompt
     }
 
     /// What generation has to fit.

@@ -29,7 +29,7 @@ struct Refused {
 /// A checkpoint that was made of other inputs, or may be whole and cannot be read.
 pub(super) fn resume(bench: &mut Bench) -> Result<(State, Resumed)> {
     let folder = bench.session.directory.last();
-    let why = match checkpoint::read_state(&folder, bench.steps_per_epoch)? {
+    let why = match checkpoint::read_state(&folder, bench.steps_per_epoch, bench.total_steps)? {
         Found::Nothing => None,
         Found::Damaged(why) => Some(why),
         Found::Whole(saved) => {

@@ -21,7 +21,7 @@ impl Bench<'_> {
         for (part, images) in indices.chunks(training.batch_size.max(1)).enumerate() {
             let first = part * training.batch_size.max(1);
             let captions = captions.slice(first..first + images.len());
-            let (part_loss, found) = self.gradients(images, &captions, part, counted)?;
+            let (part_loss, found) = self.gradients(images, &captions, epoch, part, counted)?;
             loss += part_loss;
             gradients = Some(match gradients {
                 None => found,
@@ -32,6 +32,9 @@ impl Bench<'_> {
         let norm = self.optimizer.gradient_norm(&gradients)?;
         if norm.is_finite() {
             self.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm))?;
+            if let Some(judged) = &self.judged {
+                judged.observe(&self.pretrained.weights, self.optimizer.steps)?;
+            }
         }
         Ok((loss, norm))
     }
@@ -42,6 +45,7 @@ impl Bench<'_> {
         &mut self,
         images: &[usize],
         captions: &TokenBatch,
+        epoch: usize,
         part: usize,
         counted: usize,
     ) -> Result<(f64, GradStore)> {
@@ -50,9 +54,12 @@ impl Bench<'_> {
         let step = self.optimizer.steps * training.gradient_accumulation_steps.max(1) + part;
         let dropout = Dropout { rate: training.dropout, seed: self.session.spec.seed, step: step as u64 };
         let wanted = targets(captions, !training.mask_padding);
-        let (model, features) = (&self.model, &mut self.train.features);
+        let (model, features, views) = (&self.model, &mut self.train.features, &mut self.views);
         let (loss, gradients) = model.gradients(|| {
-            let image_embeds = features.training_embeddings(model, images, &dropout)?;
+            let image_embeds = match views {
+                Some(views) => views.training_embeddings(features, model, images, epoch, &dropout)?,
+                None => features.training_embeddings(model, images, &dropout)?,
+            };
             let logits = model.training_logits(&image_embeds, captions, &dropout)?;
             anyhow::Ok(model.loss_over(&logits, &wanted, training.label_smoothing, counted)?)
         })?;

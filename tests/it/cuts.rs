@@ -219,7 +219,12 @@ fn points(all: usize, some: usize) -> impl Iterator<Item = usize> {
 
 /// Cuts runs of this kind at many points and compares. Returns how many cuts there were.
 fn cut_and_compare(kind: Kind, every: Duration, some: usize) -> usize {
-    let bed = Bed::of(kind);
+    cut_and_compare_on(&Bed::of(kind), every, some)
+}
+
+/// The same with a run of one's own.
+pub fn cut_and_compare_on(bed: &Bed, every: Duration, some: usize) -> usize {
+    let kind = bed.run.recipe.kind;
     let whole = bed.folder("whole");
     let (ended, [checks, events]) = bed.attempt(&whole, every, Cut::Never);
     assert!(ended.unwrap().unwrap().status.is_complete());

@@ -44,7 +44,7 @@ pub fn beam_settings(settings: &Settings, start: u32, end: u32) -> BeamSettings 
         length_penalty: settings.length_penalty,
         early_stopping: settings.early_stopping,
         repetition_penalty: settings.repetition_penalty,
-        start,
+        start: vec![start],
         end,
     }
 }

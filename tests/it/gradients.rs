@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use sweep::data::TokenBatch;
 use sweep::model::blip::targets;
+use sweep::model::ops::Dropout;
 use sweep::model::{Blip, Config, Unfrozen, Weights};
 
 pub fn fixtures() -> PathBuf {
@@ -49,6 +50,7 @@ pub fn batch(stored: &HashMap<String, Tensor>) -> TokenBatch {
         lengths: mask.chunks(columns).map(|row| row.iter().sum::<i64>() as usize).collect(),
         rows,
         columns,
+        given: 1,
     }
 }
 
@@ -113,6 +115,38 @@ fn logits_loss_and_every_gradient_equal_those_of_pytorch() {
         }
     }
     eprintln!("worst gradient: {:.3} of what is allowed, {}", worst.0, worst.1);
+}
+
+#[test]
+fn layers_that_are_computed_again_give_the_same_gradients_to_the_bit() {
+    let stored =
+        candle_core::safetensors::load(fixtures().join("gradients/tiny_k3.safetensors"), &Device::Cpu)
+            .unwrap();
+    let captions = batch(&stored);
+    for (vision_layers, text, rate) in [(3, true, 0.1), (2, true, 0.0), (1, false, 0.1), (0, true, 0.2)] {
+        let (mut config, weights, _) = tiny("tiny", Unfrozen::Last { vision_layers, text });
+        let dropout = Dropout { rate, seed: 3, step: 5 };
+        let mut of = |recomputes| {
+            config.gradient_checkpointing = recomputes;
+            let model = Blip::new(&config, &weights).unwrap();
+            let hidden = model.vision_model.encode(&stored["pixel_values"], 3 - vision_layers).unwrap();
+            let forward = || {
+                let image_embeds =
+                    model.vision_model.finish_training(&hidden, 3 - vision_layers, &dropout)?;
+                let logits = model.training_logits(&image_embeds, &captions, &dropout)?;
+                model.mean_loss(&logits, &targets(&captions, false), 0.1)
+            };
+            let (loss, grads) = model.gradients::<candle_core::Error>(forward).unwrap();
+            let bits = |tensor: &Tensor| {
+                let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                values.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            let gradients: Vec<_> =
+                weights.trainable().values().map(|var| bits(grads.get(var).unwrap())).collect();
+            (bits(&loss), gradients)
+        };
+        assert!(of(true) == of(false), "{vision_layers} vision layers, {text}, dropout {rate}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn the_pretrained_model_names_object_colour_and_place_of_unseen_scenes() {
         length_penalty: 1.0,
         early_stopping: BeamStopping::Yes,
         repetition_penalty: 1.0,
-        start: config.tokens.start,
+        start: vec![config.tokens.start],
         end: config.tokens.end,
     };
     let scenes: Vec<lab::Scene> = (0..SCENES).map(|i| lab::scene(lab::study::SOURCE_SEED, i)).collect();

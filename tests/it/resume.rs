@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use sweep::record::RunSpec;
 use sweep::record::event::Evaluated;
 use sweep::spec::Preset;
-use sweep::train::checkpoint::{Found, Saved, State, read_state, restore, save_resumable};
+use sweep::train::checkpoint::{Found, GoingOn, Saved, State, read_state, restore, save_resumable};
 use sweep::train::optimizer::{AdamW, Moments, Multipliers};
 use sweep::train::origin::Origin;
 use sweep::train::provenance::Provenance;
@@ -58,14 +58,16 @@ fn a_hundred_steps_are_fifty_and_a_checkpoint_and_fifty_more_to_the_bit() {
         };
         let provenance = Provenance { spec: &spec, longest_caption: 0 };
         let saved = Saved::new(&origin(), &state);
-        save_resumable(&last, &course.model(), &first.weights, provenance, &saved, &optimizer).unwrap();
+        let going_on = GoingOn { saved: &saved, optimizer: &optimizer, apart: &BTreeMap::new() };
+        save_resumable(&last, &course.model(), &first.weights, provenance, going_on).unwrap();
     }
     let second = course.trainer();
     let mut optimizer = course.optimizer(&second);
     // Fifty steps are the whole of a first epoch.
-    let Found::Whole(saved) = read_state(&last, 50).unwrap() else { panic!("no state") };
+    let Found::Whole(saved) = read_state(&last, 50, 100).unwrap() else { panic!("no state") };
     assert_eq!(saved.origin, origin());
-    restore(&last, &second.weights, &mut optimizer, saved.state.step, &Device::Cpu).unwrap();
+    let step = saved.state.step;
+    restore(&last, &second.weights, &mut optimizer, &BTreeMap::new(), step, &Device::Cpu).unwrap();
     assert_eq!(optimizer.steps, 50);
     assert_eq!(steps(&second, &mut optimizer, 50..100), wanted[50..]);
     assert_eq!(second.weights.digest().unwrap(), whole.weights.digest().unwrap());

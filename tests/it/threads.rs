@@ -70,7 +70,7 @@ fn captions(threads: usize) -> Vec<GeneratedCaption> {
             length_penalty: 1.0,
             early_stopping: BeamStopping::Yes,
             repetition_penalty: 1.1,
-            start: config.tokens.start,
+            start: vec![config.tokens.start],
             end: config.tokens.end,
         };
         generate(&model.text_decoder, &embeds, &settings).unwrap()

@@ -9,9 +9,6 @@ use super::words::{one_of, share_of};
 use super::{Found, severity};
 use crate::record::audit::{FindingKind, Lengths, Quantiles, Severity, Unit};
 
-/// Limits are proposed as multiples of this.
-const STEP: usize = 8;
-
 /// Lengths of the training captions.
 pub fn lengths(corpus: &Corpus) -> Lengths {
     let words = corpus.train_captions().map(|caption| caption.split_whitespace().count());
@@ -56,7 +53,7 @@ fn quantiles(mut lengths: Vec<usize>) -> Quantiles {
 
 /// Training captions that `training.max_length` cuts.
 pub fn cut_in_training(corpus: &Corpus, subject: &Subject) -> Option<Found> {
-    let limit = subject.recipe.training.max_length;
+    let limit = subject.longest_trained();
     let share = share(corpus.train_tokens(), |tokens| tokens.len() > limit);
     let lengths = quantiles(corpus.train_tokens().map(Vec::len).collect());
     Some(Found {
@@ -71,13 +68,13 @@ pub fn cut_in_training(corpus: &Corpus, subject: &Subject) -> Option<Found> {
             lengths.mean,
             lengths.max
         ),
-        remedy: Some(("training.max_length", rounded_up(lengths.max).into())),
+        remedy: Some(("training.max_length", subject.limit_for(lengths.max).into())),
     })
 }
 
 /// References that no caption of `generation.max_length` tokens can equal.
 pub fn cut_in_generation(corpus: &Corpus, subject: &Subject) -> Option<Found> {
-    let limit = subject.recipe.generation.max_length;
+    let limit = subject.longest_generated();
     // The start token counts, the end token need not be said.
     let share = share(corpus.reference_tokens(), |tokens| tokens.len() > limit + 1);
     let longest = corpus.reference_tokens().chain(corpus.train_tokens()).map(Vec::len).max().unwrap_or(0);
@@ -91,7 +88,7 @@ pub fn cut_in_generation(corpus: &Corpus, subject: &Subject) -> Option<Found> {
              reached.",
             share_of(share)
         ),
-        remedy: Some(("generation.max_length", rounded_up(longest).into())),
+        remedy: Some(("generation.max_length", subject.limit_for(longest).into())),
     })
 }
 
@@ -179,7 +176,7 @@ fn rewarded_repetition(penalty: f64) -> Found {
 
 /// References that are shorter than a caption may be.
 pub fn min_length(corpus: &Corpus, subject: &Subject) -> Option<Found> {
-    let least = subject.recipe.generation.min_length;
+    let least = subject.shortest_generated();
     // The end token may come once `min_length` tokens stand, the start token among them.
     let share = share(corpus.reference_tokens(), |tokens| tokens.len() - 1 < least);
     let shortest = corpus.reference_tokens().map(Vec::len).min().unwrap_or(0);
@@ -192,16 +189,12 @@ pub fn min_length(corpus: &Corpus, subject: &Subject) -> Option<Found> {
             "{} of the references are shorter than the {least} tokens that generation has to say.",
             share_of(share)
         ),
-        remedy: Some(("generation.min_length", shortest.saturating_sub(1).into())),
+        remedy: Some(("generation.min_length", (shortest.saturating_sub(1) + subject.prompt).into())),
     })
 }
 
 fn share<'a>(captions: impl Iterator<Item = &'a Vec<u32>>, is_such: impl Fn(&Vec<u32>) -> bool) -> f64 {
     one_of(captions.map(is_such))
-}
-
-fn rounded_up(length: usize) -> usize {
-    length.next_multiple_of(STEP)
 }
 
 #[cfg(test)]

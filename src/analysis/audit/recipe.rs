@@ -30,7 +30,7 @@ pub fn padding_in_loss(corpus: &Corpus, subject: &Subject) -> Option<Found> {
     if training.mask_padding {
         return None;
     }
-    let limit = training.max_length;
+    let limit = subject.longest_trained();
     let lengths: Vec<usize> = corpus
         .train
         .iter()

@@ -24,6 +24,8 @@ use super::vector::vectorised;
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
     pub precision: Precision,
+    /// Whether layers keep only what goes into them, and are computed again on the way back.
+    pub recomputes: bool,
     /// There while gradients are being found.
     tape: Arc<Mutex<Option<Tape>>>,
 }
@@ -45,6 +47,47 @@ impl Engine {
         let loss = loss?;
         let gradients = tape.backward(&loss)?;
         Ok((loss, gradients))
+    }
+
+    /// What a layer makes of `inputs`. Where the engine recomputes, nothing else is kept of it: on the way back it is computed
+    /// again, with the same bits (Chen et al., 2016, "Training Deep Nets with Sublinear Memory Cost").
+    pub fn recomputed(
+        &self,
+        inputs: &[&Tensor],
+        layer: impl Fn(&[Tensor]) -> Result<Tensor> + Send + 'static,
+    ) -> Result<Tensor> {
+        let inputs: Vec<Tensor> = inputs.iter().map(|input| (*input).clone()).collect();
+        let outer = if self.recomputes { self.tape().take() } else { None };
+        let Some(mut outer) = outer else { return layer(&inputs) };
+        let is_reached = |input: &&Tensor| outer.reached.contains(&input.id());
+        let reached: HashSet<TensorId> = inputs.iter().filter(is_reached).map(Tensor::id).collect();
+        let computed = self.taped(reached.clone(), || layer(&inputs));
+        if let Ok((ys, inner)) = &computed
+            && inner.has_reached(ys)
+        {
+            let engine = self.clone();
+            let pass_on = move |grads: Vec<f32>, to: &mut Gradients| {
+                let (ys, inner) = engine.taped(reached, || layer(&inputs))?;
+                to.values.insert(ys.id(), grads);
+                inner.go_back(to)
+            };
+            outer.reached.insert(ys.id());
+            outer.records.push(Record { output: ys.id(), pass_on: Box::new(pass_on) });
+        }
+        *self.tape() = Some(outer);
+        Ok(computed?.0)
+    }
+
+    /// A result with a tape of its own, on which some of what it is computed from has been reached.
+    fn taped(
+        &self,
+        reached: HashSet<TensorId>,
+        forward: impl FnOnce() -> Result<Tensor>,
+    ) -> Result<(Tensor, Tape)> {
+        *self.tape() = Some(Tape { reached, ..Tape::default() });
+        let ys = forward();
+        let tape = self.tape().take().unwrap_or_default();
+        Ok((ys?, tape))
     }
 
     /// Writes down how an operation passes the gradient of its output on, where it came from something that wants one.
@@ -95,19 +138,26 @@ impl Tape {
 
     fn backward(self, loss: &Tensor) -> Result<GradStore> {
         let mut store = loss.backward()?;
-        let mut gradients = Gradients { reached: self.reached, ..Gradients::default() };
+        let mut gradients = Gradients { reached: self.reached.clone(), ..Gradients::default() };
         gradients.give(&loss.into(), vec![1.0; loss.elem_count()]);
-        for Record { output, pass_on } in self.records.into_iter().rev() {
-            if let Some(gradient) = gradients.values.remove(&output) {
-                pass_on(gradient, &mut gradients)?;
-            }
-        }
+        self.go_back(&mut gradients)?;
         for variable in gradients.variables {
             if let Some(values) = gradients.values.remove(&variable.id()) {
                 store.insert(&variable, Tensor::from_vec(values, variable.shape(), variable.device())?);
             }
         }
         Ok(store)
+    }
+
+    /// Passes the gradients of results on to what they were computed from.
+    fn go_back(self, gradients: &mut Gradients) -> Result<()> {
+        gradients.reached.extend(self.reached);
+        for Record { output, pass_on } in self.records.into_iter().rev() {
+            if let Some(gradient) = gradients.values.remove(&output) {
+                pass_on(gradient, gradients)?;
+            }
+        }
+        Ok(())
     }
 }
 
