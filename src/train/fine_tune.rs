@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{self, State};
-use super::chosen::Chosen;
+use super::chosen::unfreeze;
 use super::comparison::Comparison;
 use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
@@ -87,35 +87,6 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         ..Summary::default()
     };
     Ok(Ended { status, reason, summary })
-}
-
-/// Turns what the recipe trains into variables.
-pub(super) fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
-    let training = &session.spec.recipe.training;
-    let vision_layers = training.unfrozen_vision_layers;
-    let depth = pretrained.config.vision.num_hidden_layers;
-    ensure!(
-        vision_layers <= depth,
-        "unfrozen_vision_layers is {vision_layers}, but the vision model has {depth} layers"
-    );
-    let text_layers = training.trainable_text_layers;
-    let text_depth = pretrained.config.text.num_hidden_layers;
-    ensure!(
-        text_layers <= text_depth,
-        "trainable_text_layers is {text_layers}, but the text decoder has {text_depth} layers"
-    );
-    let chosen = Chosen::by(training, &pretrained.config);
-    if training.lora_rank > 0 {
-        let (rank, alpha) = (training.lora_rank, training.lora_alpha);
-        pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
-    } else {
-        pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
-    }
-    ensure!(
-        !pretrained.weights.trainable().is_empty(),
-        "nothing trains: no vision layer is unfrozen and the text decoder is frozen"
-    );
-    Ok(())
 }
 
 /// All that training works with.
@@ -261,7 +232,7 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         // A checkpoint that knows of an older best epoch than `best/` holds could be gone on from to another end, where
         // a device does not repeat its sums to the bit.
         let pauses = session.until_epoch.is_some_and(|until| epoch >= until)
-            && epoch < recipe.training.epochs
+            && epoch < bench.epochs
             && !verdict.should_stop;
         bench.keep_evaluated(state, verdict.is_best || pauses, emit)?;
         if pauses {
