@@ -21,7 +21,13 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 pub fn gather(runs: &[RunSpec]) -> Facts {
     // Data is no setting, so all runs of a sweep share theirs.
     let data = runs.first().map(|run| &run.recipe.data);
-    let mut facts = Facts { train_examples: data.and_then(train_examples), ..Facts::default() };
+    let splits = data.and_then(examples);
+    let mut facts = Facts {
+        train_examples: splits.map(|[train, ..]| train),
+        validation_examples: splits.map(|[_, validation, _]| validation),
+        test_examples: splits.map(|[.., test]| test),
+        ..Facts::default()
+    };
     for run in runs {
         let model = &run.recipe.model;
         if facts.architecture(model).is_none()
@@ -63,18 +69,29 @@ fn longest_caption(model: &str, data: &DataSource) -> Option<usize> {
     }
 }
 
-fn train_examples(data: &DataSource) -> Option<usize> {
+/// Examples for training, validation and test.
+fn examples(data: &DataSource) -> Option<[usize; 3]> {
     match data {
-        DataSource::BuiltIn(_) => usize::try_from(study::TRAIN).ok(),
+        DataSource::BuiltIn(_) => {
+            Some([study::TRAIN, study::VALIDATION, study::TEST].map(|count| count as usize))
+        }
         DataSource::Files(files) => examples_in(files),
     }
 }
 
-/// The captions of the training file less those that are split off for validation.
-fn examples_in(files: &DataFiles) -> Option<usize> {
-    let all = read_captions(Path::new(&files.train.captions)).ok()?.entries.len();
-    let split_off = files.validation.fraction.map_or(0, |fraction| (all as f64 * fraction) as usize);
-    Some(all.saturating_sub(split_off))
+/// The captions of the training file less those that are split off for validation, those, and those of the test file.
+fn examples_in(files: &DataFiles) -> Option<[usize; 3]> {
+    let count = |file: &str| Some(read_captions(Path::new(file)).ok()?.entries.len());
+    let all = count(&files.train.captions)?;
+    let test = files.test.as_ref().map_or(Some(0), |test| count(&test.captions))?;
+    Some(match (files.validation.fraction, &files.validation.captions) {
+        (Some(fraction), _) => {
+            let split_off = (all as f64 * fraction) as usize;
+            [all.saturating_sub(split_off), split_off, test]
+        }
+        (None, Some(file)) => [all, count(file)?, test],
+        (None, None) => [all, 0, test],
+    })
 }
 
 fn architecture(model: &str) -> Option<Architecture> {

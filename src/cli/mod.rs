@@ -20,7 +20,8 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod score;
-pub mod status;
+pub mod speed;
+mod status;
 mod table;
 pub mod worker;
 

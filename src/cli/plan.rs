@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::arguments::{SweepFile, expanded, typed};
 use super::facts;
 use super::output::{self, Format};
+use super::speed;
 use crate::plan::{Plan, difference, settings, table};
 use crate::spec::{self, SweepSpec};
 
@@ -51,7 +52,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let facts = facts::gather(&plan.runs);
     match args.format {
         Format::Text => {
-            let mut text = table::draw(&plan, &facts) + &early_terminate(&spec, &plan);
+            let mut text = table::draw(&plan, &facts);
+            text += &speed::in_words(&plan.runs, &facts);
+            text += &early_terminate(&spec, &plan);
             if args.verbose {
                 text = format!("{text}\n{}", settings::draw(&spec));
             }

@@ -19,6 +19,9 @@ const BYTES: usize = 4;
 pub struct Facts {
     /// Training examples, those split off for validation not among them.
     pub train_examples: Option<usize>,
+    pub validation_examples: Option<usize>,
+    /// 0 where there is no test split.
+    pub test_examples: Option<usize>,
     /// Sizes of models that are folders, by name as in the sweep.
     pub architectures: BTreeMap<String, Architecture>,
     /// Tokens of the longest training caption, start and end token included, by model: each has its own tokenizer.
@@ -26,6 +29,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Images of all splits.
+    pub fn all_images(&self) -> Option<usize> {
+        Some(self.train_examples? + self.validation_examples? + self.test_examples?)
+    }
+
     /// The sizes of a model, if they are known.
     pub fn architecture(&self, model: &str) -> Option<Architecture> {
         self.architectures.get(model).copied().or_else(|| Architecture::of(model))

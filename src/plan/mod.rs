@@ -16,6 +16,7 @@ pub mod parts;
 pub mod settings;
 mod shuffled;
 pub mod table;
+pub mod work;
 
 pub use cost::Facts;
 pub use expand::{Merged, Plan, PlanError, expand};

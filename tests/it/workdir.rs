@@ -50,6 +50,15 @@ impl Workdir {
         // The system may know the folder under another name (on macOS /var is a link).
         let real = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path().to_owned());
         let seen = seen.replace(&*real.to_string_lossy(), "[DIR]");
-        seen.replace(&*self.path().to_string_lossy(), "[DIR]")
+        without_time(&seen.replace(&*self.path().to_string_lossy(), "[DIR]"))
     }
+}
+
+/// How long a plan takes is another thing on every machine.
+fn without_time(seen: &str) -> String {
+    let line = |line: &str| match line.strip_prefix("time: about ").and_then(|rest| rest.split_once(" on ")) {
+        Some((_, rest)) => format!("time: about [TIME] on {rest}"),
+        None => line.to_owned(),
+    };
+    seen.split_inclusive('\n').map(line).collect()
 }
