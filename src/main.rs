@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Prune(args) => cli::prune::run(args),
         Command::Caption(args) => cli::caption::run(args),
         Command::Score(args) => cli::score::run(args),
+        Command::Data(args) => cli::data::run(args),
         Command::Schema(args) => cli::schema::run(args),
         Command::Lab(args) => cli::lab::run(args),
         Command::Worker(args) => cli::worker::run(args),

@@ -9,6 +9,7 @@ pub mod audit;
 mod auditing;
 pub mod caption;
 mod conventions;
+pub mod data;
 pub mod exit;
 mod facts;
 pub mod lab;
@@ -43,6 +44,7 @@ pub enum Command {
     Prune(prune::Args),
     Caption(caption::Args),
     Score(score::Args),
+    Data(data::Args),
     Schema(schema::Args),
     Lab(lab::Args),
     #[command(hide = true)]

@@ -302,7 +302,7 @@ fn missing(path: &Path) -> String {
 
 /// The path of an image, whose name comes from a file that may be a stranger's: neither it nor a link may lead out of
 /// the folder. `folder` has no links in it.
-fn place_in(folder: &Path, image: &str) -> Result<PathBuf, String> {
+pub fn place_in(folder: &Path, image: &str) -> Result<PathBuf, String> {
     let inside = folder.display();
     let stays = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
     if image.is_empty() || !Path::new(image).components().all(stays) {
