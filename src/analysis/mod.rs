@@ -8,6 +8,7 @@ pub mod attributes;
 pub mod audit;
 pub mod bootstrap;
 pub mod cases;
+pub mod check;
 pub mod correlation;
 pub mod detectable;
 pub mod diagnosis;

@@ -4,7 +4,8 @@
 //! forms that it may have), [`caption_files`] (captions to be scored), [`parquet`] (captions with their images), [`convert`]
 //! (one form into another), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
-//! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`]. Text: [`tokenizer`],
+//! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`],
+//! [`fingerprint`]. Text: [`tokenizer`],
 //! [`tokenizer_build`] and [`tokenizer_config`], [`batch`]. Panics of other crates: `contain`; memory: `share`. What
 //! the model makes of images, kept on disk as plain numbers: [`feature_cache`].
 
@@ -20,6 +21,7 @@ mod decoders;
 pub mod difference_hash;
 pub mod digest;
 pub mod feature_cache;
+pub mod fingerprint;
 pub mod image_file;
 pub mod mt19937;
 pub mod parquet;

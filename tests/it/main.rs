@@ -5,6 +5,7 @@ mod captioning;
 mod changed_inputs;
 mod cli;
 mod cuts;
+mod data_check;
 mod diagnostics;
 mod end_to_end;
 #[cfg(target_os = "linux")]

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+mod check;
 mod convert;
+mod source;
 
-/// Look after captions and images: convert them from one form into another.
+/// Look after captions and images: find what is wrong with them, convert them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -16,11 +18,13 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 enum Command {
+    Check(check::Args),
     Convert(convert::Args),
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
+        Command::Check(args) => check::run(args),
         Command::Convert(args) => convert::run(args),
     }
 }
