@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::data::CaptionTokenizer;
 use crate::data::captions::read_captions;
+use crate::data::{CaptionTokenizer, Dataset};
 use crate::hub::{Hub, HubId};
 use crate::lab::study;
 use crate::plan::Facts;
@@ -72,12 +72,16 @@ fn train_examples(data: &DataSource) -> Option<usize> {
 
 /// The captions of the training file less those that are split off for validation.
 fn examples_in(files: &DataFiles) -> Option<usize> {
+    if files.validation.group.is_some() {
+        return Some(Dataset::training_entries(files).ok()?.len());
+    }
     let all = read_captions(Path::new(&files.train.captions)).ok()?.entries.len();
     let split_off = files.validation.fraction.map_or(0, |fraction| (all as f64 * fraction) as usize);
     Some(all.saturating_sub(split_off))
 }
 
-fn architecture(model: &str) -> Option<Architecture> {
+/// The sizes that a model's folder tells.
+pub(super) fn architecture(model: &str) -> Option<Architecture> {
     let config = model_folder(model)?.join("config.json");
     Architecture::from_config(&bounded::read_text(&config, MAX_CONFIG_BYTES).ok()?).ok()
 }

@@ -2,7 +2,7 @@
 //!
 //! Captions and images: [`dataset`] (splits and checks), [`mod@digest`], [`captions`] (the file), [`caption_forms`] (the
 //! forms that it may have), [`caption_files`] (captions to be scored), [`parquet`] (captions with their images), [`convert`]
-//! (one form into another), [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
+//! (one form into another), `split` and [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
 //! [`resample`] (the model's input), [`pixels`] (many at once), [`difference_hash`],
 //! [`fingerprint`]. Text: [`tokenizer`],
@@ -31,6 +31,7 @@ pub mod processor;
 pub mod processor_config;
 pub mod resample;
 mod share;
+mod split;
 pub mod tokenizer;
 pub mod tokenizer_build;
 pub mod tokenizer_config;

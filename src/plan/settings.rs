@@ -286,6 +286,8 @@ training: {epochs: 10, batch_size: 6}
           decay_norms_and_biases       true            recipe
           train_text_decoder           true            recipe
           train_examples               0               recipe
+          balance                      0               recipe
+          balance_by                                   recipe
           batch_size                   6               file
           gradient_accumulation_steps  1               recipe
           epochs                       10              file

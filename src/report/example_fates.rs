@@ -187,6 +187,8 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             decay_norms_and_biases: true,
             train_text_decoder: true,
             train_examples: 0,
+            balance: 0.0,
+            balance_by: String::new(),
             batch_size: 8,
             gradient_accumulation_steps: 1,
             epochs: 20,

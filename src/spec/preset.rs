@@ -145,6 +145,8 @@ fn as_original() -> Recipe {
             decay_norms_and_biases: true,
             train_text_decoder: true,
             train_examples: 0,
+            balance: 0.0,
+            balance_by: String::new(),
             batch_size: 6,
             gradient_accumulation_steps: 1,
             epochs: 15,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::problem::{did_you_mean, one_of};
 use super::yaml::{Content, Node, shortest};
 use crate::record::Recipe;
+use crate::record::grouping::Grouping;
 
 /// A setting, by its dotted path.
 pub struct Setting {
@@ -39,9 +40,11 @@ pub(super) enum Range {
     Word(&'static [&'static str]),
     /// Any text on one line.
     Text,
+    /// A regular expression, or nothing.
+    Pattern,
 }
 
-use Range::{Count, Flag, FlagOr, Number, Text, Word};
+use Range::{Count, Flag, FlagOr, Number, Pattern, Text, Word};
 
 pub use super::table::{GROUPS, SETTINGS};
 pub(super) use super::table::{MANY, METRICS};
@@ -101,6 +104,10 @@ impl Setting {
             (Text, Content::Text(text)) if !text.is_empty() && !text.contains(char::is_control) => {
                 Ok(json!(text))
             }
+            (Pattern, Content::Text(text)) => match Grouping::new(text) {
+                Ok(_) => Ok(json!(text)),
+                Err(reason) => Err(format!("{}: {reason}", self.refusal(node))),
+            },
             _ => Err(self.refusal(node)),
         }
     }
@@ -151,6 +158,7 @@ impl Setting {
             }
             Word(words) => one_of(words.iter().copied()),
             Text => "a name on one line".to_owned(),
+            Pattern => "a regular expression".to_owned(),
         }
     }
 }
@@ -240,6 +248,7 @@ mod tests {
         recipe.training.layer_lr_decay = 0.9;
         (recipe.training.unfreeze_from_epoch, recipe.training.unfreeze_every) = (2, 1);
         recipe.training.train_examples = 5;
+        (recipe.training.balance, recipe.training.balance_by) = (0.5, "x".to_owned());
         recipe.training.decay_norms_and_biases = false;
         recipe.training.gradient_accumulation_steps = 2;
         recipe.training.lr_scheduler_type = LrSchedule::Cosine;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use super::balance::Balance;
 use super::checkpoint::{self, State};
 use super::comparison::Comparison;
 use super::evaluate::{self, Speaker, Split};
@@ -117,6 +118,7 @@ pub(super) struct Bench<'a> {
     pub(super) train: Split<'a>,
     pub(super) validation: Split<'a>,
     pub(super) test: Split<'a>,
+    balance: Option<Balance>,
     pub(super) steps_per_epoch: usize,
     total_steps: usize,
     pub(super) keeping: Keeping,
@@ -160,6 +162,7 @@ impl<'a> Bench<'a> {
             train: observed::training_split(session, material, features(&dataset.train)),
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
+            balance: Balance::of(training, dataset.train.iter().map(|example| example.image.as_str()))?,
             steps_per_epoch,
             total_steps: steps_per_epoch * training.epochs,
             keeping: Keeping::new(session.checkpoint_every),
@@ -241,7 +244,11 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     let session = bench.session;
     let (training, seed) = (&session.spec.recipe.training, session.spec.seed);
     let examples = bench.material.train.len();
-    let batches = epoch_batches(examples, training.examples_per_step(), training.shuffle, seed, state.epoch);
+    let drawn = match &bench.balance {
+        Some(balance) => balance.draw(seed, state.epoch),
+        None => (0..examples).collect(),
+    };
+    let batches = epoch_batches(drawn, training.examples_per_step(), training.shuffle, seed, state.epoch);
     let every = (bench.steps_per_epoch / STEPS_RECORDED).max(1);
     let all: Vec<usize> = (0..examples).collect();
     bench.train.features.prepare(session, &bench.model, &all)?;

@@ -3,6 +3,7 @@
 //! [`execute`] does what a [`RunSpec`] says, from files to files, and tells what happens as [`Event`]s.
 //! Reading order: [`execute`], [`fine_tune`] (the recipe), [`evaluate`], [`references`].
 
+mod balance;
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;

@@ -1,6 +1,7 @@
 //! Tests of the program as a whole. One binary, so that it is linked once.
 
 mod architecture;
+mod balance;
 mod captioning;
 mod changed_inputs;
 mod cli;

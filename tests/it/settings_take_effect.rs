@@ -47,6 +47,9 @@ fn every_setting_of_an_update_makes_another_run() {
         "unfrozen_vision_layers: 2, training.batch_size: 2, unfreeze_from_epoch: 2",
         "unfrozen_vision_layers: 2, training.batch_size: 2, unfreeze_every: 1",
         "unfrozen_vision_layers: 2, training.batch_size: 2, train_examples: 4",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, balance: 1.0, balance_by: '^[01]'",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, balance: 1.0, balance_by: '^[012]'",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, balance: 0.5, balance_by: '^[01]'",
         "unfrozen_vision_layers: 2, training.batch_size: 2, decay_norms_and_biases: false",
         "unfrozen_vision_layers: 2, training.batch_size: 2, gradient_accumulation_steps: 2",
     ];
