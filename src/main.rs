@@ -7,6 +7,7 @@ use sweep::cli::{self, Command, CommandLine};
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
+        Command::Init(args) => cli::init::run(args),
         Command::Plan(args) => cli::plan::run(args),
         Command::Audit(args) => cli::audit::run(args),
         Command::Run(args) => cli::run::run(args),

@@ -23,6 +23,7 @@ pub mod overfit_onset;
 pub mod overfitting;
 pub mod picture_use;
 pub mod proportions;
+pub mod proposal;
 pub mod randomisation;
 #[cfg(test)]
 mod reference_test;

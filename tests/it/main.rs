@@ -23,6 +23,7 @@ mod hub;
 mod hub_server;
 #[cfg(target_os = "linux")]
 mod killing;
+mod init;
 mod lab;
 mod looking;
 mod model_folders;

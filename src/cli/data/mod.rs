@@ -6,9 +6,10 @@ use clap::Subcommand;
 
 mod check;
 mod convert;
+mod preview;
 mod source;
 
-/// Look after captions and images: find what is wrong with them, convert them.
+/// Look after captions and images: find what is wrong with them, look at them, convert them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -19,12 +20,14 @@ pub struct Args {
 #[command(disable_help_subcommand = true)]
 enum Command {
     Check(check::Args),
+    Preview(preview::Args),
     Convert(convert::Args),
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check(args) => check::run(args),
+        Command::Preview(args) => preview::run(args),
         Command::Convert(args) => convert::run(args),
     }
 }
