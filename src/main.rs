@@ -7,6 +7,7 @@ use sweep::cli::{self, Command, CommandLine};
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
+        Command::Init(args) => cli::init::run(args),
         Command::Plan(args) => cli::plan::run(args),
         Command::Audit(args) => cli::audit::run(args),
         Command::Run(args) => cli::run::run(args),
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         Command::Prune(args) => cli::prune::run(args),
         Command::Caption(args) => cli::caption::run(args),
         Command::Score(args) => cli::score::run(args),
+        Command::Data(args) => cli::data::run(args),
         Command::Schema(args) => cli::schema::run(args),
         Command::Lab(args) => cli::lab::run(args),
         Command::Worker(args) => cli::worker::run(args),

@@ -8,6 +8,7 @@ pub mod attributes;
 pub mod audit;
 pub mod bootstrap;
 pub mod cases;
+pub mod check;
 pub mod correlation;
 pub mod detectable;
 pub mod diagnosis;
@@ -23,6 +24,7 @@ pub mod overfitting;
 pub mod pairing;
 pub mod picture_use;
 pub mod proportions;
+pub mod proposal;
 pub mod randomisation;
 #[cfg(test)]
 mod reference_test;

@@ -114,13 +114,24 @@ pub(super) fn jensen_shannon(a: &Counts, b: &Counts) -> f64 {
 }
 
 /// The share of captions that begin with one of the most common first words.
-fn template_share(captions: &[Vec<String>]) -> f64 {
+pub(super) fn template_share(captions: &[Vec<String>]) -> f64 {
+    let mut common: Vec<usize> = starts(captions).into_values().collect();
+    common.sort_unstable_by(|a, b| b.cmp(a));
+    common.iter().take(TEMPLATES).sum::<usize>() as f64 / captions.len().max(1) as f64
+}
+
+/// The commonest first words, and the share of captions that begin with them.
+pub(super) fn commonest_start(captions: &[Vec<String>]) -> Option<(String, f64)> {
+    let start = starts(captions).into_iter().max_by_key(|(start, count)| (*count, std::cmp::Reverse(*start)));
+    start.map(|(start, count)| (start.join(" "), count as f64 / captions.len() as f64))
+}
+
+/// How many captions begin with which words.
+fn starts(captions: &[Vec<String>]) -> HashMap<&[String], usize> {
     let mut counts: HashMap<&[String], usize> = HashMap::new();
     let starts = captions.iter().filter_map(|caption| caption.get(..TEMPLATE_WORDS));
     starts.for_each(|start| *counts.entry(start).or_default() += 1);
-    let mut common: Vec<usize> = counts.into_values().collect();
-    common.sort_unstable_by(|a, b| b.cmp(a));
-    common.iter().take(TEMPLATES).sum::<usize>() as f64 / captions.len().max(1) as f64
+    counts
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::run::progress;
 use crate::run::resolve::{resolve_data, tokenizer_folder};
 
 /// What wide sentences are broken to.
-const WIDTH: usize = 100;
+pub const WIDTH: usize = 100;
 
 /// What the column `place` of a table means.
 pub const PLACE: &str =
@@ -166,7 +166,7 @@ fn range_in_words(range: &AttainableRange, plan: &[RunSpec]) -> String {
 }
 
 /// The text in lines of at most so many characters, broken between words.
-fn textwrap(text: &str, width: usize) -> Vec<String> {
+pub fn textwrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -10,6 +10,7 @@ use super::output;
 use crate::data::DataError;
 use crate::data::caption_files::CaptionFileError;
 use crate::data::captions::CaptionsError;
+use crate::data::convert::ConvertError;
 use crate::data::processor_config::ProcessorError;
 use crate::data::tokenizer::TokenizerError;
 use crate::hub::HubError;
@@ -104,6 +105,7 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<CaptionFileError>()
         || cause.is::<NoSuchRuns>()
         || cause.is::<CaptionsError>()
+        || matches!(cause.downcast_ref(), Some(ConvertError::Refused(_) | ConvertError::Parquet(_)))
         || cause.is::<TokenizerError>()
         || cause.is::<ProcessorError>()
         || cause.is::<ConfigError>()

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::data::CaptionTokenizer;
 use crate::data::captions::read_captions;
+use crate::data::{CaptionTokenizer, Dataset};
 use crate::hub::{Hub, HubId};
 use crate::lab::study;
 use crate::plan::Facts;
-use crate::record::recipe::{DataFiles, DataSource};
+use crate::record::recipe::{DataFiles, DataSource, Validation};
 use crate::record::{RunSpec, bounded};
 use crate::spec::Architecture;
 use crate::train::material::longest;
@@ -84,17 +84,18 @@ fn examples_in(files: &DataFiles) -> Option<[usize; 3]> {
     let count = |file: &str| Some(read_captions(Path::new(file)).ok()?.entries.len());
     let all = count(&files.train.captions)?;
     let test = files.test.as_ref().map_or(Some(0), |test| count(&test.captions))?;
-    Some(match (files.validation.fraction, &files.validation.captions) {
-        (Some(fraction), _) => {
-            let split_off = (all as f64 * fraction) as usize;
-            [all.saturating_sub(split_off), split_off, test]
-        }
-        (None, Some(file)) => [all, count(file)?, test],
-        (None, None) => [all, 0, test],
-    })
+    let Validation { fraction, group, captions, .. } = &files.validation;
+    let split_off = match (group, fraction, captions) {
+        (Some(_), ..) => all.saturating_sub(Dataset::training_entries(files).ok()?.len()),
+        (None, Some(fraction), _) => (all as f64 * fraction) as usize,
+        (None, None, Some(file)) => return Some([all, count(file)?, test]),
+        (None, None, None) => 0,
+    };
+    Some([all.saturating_sub(split_off), split_off, test])
 }
 
-fn architecture(model: &str) -> Option<Architecture> {
+/// The sizes that a model's folder tells.
+pub(super) fn architecture(model: &str) -> Option<Architecture> {
     let config = model_folder(model)?.join("config.json");
     Architecture::from_config(&bounded::read_text(&config, MAX_CONFIG_BYTES).ok()?).ok()
 }
@@ -110,7 +111,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::record::recipe::{Split, Validation};
+    use crate::record::recipe::Split;
     use crate::run::dispatch::tests::planned;
 
     #[test]

@@ -9,8 +9,10 @@ pub mod audit;
 mod auditing;
 pub mod caption;
 mod conventions;
+pub mod data;
 pub mod exit;
 mod facts;
+pub mod init;
 pub mod lab;
 mod looking;
 pub mod output;
@@ -36,6 +38,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub enum Command {
+    Init(init::Args),
     Plan(plan::Args),
     Audit(audit::Args),
     Run(run::Args),
@@ -44,6 +47,7 @@ pub enum Command {
     Prune(prune::Args),
     Caption(caption::Args),
     Score(score::Args),
+    Data(data::Args),
     Schema(schema::Args),
     Lab(lab::Args),
     #[command(hide = true)]
@@ -52,6 +56,7 @@ pub enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
+  sweep init images captions.json                      write a first sweep file for your own images
   sweep audit sweeps/unfreeze.yaml                     see what stands in the way before training
   sweep run sweeps/unfreeze.yaml                       train every run of a sweep
   sweep run sweeps/unfreeze.yaml learning_rate=1e-4    the same with another setting

@@ -2,7 +2,7 @@
 //!
 //! `{image: caption}`, `{image: [captions]}`, COCO annotations (`{"annotations": [{"image_id", "caption"}], ...}`), COCO
 //! results (`[{"image_id", "caption"}]`), what `sweep caption` prints (`[{"image", "caption"}]`) and a run's
-//! predictions (`.jsonl`, a `{"image", "split", "caption"}` a line).
+//! predictions (`.jsonl`, a `{"image", "split", "caption"}` a line); and what else [`caption_forms`](super::caption_forms) reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -93,7 +93,11 @@ pub fn read(path: &Path) -> anyhow::Result<CaptionFile> {
     // What cannot be read the last reader has the message for.
     let bytes = bounded::read_bytes(path, MAX_FILE_BYTES).unwrap_or_default();
     if path.extension().is_some_and(|extension| extension == "jsonl") && !bytes.is_empty() {
-        return gather(path, read_lines(path, &bytes)?);
+        return match read_lines(path, &bytes) {
+            Ok(lines) => gather(path, lines),
+            // Lines of captions may have other names than lines of predictions.
+            Err(error) => read_captions(path).map(|file| file.entries.into()).map_err(|_| error.into()),
+        };
     }
     let coco = serde_json::from_slice::<Coco>(&bytes);
     if let Err(error) = &coco

@@ -1,4 +1,4 @@
-//! Reads a captions file: `{file name: caption}` or `{file name: [captions]}`, as JSON.
+//! Reads a captions file: `{file name: caption}` or `{file name: [captions]}` as JSON, or one of the [`caption_forms`].
 //!
 //! The order of the file is kept, since seeded splits depend on it, and so are names that occur twice, since
 //! a JSON reader that keeps only the last of them would hide a fault of the data.
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::record::bounded;
+use super::caption_forms::{self, Columns, Form};
 
 /// Largest captions file that is read, in bytes. COCO's 600,000 captions take 92 MB.
 pub const MAX_FILE_BYTES: u64 = 128 << 20;
@@ -42,24 +42,14 @@ pub struct CaptionsFile {
 pub enum CaptionsError {
     #[error("{}: cannot read the captions: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
-    #[error(
-        "{}:{line}:{column}: {message}\nhint: captions are JSON of the form {{\"file name\": \"caption\"}} or \
-         {{\"file name\": [\"caption\", ...]}}, in UTF-8",
-        path.display()
-    )]
-    Malformed { path: PathBuf, line: usize, column: usize, message: String },
+    /// `place` is within the file: `:3:12` for a line and a column, `:3` for a line, `: row 3` for a row.
+    #[error("{}{place}: {message}\nhint: {}", path.display(), form.hint())]
+    Malformed { path: PathBuf, place: String, message: String, form: Form },
 }
 
-/// Reads a captions file.
+/// Reads a captions file, whatever form it has.
 pub fn read_captions(path: &Path) -> Result<CaptionsFile, CaptionsError> {
-    let bytes = bounded::read_bytes(path, MAX_FILE_BYTES)
-        .map_err(|error| CaptionsError::Unreadable { path: path.to_owned(), reason: error.to_string() })?;
-    parse_captions(&bytes).map_err(|error| CaptionsError::Malformed {
-        path: path.to_owned(),
-        line: error.line(),
-        column: error.column(),
-        message: without_position(&error),
-    })
+    caption_forms::read(path, &Columns::default())
 }
 
 /// Refuses a caption that is too long to be one.
@@ -74,9 +64,14 @@ pub fn check_length(caption: &str) -> Result<(), String> {
     }
 }
 
-/// Parses the content of a captions file.
+/// The bytes without a byte order mark.
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
+/// Parses the content of a captions file that is a mapping.
 pub fn parse_captions(bytes: &[u8]) -> Result<CaptionsFile, serde_json::Error> {
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = without_mark(bytes);
     let Entries(entries) = serde_json::from_slice(text)?;
     let mut seen = BTreeSet::new();
     let duplicates: BTreeSet<&str> =
@@ -209,9 +204,10 @@ mod tests {
 
     #[test]
     fn text_that_is_no_object_is_refused_with_its_place() {
-        let places: [(&[u8], &str); 6] = [
+        let places: [(&[u8], &str); 7] = [
             (b"", "1:0: EOF"),
-            (b"[\"a\"]", "1:0: invalid type: sequence, expected an object of file names"),
+            (b"7", "1:1: invalid type: integer `7`, expected an object of file names"),
+            (b"[\"a\"]", "1:4: invalid type: string \"a\", expected a map"),
             (b"{\"a\": \"x\"", "1:9: EOF"),
             (b"{\"a\": \"x\"} {", "1:12: trailing characters"),
             (b"{\"a\": \"\xff\"}", "1:"),
@@ -240,6 +236,6 @@ mod tests {
         let missing = read_captions(&folder.path().join("no.json")).unwrap_err();
         assert!(missing.to_string().contains("no.json: cannot read the captions: "));
         let not_a_file = read_captions(folder.path()).unwrap_err();
-        assert!(not_a_file.to_string().ends_with("it is a folder, not a file"));
+        assert!(not_a_file.to_string().contains("it is a folder without metadata.jsonl"));
     }
 }

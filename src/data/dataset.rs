@@ -12,8 +12,9 @@ use rayon::prelude::*;
 
 use super::captions::{Entry, read_captions};
 use super::image_file::{self, Digest, ImageFileError, ImageProblem};
-use super::mt19937::PythonRandom;
 use super::problems::{ProblemKind, Problems, shown_path};
+use super::split::Share;
+use crate::record::grouping::Grouping;
 use crate::record::recipe::{DataFiles, Split, Validation};
 
 /// The seed of the validation split where only a fraction is given: the original study's.
@@ -71,7 +72,7 @@ impl Dataset {
     ///
     /// A validation fraction is split off as the original study did it: the training captions in the order of
     /// their file are shuffled as Python's `random.seed(seed); random.shuffle` does, and the last `int(n *
-    /// fraction)` of them are taken.
+    /// fraction)` of them are taken. Where images have groups, whole groups are taken until there are as many.
     ///
     /// # Errors
     /// Every unreadable captions file, empty split, empty caption, duplicate name and missing or broken
@@ -80,11 +81,13 @@ impl Dataset {
         let rule = ValidationRule::new(&files.validation)?;
         let mut problems = Problems::default();
         let mut data = Self { train: read_split("train", &files.train, &mut problems), ..Self::default() };
+        let mut warnings = Vec::new();
         match rule {
-            ValidationRule::Fraction { fraction, seed } if !data.train.is_empty() => {
-                data.split_off_validation(fraction, seed, &mut problems);
+            ValidationRule::Share(share) if !data.train.is_empty() => {
+                warnings.extend(share.warning(&data.train));
+                data.split_off_validation(&share, &mut problems);
             }
-            ValidationRule::Fraction { .. } => {}
+            ValidationRule::Share(_) => {}
             ValidationRule::Files(split) => {
                 data.validation = read_split("validation", &split, &mut problems);
             }
@@ -99,7 +102,8 @@ impl Dataset {
         if !problems.is_empty() {
             return Err(DataError::Problems(problems));
         }
-        data.warnings = data.shared_images();
+        warnings.extend(data.shared_images());
+        data.warnings = warnings;
         Ok(data)
     }
 
@@ -108,16 +112,21 @@ impl Dataset {
     /// # Errors
     /// A captions file that cannot be read, and a rule of validation that makes no sense.
     pub fn training_captions(files: &DataFiles) -> Result<Vec<String>, DataError> {
+        Ok(Self::training_entries(files)?.into_iter().flat_map(|entry| entry.captions).collect())
+    }
+
+    /// The images that are trained on with their captions, likewise.
+    ///
+    /// # Errors
+    /// As [`Dataset::training_captions`].
+    pub fn training_entries(files: &DataFiles) -> Result<Vec<Entry>, DataError> {
         let rule = ValidationRule::new(&files.validation)?;
         let mut problems = Problems::default();
         let mut entries = read_entries("train", &files.train, &mut problems).unwrap_or_default();
-        if let ValidationRule::Fraction { fraction, seed } = rule {
-            split_off(&mut entries, fraction, seed);
+        if let ValidationRule::Share(share) = rule {
+            share.split_off(&mut entries, |entry| &entry.image);
         }
-        if !problems.is_empty() {
-            return Err(DataError::Problems(problems));
-        }
-        Ok(entries.into_iter().flat_map(|entry| entry.captions).collect())
+        if problems.is_empty() { Ok(entries) } else { Err(DataError::Problems(problems)) }
     }
 
     /// The splits with their names, in a fixed order.
@@ -140,12 +149,15 @@ impl Dataset {
         ]
     }
 
-    fn split_off_validation(&mut self, fraction: f64, seed: u64, problems: &mut Problems) {
+    fn split_off_validation(&mut self, share: &Share, problems: &mut Problems) {
         let total = self.train.len();
-        self.validation = split_off(&mut self.train, fraction, seed);
+        self.validation = share.split_off(&mut self.train, |example| &example.image);
         for (name, examples) in [("train", &self.train), ("validation", &self.validation)] {
             if examples.is_empty() {
-                let entry = format!("{name}: a fraction of {fraction} leaves none of {total} examples");
+                let groups = if share.group.is_some() { " by whole groups" } else { "" };
+                let fraction = share.fraction;
+                let entry =
+                    format!("{name}: a fraction of {fraction}{groups} leaves none of {total} examples");
                 problems.add(ProblemKind::EmptySplit, entry);
             }
         }
@@ -203,7 +215,7 @@ fn shared(first: (&str, &[Example]), second: (&str, &[Example])) -> Option<Strin
 
 /// Where the validation examples come from, with its settings checked.
 enum ValidationRule {
-    Fraction { fraction: f64, seed: u64 },
+    Share(Share),
     Files(Split),
 }
 
@@ -212,13 +224,19 @@ impl ValidationRule {
         let refused = |reason: &str| Err(DataError::Validation(reason.to_owned()));
         match (validation.fraction, &validation.captions, &validation.images) {
             (Some(fraction), None, None) if fraction > 0.0 && fraction < 1.0 => {
-                Ok(Self::Fraction { fraction, seed: validation.seed.unwrap_or(DEFAULT_SPLIT_SEED) })
+                let seed = validation.seed.unwrap_or(DEFAULT_SPLIT_SEED);
+                let group = validation.group.as_deref().map(Grouping::new).transpose();
+                let group = group.map_err(|reason| DataError::Validation(format!("group: {reason}")))?;
+                Ok(Self::Share(Share { fraction, seed, group }))
             }
             (Some(fraction), None, None) => {
                 refused(&format!("fraction is {fraction}; it must lie between 0 and 1"))
             }
             (None, Some(_), Some(_)) if validation.seed.is_some() => {
                 refused("seed has no meaning beside `captions` and `images`")
+            }
+            (None, Some(_), Some(_)) if validation.group.is_some() => {
+                refused("group has no meaning beside `captions` and `images`")
             }
             (None, Some(captions), Some(images)) => {
                 Ok(Self::Files(Split { captions: captions.clone(), images: images.clone() }))
@@ -228,15 +246,6 @@ impl ValidationRule {
             (None, _, _) => refused("`captions` and `images` are needed both"),
         }
     }
-}
-
-/// Shuffles the examples and takes the last of them.
-fn split_off<T>(examples: &mut Vec<T>, fraction: f64, seed: u64) -> Vec<T> {
-    PythonRandom::new(seed).shuffle(examples);
-    let total = examples.len();
-    // Truncation towards zero is Python's int().
-    let taken = (total as f64 * fraction) as usize;
-    examples.split_off(total - taken.min(total))
 }
 
 /// The entries of a captions file; nothing where it cannot be read.
@@ -302,7 +311,7 @@ fn missing(path: &Path) -> String {
 
 /// The path of an image, whose name comes from a file that may be a stranger's: neither it nor a link may lead out of
 /// the folder. `folder` has no links in it.
-fn place_in(folder: &Path, image: &str) -> Result<PathBuf, String> {
+pub fn place_in(folder: &Path, image: &str) -> Result<PathBuf, String> {
     let inside = folder.display();
     let stays = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
     if image.is_empty() || !Path::new(image).components().all(stays) {

@@ -70,6 +70,38 @@ fn the_validation_fraction_is_split_off_as_the_original_study_did() {
 }
 
 #[test]
+fn pictures_of_one_group_validate_together_and_training_captions_know_it() {
+    let folder = Folder::new();
+    let all: Vec<String> = (0..12).map(|n| format!("id{}_{}.png", n / 3, n % 3)).collect();
+    folder.images(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    let captions: serde_json::Map<String, serde_json::Value> =
+        all.iter().map(|name| (name.clone(), json!(format!("caption of {name}")))).collect();
+    let train = folder.captions("train.json", captions.into());
+    let validation = |group: &str| Validation { group: Some(group.to_owned()), ..fraction(0.2) };
+    let files = only_train(train.clone(), validation(r"id\d"));
+    let data = folder.load(&files).unwrap();
+    assert_eq!((data.train.len(), data.validation.len()), (9, 3));
+    assert!(
+        data.validation.iter().all(|one| one.image[..3] == data.validation[0].image[..3])
+            && data.warnings.is_empty()
+    );
+    let mut trained = Dataset::training_captions(&files).unwrap();
+    let mut expected: Vec<String> = data.train.iter().flat_map(|one| one.captions.clone()).collect();
+    trained.sort();
+    expected.sort();
+    assert_eq!(trained, expected);
+    let data = folder.load(&only_train(train.clone(), validation("product"))).unwrap();
+    assert!(data.warnings[0].contains("finds no group in any of 12 names"), "{:?}", data.warnings);
+    let message = folder.load(&only_train(train.clone(), validation("id"))).unwrap_err();
+    assert!(
+        message.contains("train: a fraction of 0.2 by whole groups leaves none of 12 examples"),
+        "{message}"
+    );
+    let message = folder.load(&only_train(train, validation("id("))).unwrap_err();
+    assert!(message.starts_with("data.validation: group: unclosed group"), "{message}");
+}
+
+#[test]
 fn splits_of_their_own_files_keep_the_order_of_the_file() {
     let folder = Folder::new();
     folder.images(&["a.png", "b.png", "c.png", "d.png"]);
@@ -156,6 +188,7 @@ fn validation_settings_that_contradict_each_other_are_refused() {
         images: images.map(str::to_owned),
         fraction,
         seed,
+        group: None,
     };
     let cases = [
         (files(None, None, None, Some(1)), "it says neither"),

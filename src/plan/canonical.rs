@@ -42,6 +42,7 @@ const SPARED: Inactive =
     Inactive { path: "training.decay_norms_and_biases", why: "there is no weight decay" };
 const NOTHING_TO_SPARE: Inactive =
     Inactive { path: "training.decay_norms_and_biases", why: "adapters are matrices" };
+const BALANCE_BY: Inactive = Inactive { path: "training.balance_by", why: "`balance` is 0" };
 const WARMUP_STEPS: Inactive = Inactive { path: "training.warmup_steps", why: "`warmup_ratio` is above 0" };
 const NO_WARMUP: [Inactive; 2] = [
     Inactive { path: "training.warmup_steps", why: "the rate is constant" },
@@ -106,6 +107,10 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
         inactive.extend(TEXT_PARTS);
     }
     inactive.extend(canonicalise_rates(&mut recipe.training, &neutral.training));
+    if recipe.training.balance == 0.0 && !recipe.training.balance_by.is_empty() {
+        recipe.training.balance_by = neutral.training.balance_by;
+        inactive.push(BALANCE_BY);
+    }
     if recipe.early_stopping.metric != MetricName::Score {
         recipe.early_stopping.zero_cider = neutral.early_stopping.zero_cider;
         inactive.push(ZERO_CIDER);
@@ -179,6 +184,8 @@ fn neutral() -> Recipe {
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
             train_examples: 0,
+            balance: 0.0,
+            balance_by: String::new(),
             batch_size: 1,
             gradient_accumulation_steps: 1,
             epochs: 0,

@@ -12,6 +12,7 @@ pub mod event;
 mod files;
 pub mod folder;
 mod fold;
+pub mod grouping;
 pub mod image_use;
 pub mod invocation;
 pub mod journal;

@@ -112,6 +112,9 @@ pub struct Validation {
     /// Seed of the split; independent of the run's seed. 42 where only a fraction is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// A [`Grouping`](super::grouping::Grouping) by which pictures stay on one side of the split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captions: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

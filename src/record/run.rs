@@ -97,6 +97,8 @@ pub(crate) mod tests {
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
             train_examples: 0,
+            balance: 0.0,
+            balance_by: String::new(),
             batch_size: 8,
             gradient_accumulation_steps: 1,
             epochs: 20,

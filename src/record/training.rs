@@ -55,6 +55,13 @@ pub struct Training {
     /// all, and is left out.
     #[serde(default, skip_serializing_if = "is_none")]
     pub train_examples: usize,
+    /// How far groups of training images are evened out: a group of n images is drawn in proportion to n to the power of
+    /// 1 minus this. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub balance: f64,
+    /// The [`Grouping`](super::grouping::Grouping) of the groups, left out where it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub balance_by: String,
     pub batch_size: usize,
     /// Batches of which an update is made, as of one batch of them all. Left out where it is 1.
     #[serde(default = "one_unit", skip_serializing_if = "is_one_unit")]

@@ -192,6 +192,8 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
             train_examples: 0,
+            balance: 0.0,
+            balance_by: String::new(),
             batch_size: 8,
             gradient_accumulation_steps: 1,
             epochs: 20,

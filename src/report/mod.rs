@@ -17,7 +17,7 @@
 
 mod attribution;
 mod bleu;
-mod charts;
+pub mod charts;
 mod comparison;
 mod contest;
 mod cost;

@@ -26,7 +26,7 @@ mod process;
 pub mod progress;
 pub mod prune;
 pub mod resolve;
-mod resources;
+pub mod resources;
 pub mod rounds;
 pub mod rungs;
 pub mod share;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::problem::{Place, Problem, did_you_mean, one_of, quoted};
 use super::yaml::{Content, Entry, Node};
+use crate::record::grouping::Grouping;
 use crate::record::recipe::{DataFiles, DataSource, Split, Validation};
 
 /// Built-in data sets.
@@ -73,7 +74,7 @@ fn read_validation(node: &Node, train_images: &str, problems: &mut Vec<Problem>)
     let path = "data.validation";
     let entries = mapping(node, path, "`fraction`, or `captions` and `images`", problems)?;
     let before = problems.len();
-    only(entries, path, &["fraction", "seed", "captions", "images"], problems);
+    only(entries, path, &["fraction", "seed", "group", "captions", "images"], problems);
     let validation = match (find(entries, "captions"), find(entries, "fraction")) {
         (Some(_), Some(fraction)) => {
             let message =
@@ -82,6 +83,11 @@ fn read_validation(node: &Node, train_images: &str, problems: &mut Vec<Problem>)
             return None;
         }
         (Some(_), None) => {
+            if let Some(group) = find(entries, "group") {
+                let message =
+                    format!("`{path}` has both `captions` and `group`, which belongs to a `fraction`");
+                problems.push(Problem::new(&group.place, message));
+            }
             let images = match find(entries, "images") {
                 Some(_) => read_path(entries, path, "images", &node.place, problems),
                 None => Some(train_images.to_owned()),
@@ -96,7 +102,8 @@ fn read_validation(node: &Node, train_images: &str, problems: &mut Vec<Problem>)
             }
             let fraction = fraction.map_or(Some(DEFAULT_FRACTION), |node| read_fraction(node, problems));
             let seed = find(entries, "seed").map_or(Some(DEFAULT_SEED), |node| read_seed(node, problems));
-            Validation { fraction, seed, ..Validation::default() }
+            let group = find(entries, "group").and_then(|node| read_group(node, problems));
+            Validation { fraction, seed, group, ..Validation::default() }
         }
     };
     (problems.len() == before).then_some(validation)
@@ -114,6 +121,23 @@ fn read_fraction(node: &Node, problems: &mut Vec<Problem>) -> Option<f64> {
             None
         }
     }
+}
+
+fn read_group(node: &Node, problems: &mut Vec<Problem>) -> Option<String> {
+    let problem = match &node.content {
+        Content::Text(pattern) if !pattern.is_empty() => match Grouping::new(pattern) {
+            Ok(_) => return Some(pattern.clone()),
+            Err(reason) => format!(": {reason}"),
+        },
+        _ => String::new(),
+    };
+    let message = format!(
+        "`data.validation.group` is {}; it must be a regular expression that finds an image's group in its name{problem}",
+        node.shown()
+    );
+    let hint = "of names such as `id_0012-front.jpg`, `id_\\d+` keeps the pictures of a number together";
+    problems.push(Problem::new(&node.place, message).hint(hint));
+    None
 }
 
 fn read_seed(node: &Node, problems: &mut Vec<Problem>) -> Option<u64> {

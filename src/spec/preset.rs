@@ -150,6 +150,8 @@ fn as_original() -> Recipe {
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
             train_examples: 0,
+            balance: 0.0,
+            balance_by: String::new(),
             batch_size: 6,
             gradient_accumulation_steps: 1,
             epochs: 15,

@@ -197,7 +197,12 @@ fn data() -> Value {
             "captions": {"type": "string"},
             "images": {"type": "string"},
             "fraction": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-            "seed": {"type": "integer", "minimum": 0}
+            "seed": {"type": "integer", "minimum": 0},
+            "group": {
+                "type": "string",
+                "minLength": 1,
+                "description": "A regular expression that finds an image's group in its name: a group stays together."
+            }
         }
     });
     json!({
@@ -275,6 +280,7 @@ fn value(setting: &Setting) -> Value {
         Range::Word(words) => json!({"enum": words}),
         Range::Text => json!({"type": "string", "minLength": 1}),
         Range::Line => json!({"type": "string"}),
+        Range::Pattern => json!({"type": "string", "format": "regex"}),
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::problem::{did_you_mean, one_of};
 use super::yaml::{Content, Node, shortest};
 use crate::record::Recipe;
+use crate::record::grouping::Grouping;
 
 /// A setting, by its dotted path.
 pub struct Setting {
@@ -41,9 +42,11 @@ pub(super) enum Range {
     Text,
     /// The same, or none. Spaces around it do not count.
     Line,
+    /// A regular expression, or nothing.
+    Pattern,
 }
 
-use Range::{Count, Flag, FlagOr, Line, Number, Text, Word};
+use Range::{Count, Flag, FlagOr, Line, Number, Pattern, Text, Word};
 
 pub use super::table::{GROUPS, SETTINGS};
 pub(super) use super::table::{MANY, METRICS};
@@ -104,6 +107,10 @@ impl Setting {
                 Ok(json!(text))
             }
             (Line, Content::Text(text)) if !text.contains(char::is_control) => Ok(json!(text.trim())),
+            (Pattern, Content::Text(text)) => match Grouping::new(text) {
+                Ok(_) => Ok(json!(text)),
+                Err(reason) => Err(format!("{}: {reason}", self.refusal(node))),
+            },
             _ => Err(self.refusal(node)),
         }
     }
@@ -155,6 +162,7 @@ impl Setting {
             Word(words) => one_of(words.iter().copied()),
             Text => "a name on one line".to_owned(),
             Line => "text on one line, or `''` for none".to_owned(),
+            Pattern => "a regular expression".to_owned(),
         }
     }
 }
@@ -257,6 +265,7 @@ mod tests {
         recipe.training.ema_decay = 0.9;
         recipe.training.max_steps = 70;
         recipe.evaluation.eval_every = 2;
+        (recipe.training.balance, recipe.training.balance_by) = (0.5, "x".to_owned());
         recipe.training.decay_norms_and_biases = false;
         recipe.training.gradient_accumulation_steps = 2;
         recipe.training.lr_scheduler_type = LrSchedule::Cosine;

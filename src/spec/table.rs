@@ -4,7 +4,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use serde_json::json;
 
-use super::setting::Range::{Count, Flag, FlagOr, Line, Number, Text, Word};
+use super::setting::Range::{Count, Flag, FlagOr, Line, Number, Pattern, Text, Word};
 use super::setting::{Setting, assign};
 
 /// Far above every sensible count, and low enough that products of two do not overflow.
@@ -32,7 +32,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 57] = [
+pub static SETTINGS: [Setting; 59] = [
     setting!(
         model,
         Text,
@@ -113,6 +113,16 @@ pub static SETTINGS: [Setting; 57] = [
         training.train_examples,
         Count(0, MANY),
         "Trains on so many of the training images, drawn by the seed of the split; 0 is all of them."
+    ),
+    setting!(
+        training.balance,
+        Number(Included(0.0), Included(1.0)),
+        "How far an epoch evens out groups of images: 0 not at all, 1 until each group is seen equally often."
+    ),
+    setting!(
+        training.balance_by,
+        Pattern,
+        "What finds an image's group in its name; nothing stands for the letters that the name begins with."
     ),
     setting!(training.batch_size, Count(1, 65_536), "Images of a batch."),
     setting!(

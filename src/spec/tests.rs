@@ -446,3 +446,44 @@ fn a_file_may_say_what_becomes_of_the_other_runs_when_some_fail() {
     study.yaml:3:27: `max_consecutive_failures` is -1; it must be a whole number, and 0 is never
     ");
 }
+
+#[test]
+fn groups_are_found_by_regular_expressions_and_by_nothing_else() {
+    let with = |validation: &str| {
+        format!("model: lab\ndata:\n  train: {{captions: c.json, images: i}}\n  validation: {validation}\n")
+    };
+    let read = spec(&with(r"{fraction: 0.2, group: 'id_\d+'}"), &[]);
+    let DataSource::Files(files) = read.base.data else { panic!("files") };
+    assert_eq!(files.validation.group.as_deref(), Some(r"id_\d+"));
+    assert_eq!((files.validation.fraction, files.validation.seed), (Some(0.2), Some(42)));
+    let error = refused(&with("{group: 'id_('}"), &[]);
+    assert!(
+        error.contains(":4:23: `data.validation.group` is the text `id_(`; it must be a regular expression"),
+        "{error}"
+    );
+    assert!(error.contains("in its name: unclosed group\nhint: "), "{error}");
+    assert!(
+        refused(&with("{group: 7}"), &[])
+            .contains("`data.validation.group` is 7; it must be a regular expression")
+    );
+    let both = refused(&with("{captions: v.json, group: x}"), &[]);
+    assert!(
+        both.contains("`data.validation` has both `captions` and `group`, which belongs to a `fraction`"),
+        "{both}"
+    );
+
+    let balanced = spec("model: lab\ntraining: {balance: 0.5, balance_by: '^(\\w+)_'}\n", &[]);
+    assert_eq!(balanced.base.training.balance_by, r"^(\w+)_");
+    assert_eq!(axes(&spec("model: lab\n", &["balance=0,1"])), ["training.balance [0.0,1.0]"]);
+    let error = refused("model: lab\ntraining: {balance: 1.5, balance_by: '['}\n", &[]);
+    assert!(
+        error.contains("`training.balance` is 1.5; it must be a number of at least 0 and at most 1"),
+        "{error}"
+    );
+    assert!(
+        error.contains(
+            "`training.balance_by` is the text `[`; it must be a regular expression: unclosed character class"
+        ),
+        "{error}"
+    );
+}

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use super::balance::Balance;
 use super::checkpoint::{self, State};
 use super::chosen::unfreeze;
 use super::comparison::Comparison;
@@ -107,6 +108,7 @@ pub(super) struct Bench<'a> {
     pub(super) test: Split<'a>,
     /// How training images are seen, where they are changed.
     pub(super) views: Option<Views>,
+    balance: Option<Balance>,
     pub(super) steps_per_epoch: usize,
     pub(super) total_steps: usize,
     epochs: usize,
@@ -155,6 +157,7 @@ impl<'a> Bench<'a> {
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
             views: Views::of(session, material, BUDGET_BYTES / 3 / state_bytes(config)),
+            balance: Balance::of(training, dataset.train.iter().map(|example| example.image.as_str()))?,
             steps_per_epoch,
             total_steps: training.total_steps(dataset.train.len()),
             epochs: training.epochs_over(dataset.train.len()),
@@ -253,7 +256,11 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     let session = bench.session;
     let (training, seed) = (&session.spec.recipe.training, session.spec.seed);
     let examples = bench.material.train.len();
-    let batches = epoch_batches(examples, training.examples_per_step(), training.shuffle, seed, state.epoch);
+    let drawn = match &bench.balance {
+        Some(balance) => balance.draw(seed, state.epoch),
+        None => (0..examples).collect(),
+    };
+    let batches = epoch_batches(drawn, training.examples_per_step(), training.shuffle, seed, state.epoch);
     let every = (bench.steps_per_epoch / STEPS_RECORDED).max(1);
     let all: Vec<usize> = (0..examples).collect();
     if bench.views.as_ref().is_none_or(Views::has_plain) {

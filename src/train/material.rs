@@ -213,15 +213,14 @@ fn keep_some(examples: &mut Vec<Example>, count: usize, files: &DataFiles) {
     }
 }
 
-/// The order in which an epoch goes through the training examples, in batches.
+/// The order in which an epoch goes through the training examples that it sees, in batches.
 pub fn epoch_batches(
-    examples: usize,
+    mut order: Vec<usize>,
     batch_size: usize,
     shuffle: bool,
     seed: u64,
     epoch: usize,
 ) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..examples).collect();
     if shuffle {
         Random::new(seed, "order", &[epoch as u64]).shuffle(&mut order);
     }
@@ -266,14 +265,14 @@ mod tests {
 
     #[test]
     fn every_epoch_sees_every_example_once_in_an_order_of_its_own() {
-        let batches = epoch_batches(10, 4, true, 1, 1);
+        let batches = epoch_batches((0..10).collect(), 4, true, 1, 1);
         assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
         let mut seen: Vec<usize> = batches.concat();
         seen.sort_unstable();
         assert_eq!(seen, (0..10).collect::<Vec<_>>());
-        assert_eq!(batches, epoch_batches(10, 4, true, 1, 1));
-        assert_ne!(batches, epoch_batches(10, 4, true, 1, 2));
-        assert_ne!(batches, epoch_batches(10, 4, true, 2, 1));
-        assert_eq!(epoch_batches(5, 2, false, 1, 7).concat(), [0, 1, 2, 3, 4]);
+        assert_eq!(batches, epoch_batches((0..10).collect(), 4, true, 1, 1));
+        assert_ne!(batches, epoch_batches((0..10).collect(), 4, true, 1, 2));
+        assert_ne!(batches, epoch_batches((0..10).collect(), 4, true, 2, 1));
+        assert_eq!(epoch_batches((0..5).collect(), 2, false, 1, 7).concat(), [0, 1, 2, 3, 4]);
     }
 }

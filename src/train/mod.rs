@@ -4,6 +4,7 @@
 //! Reading order: [`execute`], [`fine_tune`] (the recipe), [`evaluate`], [`references`].
 
 mod average;
+mod balance;
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;

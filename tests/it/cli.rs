@@ -30,7 +30,8 @@ fn shipped(name: &str) -> String {
 #[test]
 fn help_names_every_subcommand() {
     let help = Workdir::new().sweep("--help");
-    for subcommand in ["plan", "run", "report", "status", "prune", "caption", "score", "lab"] {
+    for subcommand in ["init", "plan", "run", "report", "status", "prune", "caption", "score", "data", "lab"]
+    {
         assert!(help.contains(&format!("\n  {subcommand} ")), "{subcommand} is not in\n{help}");
     }
     assert!(

@@ -1,11 +1,13 @@
 //! Tests of the program as a whole. One binary, so that it is linked once.
 
 mod architecture;
+mod balance;
 mod captioning;
 mod changed_inputs;
 mod cli;
 mod cuts;
 mod cuts_of_settings;
+mod data_check;
 mod diagnostics;
 mod early_terminate;
 mod end_to_end;
@@ -24,6 +26,7 @@ mod hub;
 mod hub_server;
 #[cfg(target_os = "linux")]
 mod killing;
+mod init;
 mod lab;
 mod looking;
 mod lora;

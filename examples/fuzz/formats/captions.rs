@@ -1,4 +1,4 @@
-//! Files of captions in all their forms: the data set's, COCO's, what `sweep caption` prints, a run's predictions.
+//! Files of captions in all their forms: the data set's, COCO's, tables, what `sweep caption` prints, a run's predictions.
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +16,18 @@ use super::{Input, Reached};
 
 const JSON: &str = "captions.json";
 const LINES: &str = "captions.jsonl";
+const TABLE: &str = "captions.csv";
 const IMAGES: [&str; 6] = ["a.png", "b.png", "../a.png", "x/a.png", "7", "/dev/null"];
 
 pub fn make(random: &mut Random) -> Input {
-    let form = random.below(6);
+    let form = random.below(7);
+    if form == 6 {
+        let mut bytes = table(random).into_bytes();
+        if one_in(random, 10) {
+            damage(&mut bytes, random);
+        }
+        return Input::one(TABLE, bytes, random);
+    }
     if form == 5 {
         let lines: Vec<Vec<u8>> = (0..random.below(6)).map(|_| line(random)).collect();
         let mut bytes = lines.join(&b'\n');
@@ -63,6 +71,24 @@ fn annotation(key: &str, random: &mut Random) -> Value {
     json!({key: id, "caption": caption(random), "id": random.below(5)})
 }
 
+/// A table whose cells may hold anything, in quotes or not.
+fn table(random: &mut Random) -> String {
+    let separator = *random.pick(&[',', '\t', ';', '|']);
+    let mut text = ["file_name", "n", "caption"].join(&separator.to_string()) + "\r\n";
+    for _ in 0..random.below(6) {
+        let cells = if one_in(random, 8) { random.below(5) } else { 3 };
+        let cell = |random: &mut Random| match random.below(4) {
+            0 => hostile_text(random),
+            1 => format!("\"{}\"", hostile_text(random).replace('"', "\"\"")),
+            2 => format!("\"{}", hostile_text(random)),
+            _ => image(random),
+        };
+        let row: Vec<String> = (0..cells).map(|_| cell(random)).collect();
+        text += &(row.join(&separator.to_string()) + if one_in(random, 3) { "\r\n" } else { "\n" });
+    }
+    text
+}
+
 fn line(random: &mut Random) -> Vec<u8> {
     let mut tree = Json::from(json!({"image": image(random), "split": "test", "caption": caption(random)}));
     if one_in(random, 4) {
@@ -75,7 +101,9 @@ pub fn feed(folder: &Path, input: &Input) -> Reached {
     let (name, bytes) = &input.files[0];
     let path = folder.join(name);
     let well_formed = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
-    let has_header = if *name == LINES {
+    let has_header = if *name == TABLE {
+        bytes.starts_with(b"file_name")
+    } else if *name == LINES {
         bytes.split(|byte| *byte == b'\n').any(well_formed)
     } else {
         well_formed(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))

@@ -12,6 +12,7 @@ use super::words::{one_of, share_of};
 use super::{Found, severity};
 use crate::data::image_file::file_digest;
 use crate::record::audit::{FindingKind, Severity, Unit};
+use crate::record::grouping::kind_of;
 
 /// Images named in a finding.
 pub const NAMED: usize = 3;
@@ -159,9 +160,7 @@ pub fn unbalanced_groups(corpus: &Corpus) -> Option<Found> {
 fn groups(examples: &[Captioned]) -> BTreeMap<&str, f64> {
     let mut groups: BTreeMap<&str, f64> = BTreeMap::new();
     for example in examples {
-        let name = example.image.rsplit('/').next().unwrap_or_default();
-        let end = name.find(|letter: char| !letter.is_alphabetic() && letter != '-').unwrap_or(name.len());
-        *groups.entry(name[..end].trim_end_matches('-')).or_default() += 1.0 / examples.len() as f64;
+        *groups.entry(kind_of(&example.image)).or_default() += 1.0 / examples.len() as f64;
     }
     groups
 }

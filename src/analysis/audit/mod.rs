@@ -30,6 +30,7 @@ mod words;
 pub use corpus::Corpus;
 pub use pictures::{Picture, Pictures};
 pub use range::add_nearest;
+pub use words::{count_of, share_of};
 
 use serde_json::Value;
 

@@ -18,6 +18,7 @@ pub mod parallel;
 pub mod png;
 pub mod score_curves;
 pub mod share_bars;
+pub mod sheet;
 pub mod svg;
 pub mod theme;
 pub mod waterfall;

@@ -10,6 +10,12 @@ fn train(workdir: &Workdir, text: &str) {
     workdir.file("train.json", text);
 }
 
+/// Training captions in a table of this text.
+fn table(workdir: &Workdir, text: &str) {
+    workdir.replace("s.yaml", "train.json", "train.csv");
+    workdir.file("train.csv", text);
+}
+
 /// A caption of this text for one of three pictures.
 fn caption(workdir: &Workdir, caption: &str) {
     let captions = serde_json::json!({"a.png": caption, "b.png": "a green tree", "c.png": "a house"});
@@ -34,7 +40,32 @@ const DATA: &[Case] = &[
     case("empty", "audit s.yaml", |dir| train(dir, "")),
     case("no JSON", "audit s.yaml", |dir| train(dir, "image,caption\na.png,a red ball\n")),
     case("a table in another form", "audit s.yaml", |dir| {
-        train(dir, "[{\"file_name\": \"a.png\", \"text\": \"a red ball\"}]");
+        train(dir, "[{\"file_name\": \"a.png\", \"words\": \"a red ball\"}]");
+    }),
+    case("a table whose row has a cell too many", "audit s.yaml", |dir| {
+        table(dir, "file_name,caption\na.png,a red ball\nb.png,a green tree, a large one\n");
+    }),
+    case("a table whose quote is never closed", "audit s.yaml", |dir| {
+        table(dir, &format!("file_name,caption\na.png,\"{}", "a red ball\n".repeat(100_000)));
+    }),
+    case("a table of a million commas", "audit s.yaml", |dir| table(dir, &",".repeat(1_000_000))),
+    case("a table that is not UTF-8", "audit s.yaml", |dir| {
+        table(dir, "");
+        dir.bytes("train.csv", b"file_name,caption\na.png,caf\xe9\n");
+    }),
+    case("lines of which one is torn", "audit s.yaml", |dir| {
+        dir.replace("s.yaml", "train.json", "train.jsonl");
+        dir.file("train.jsonl", "{\"file_name\": \"a.png\", \"text\": \"a ball\"}\n{\"file_name\": \"b.p");
+    }),
+    case("COCO without the image that is meant", "audit s.yaml", |dir| {
+        train(
+            dir,
+            r#"{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 2, "caption": "x"}]}"#,
+        );
+    }),
+    case("Parquet", "audit s.yaml", |dir| {
+        dir.replace("s.yaml", "train.json", "train.parquet");
+        dir.file("train.parquet", "PAR1");
     }),
     case("a number for a caption", "audit s.yaml", |dir| train(dir, "{\"a.png\": \"x\",\n \"b.png\": 7}")),
     case("cut off", "audit s.yaml", |dir| train(dir, "{\"a.png\": \"a red b")),
