@@ -108,6 +108,7 @@ pub(super) fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result
     if training.lora_rank > 0 {
         let (rank, alpha) = (training.lora_rank, training.lora_alpha);
         pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
+        pretrained.weights.unfreeze_those(|name| chosen.trains_beside_adapters(name))?;
     } else {
         pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
     }
