@@ -24,6 +24,8 @@ const VISION_MULTIPLIER: Inactive =
     Inactive { path: "training.vision_lr_multiplier", why: "no vision layer is unfrozen" };
 const TEXT_MULTIPLIER: Inactive =
     Inactive { path: "training.text_lr_multiplier", why: "the text decoder is frozen" };
+const EMBEDDINGS: Inactive =
+    Inactive { path: "training.train_embeddings", why: "they train with all of the decoder, or not at all" };
 const TEXT_PARTS: [Inactive; 2] = [
     Inactive { path: "training.trainable_text", why: "the text decoder is frozen" },
     Inactive { path: "training.trainable_text_layers", why: "the text decoder is frozen" },
@@ -106,6 +108,14 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
         inactive.push(TEXT_MULTIPLIER);
         inactive.extend(TEXT_PARTS);
     }
+    let trains_part = recipe.training.train_text_decoder
+        && (recipe.training.lora_rank > 0
+            || recipe.training.trainable_text_layers > 0
+            || recipe.training.trainable_text != TextParts::All);
+    if !trains_part {
+        recipe.training.train_embeddings = neutral.training.train_embeddings;
+        inactive.push(EMBEDDINGS);
+    }
     inactive.extend(canonicalise_rates(&mut recipe.training, &neutral.training));
     if recipe.training.balance == 0.0 && !recipe.training.balance_by.is_empty() {
         recipe.training.balance_by = neutral.training.balance_by;
@@ -142,7 +152,7 @@ fn canonicalise_rates(training: &mut Training, neutral: &Training) -> Vec<Inacti
     if training.lora_rank == 0 {
         (training.lora_alpha, training.lora_targets) = (neutral.lora_alpha, neutral.lora_targets);
         inactive.extend(NO_LORA);
-    } else if training.weight_decay > 0.0 {
+    } else if training.weight_decay > 0.0 && !training.train_embeddings {
         training.decay_norms_and_biases = neutral.decay_norms_and_biases;
         inactive.push(NOTHING_TO_SPARE);
     }
@@ -180,6 +190,7 @@ fn neutral() -> Recipe {
             train_text_decoder: false,
             trainable_text: TextParts::All,
             trainable_text_layers: 0,
+            train_embeddings: false,
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
@@ -246,7 +257,7 @@ mod tests {
         let mut recipe = Preset::AsOriginal.recipe();
         change(&mut recipe);
         let mut inactive = canonicalise(&mut recipe).unwrap();
-        inactive.retain(|found| !NO_LORA.contains(found) && *found != VIEWS);
+        inactive.retain(|found| !NO_LORA.contains(found) && ![VIEWS, EMBEDDINGS].contains(found));
         (recipe, inactive)
     }
 
@@ -258,7 +269,7 @@ mod tests {
             let inactive = canonicalise(&mut recipe).unwrap();
             (recipe.training.lora_alpha, inactive)
         };
-        assert_eq!(with(0, 3.0), (8.0, [&[VIEWS], &NO_LORA[..]].concat()));
+        assert_eq!(with(0, 3.0), (8.0, [&[EMBEDDINGS, VIEWS], &NO_LORA[..]].concat()));
         assert_eq!(with(4, 3.0), (3.0, vec![VIEWS, NOTHING_TO_SPARE]));
     }
 

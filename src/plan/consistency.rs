@@ -89,9 +89,9 @@ pub fn warnings(runs: &[RunSpec], facts: &Facts) -> Vec<Warning> {
     // Most runs of a plan share these settings: each combination is looked at once.
     let mut place_of: BTreeMap<String, usize> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned) {
-        // How many tokens a prompt adds to a caption is not known here.
-        let has_prompt = !run.recipe.training.prompt.is_empty();
-        let longest = facts.longest_captions.get(&run.recipe.model).copied().filter(|_| !has_prompt);
+        // Most words are one token; which are more only a tokenizer knows, and none is at hand here.
+        let prompt = run.recipe.training.prompt.split_whitespace().count();
+        let longest = facts.longest_captions.get(&run.recipe.model).map(|longest| longest + prompt);
         for message in mismatches(&Trained::new(&run.recipe.training, longest), &run.recipe.generation) {
             let place = *place_of.entry(message.clone()).or_insert(warnings.len());
             if place == warnings.len() {
@@ -174,5 +174,9 @@ mod tests {
         assert!(in_words(&found, &plan.runs)[0].starts_with("warning: in 2 of 4 fine-tuned runs, `gen"));
         let facts = Facts { longest_captions: [("lab".to_owned(), 40)].into(), ..Facts::default() };
         assert_eq!(warnings(&plan.runs, &facts), []);
+        let mut runs = plan.runs.clone();
+        runs.iter_mut().for_each(|run| run.recipe.training.prompt = "a picture of".to_owned());
+        let found = warnings(&runs, &facts);
+        assert!(found[0].message.contains("the longest caption has 43 tokens"), "{found:?}");
     }
 }

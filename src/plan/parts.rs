@@ -31,7 +31,12 @@ pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
     };
     // What has adapters is frozen itself.
     let has_adapters = recipe.kind.trains() && recipe.training.lora_rank > 0;
-    let changed = if has_adapters { 0 } else { vision.parameters + text.parameters };
+    let changed = match (has_adapters, recipe.training.train_embeddings && recipe.training.train_text_decoder)
+    {
+        (false, _) => vision.parameters + text.parameters,
+        (true, true) => outside_layers(sizes).parameters,
+        (true, false) => 0,
+    };
     Trainable {
         vision_layers: vision.parameters,
         // Embeddings and final norm of the vision model stay frozen whatever is unfrozen.
@@ -61,12 +66,11 @@ fn chosen_text(sizes: &Architecture, training: &Training) -> Size {
         0 => sizes.text.layers,
         some => some.min(sizes.text.layers),
     };
-    if training.lora_rank > 0 {
-        return text_adapters(sizes, training, layers);
-    }
+    let outer = if training.train_embeddings { outside_layers(sizes) } else { Size::default() };
     match training.trainable_text {
-        TextParts::CrossAttention => cross_attention(sizes).times(layers),
-        TextParts::All if training.trainable_text_layers > 0 => text_layer(sizes).times(layers),
+        _ if training.lora_rank > 0 => text_adapters(sizes, training, layers).and(outer),
+        TextParts::CrossAttention => cross_attention(sizes).times(layers).and(outer),
+        TextParts::All if training.trainable_text_layers > 0 => text_layer(sizes).times(layers).and(outer),
         TextParts::All => whole_text(sizes),
     }
 }
@@ -84,7 +88,11 @@ fn text_adapters(sizes: &Architecture, training: &Training, layers: usize) -> Si
     if has_more {
         matrices.extend([(width, inner), (inner, width)]);
     }
-    let head: &[_] = if has_more && training.trainable_text_layers == 0 { &[(width, width)] } else { &[] };
+    let head: &[_] = if has_more && training.trainable_text_layers == 0 && !training.train_embeddings {
+        &[(width, width)]
+    } else {
+        &[]
+    };
     adapters(training.lora_rank, &matrices).times(layers).and(adapters(training.lora_rank, head))
 }
 
@@ -142,13 +150,18 @@ pub fn text_parameters(sizes: &Architecture) -> usize {
     whole_text(sizes).parameters
 }
 
-/// Embeddings and their norm; the layers; the head's transform, norm and bias.
+/// All of the decoder.
 fn whole_text(sizes: &Architecture) -> Size {
+    outside_layers(sizes).and(text_layer(sizes).times(sizes.text.layers))
+}
+
+/// Embeddings and their norm; the head's transform, norm and bias.
+fn outside_layers(sizes: &Architecture) -> Size {
     let (text, width) = (&sizes.text, sizes.text.width);
     let embeddings =
         Size { parameters: (text.vocabulary + text.positions) * width + norm(width), tensors: 4 };
     let head = Size { parameters: linear(width, width) + norm(width) + text.vocabulary, tensors: 5 };
-    embeddings.and(text_layer(sizes).times(text.layers)).and(head)
+    embeddings.and(head)
 }
 
 /// Two attentions, and a feed-forward part of two linear layers and a norm.

@@ -302,6 +302,7 @@ training: {epochs: 10, batch_size: 6}
           train_text_decoder           true            recipe
           trainable_text               all             recipe
           trainable_text_layers        0               recipe
+          train_embeddings             false           recipe
           lora_rank                    0               recipe
           lora_alpha                   8               recipe
           lora_targets                 attention       recipe

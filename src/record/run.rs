@@ -93,6 +93,7 @@ pub(crate) mod tests {
             train_text_decoder: true,
             trainable_text: TextParts::All,
             trainable_text_layers: 0,
+            train_embeddings: false,
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,

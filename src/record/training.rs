@@ -41,6 +41,10 @@ pub struct Training {
     /// Of the decoder, only so many of its last layers train; 0 is all of it, and is left out.
     #[serde(default, skip_serializing_if = "is_none")]
     pub trainable_text_layers: usize,
+    /// Trains the decoder's embeddings and head where only layers or adapters of it would train, as `modules_to_save` of peft.
+    /// Left out where it is false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub train_embeddings: bool,
     /// The rank of adapters that train in the place of the weights themselves, as `r` of peft's `LoraConfig`; 0 is none, and
     /// is left out.
     #[serde(default, skip_serializing_if = "is_none")]

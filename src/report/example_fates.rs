@@ -188,6 +188,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             train_text_decoder: true,
             trainable_text: TextParts::All,
             trainable_text_layers: 0,
+            train_embeddings: false,
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,

@@ -260,6 +260,7 @@ mod tests {
         recipe.training.prompt = "a picture of".to_owned();
         recipe.training.trainable_text = TextParts::CrossAttention;
         recipe.training.trainable_text_layers = 2;
+        recipe.training.train_embeddings = true;
         (recipe.training.lora_rank, recipe.training.lora_alpha) = (4, 4.0);
         recipe.training.lora_targets = LoraTargets::AllLinear;
         recipe.training.ema_decay = 0.9;

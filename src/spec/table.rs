@@ -32,7 +32,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 59] = [
+pub static SETTINGS: [Setting; 60] = [
     setting!(
         model,
         Text,
@@ -93,6 +93,11 @@ pub static SETTINGS: [Setting; 59] = [
         training.trainable_text_layers,
         Count(0, 1000),
         "Of the text decoder, only the last so many layers train; 0 trains all of it, embeddings and head too."
+    ),
+    setting!(
+        training.train_embeddings,
+        Flag,
+        "Trains the decoder's embeddings and head, too, where only layers or adapters of it would: for words new to the model."
     ),
     setting!(
         training.lora_rank,

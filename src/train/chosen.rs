@@ -7,6 +7,9 @@ use super::material::Pretrained;
 use crate::model::{Config, Part};
 use crate::record::recipe::{LoraTargets, TextParts, Training};
 
+/// What names of the decoder's layers begin with.
+const TEXT_LAYERS: &str = "text_decoder.bert.encoder.layer.";
+
 /// Turns what the recipe trains into variables.
 pub fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
     let training = &session.spec.recipe.training;
@@ -26,6 +29,7 @@ pub fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
     if training.lora_rank > 0 {
         let (rank, alpha) = (training.lora_rank, training.lora_alpha);
         pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
+        pretrained.weights.unfreeze_those(|name| chosen.trains_beside_adapters(name))?;
     } else {
         pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
     }
@@ -45,6 +49,8 @@ pub struct Chosen {
     /// The first of the decoder's layers that trains; where it is `None`, embeddings and head do as well.
     first_text_layer: Option<usize>,
     targets: LoraTargets,
+    /// Whether embeddings and head train whatever else of the decoder does.
+    embeddings: bool,
 }
 
 impl Chosen {
@@ -57,6 +63,7 @@ impl Chosen {
             text: training.train_text_decoder.then_some(training.trainable_text),
             first_text_layer: (text_layers > 0).then(|| first(text_layers, depth)),
             targets: training.lora_targets,
+            embeddings: training.train_embeddings,
         }
     }
 
@@ -77,16 +84,23 @@ impl Chosen {
         let is_among = |names: &[&str]| names.iter().any(|part| name.contains(part));
         let is_linear = is_among(&MATRICES) || name.contains(".self_attn.");
         let is_target = self.targets == LoraTargets::AllLinear || is_among(&OF_ATTENTION);
-        name.ends_with(".weight") && is_linear && is_target && self.trains(name)
+        let is_matrix = name.ends_with(".weight") && is_linear;
+        is_matrix && is_target && self.trains(name) && !self.trains_beside_adapters(name)
+    }
+
+    /// Whether the tensor of this name trains itself where others have adapters.
+    pub fn trains_beside_adapters(&self, name: &str) -> bool {
+        let is_text = Part::of(name) == Part::Text && !name.starts_with(TEXT_LAYERS);
+        is_text && self.embeddings && self.text.is_some()
     }
 
     fn trains_text(&self, parts: TextParts, name: &str) -> bool {
         let in_layer = name
-            .strip_prefix("text_decoder.bert.encoder.layer.")
+            .strip_prefix(TEXT_LAYERS)
             .and_then(|rest| rest.split_once('.'))
             .and_then(|(layer, rest)| Some((layer.parse::<usize>().ok()?, rest)));
         let Some((layer, place)) = in_layer else {
-            return parts == TextParts::All && self.first_text_layer.is_none();
+            return self.embeddings || parts == TextParts::All && self.first_text_layer.is_none();
         };
         self.first_text_layer.is_none_or(|first| layer >= first)
             && (parts == TextParts::All || place.starts_with("crossattention."))
@@ -144,6 +158,11 @@ mod tests {
         };
         assert_eq!(chosen(cross(0)), [all[1], all[4]]);
         assert_eq!(chosen(cross(2)), [all[4]]);
+        let with_embeddings = chosen(|training| {
+            cross(2)(training);
+            training.train_embeddings = true;
+        });
+        assert_eq!(with_embeddings, [all[0], all[4], all[5]]);
         assert_eq!(
             chosen(|training| {
                 training.train_text_decoder = false;

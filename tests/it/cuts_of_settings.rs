@@ -9,7 +9,7 @@ fn cut(change: impl Fn(&mut Training)) {
     let mut bed = Bed::new();
     change(&mut bed.run.recipe.training);
     for every in [ALWAYS, HOURLY] {
-        assert!(cut_and_compare_on(&bed, every, 6) >= 12);
+        assert!(cut_and_compare_on(&bed, every, 3) >= 6);
     }
 }
 
@@ -32,7 +32,7 @@ fn a_run_of_so_many_steps_that_is_evaluated_now_and_then_cut_off_anywhere_comes_
     (bed.run.recipe.evaluation.eval_every, bed.run.recipe.training.epochs) = (2, 5);
     bed.run.recipe.early_stopping.patience = 0;
     for every in [ALWAYS, HOURLY] {
-        assert!(cut_and_compare_on(&bed, every, 6) >= 12);
+        assert!(cut_and_compare_on(&bed, every, 3) >= 6);
     }
 }
 

@@ -83,6 +83,8 @@ fn every_setting_of_an_update_makes_another_run() {
         "unfrozen_vision_layers: 2, training.batch_size: 2, lora_rank: 2, lora_alpha: 4",
         "unfrozen_vision_layers: 2, training.batch_size: 2, lora_rank: 3, lora_alpha: 12",
         "unfrozen_vision_layers: 2, training.batch_size: 2, lora_rank: 2, lora_targets: all-linear",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, lora_rank: 2, train_embeddings: true",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, trainable_text_layers: 1, train_embeddings: true",
         "unfrozen_vision_layers: 2, training.batch_size: 2, lora_rank: 2, ema_decay: 0.5",
         "unfrozen_vision_layers: 2, training.batch_size: 2, ema_decay: 0.5",
         "unfrozen_vision_layers: 2, training.batch_size: 2, ema_decay: 0.2",
@@ -194,11 +196,13 @@ fn with_adapters_nothing_but_their_layers_changes_and_what_is_saved_is_a_model_l
         "training.batch_size: 2, unfrozen_vision_layers: 0, lora_rank: 3, lora_targets: all-linear",
         "training.batch_size: 2, unfrozen_vision_layers: 2, lora_rank: 1, trainable_text: cross_attention, lora_targets: all-linear",
         "training.batch_size: 2, unfrozen_vision_layers: 0, lora_rank: 1, trainable_text_layers: 1, ema_decay: 0.9",
+        "training.batch_size: 2, unfrozen_vision_layers: 0, lora_rank: 1, lora_targets: all-linear, train_embeddings: true",
     ];
     let is_attention = |name: &str| {
         name.contains(".self_attn.") || name.contains(".self.") || name.contains("attention.output.dense.")
     };
-    let parts: [&dyn Fn(&str) -> bool; 4] = [
+    let is_outer = |name: &str| name.starts_with("text_decoder.") && !name.contains(".layer.");
+    let parts: [&dyn Fn(&str) -> bool; 5] = [
         &|name| is_attention(name) && !name.contains("encoder.layers.0."),
         &|name| {
             !name.contains("embedding")
@@ -210,19 +214,23 @@ fn with_adapters_nothing_but_their_layers_changes_and_what_is_saved_is_a_model_l
                 || name.contains("encoder.layers.") && !name.contains("norm")
         },
         &|name| is_attention(name) && name.contains("text_decoder.bert.encoder.layer.1."),
+        &|name| name.contains("text_decoder.bert.encoder.layer.") && !name.contains("Norm"),
     ];
     let work = prepared_with(&points);
     let before = tensors(&work.path().join("model"));
     for (run, part) in records(&work.path().join("runs"), "toy").iter().zip(parts) {
-        let part = |name: &str| name.ends_with(".weight") && part(name);
+        let adapted = |name: &str| name.ends_with(".weight") && part(name);
+        let itself = |name: &str| run.spec.recipe.training.train_embeddings && is_outer(name);
         let last = work.path().join("runs/toy").join(&run.spec.id).join("last");
         let after = tensors(&last);
         assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
         for (name, values) in &before {
-            assert_eq!(after[name] != *values, part(name), "{name} in {:?}", run.spec.point);
+            let changes = adapted(name) || itself(name);
+            assert_eq!(after[name] != *values, changes, "{name} in {:?}", run.spec.point);
         }
         let trainable = &run.started.as_ref().unwrap().trainable;
-        assert_eq!(trainable.tensors, 2 * before.keys().filter(|name| part(name)).count());
+        let count = |is_it: &dyn Fn(&str) -> bool| before.keys().filter(|name| is_it(name)).count();
+        assert_eq!(trainable.tensors, 2 * count(&adapted) + count(&itself));
         assert_eq!(planned_of(&work, &run.spec.id), serde_json::to_value(trainable).unwrap());
         let summary = run.summary.as_ref().unwrap();
         assert_ne!(summary.last.as_ref().unwrap().val_nll, summary.initial.as_ref().unwrap().val_nll);
