@@ -3,21 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use candle_core::{Device, Tensor};
 
 use super::arguments::{time, typed};
 use super::exit::BadInput;
 use super::facts::architecture;
 use super::output;
+use super::speed::multiplications;
 use crate::analysis::proposal::{self, Lengths, Machine, Seen, groups, size, text};
 use crate::data::CaptionTokenizer;
 use crate::data::captions::{Entry, read_captions};
 use crate::data::dataset::place_in;
 use crate::record::memory::available_memory;
-use crate::record::recipe::Split;
+use crate::record::recipe::{Precision, Split};
 use crate::record::store::write_new;
 use crate::run::progress::duration;
 use crate::run::resolve::model_folder;
@@ -68,7 +68,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .into());
     }
     let seen = look(&args)?;
-    let machine = Machine { flops: measured_flops()?, memory: available_memory(), cores: cores() };
+    let machine =
+        Machine { flops: 2.0 * multiplications(Precision::F32)?, memory: available_memory(), cores: cores() };
     let size = size::choose(&seen, &machine, args.time);
     let text = text::write(&seen, &machine, &size, &typed(&args.out));
     // What this program cannot read it does not write.
@@ -176,21 +177,4 @@ fn tokens(model: &str, captions: &[&str]) -> anyhow::Result<Option<Vec<Vec<u32>>
         .map(|caption| Ok(tokenizer.encode(caption, usize::MAX)?))
         .collect::<anyhow::Result<_>>()
         .map(Some)
-}
-
-/// Floating-point operations a second in products of matrices as large as a model's, on all cores.
-fn measured_flops() -> anyhow::Result<f64> {
-    const SIDE: usize = 768;
-    const LEAST: Duration = Duration::from_millis(200);
-    let matrix = Tensor::full(0.5f32, (SIDE, SIDE), &Device::Cpu)?;
-    // The first product starts threads and warms caches.
-    let _ = matrix.matmul(&matrix)?;
-    let (began, mut fastest) = (Instant::now(), Duration::MAX);
-    while began.elapsed() < LEAST {
-        let start = Instant::now();
-        let _ = matrix.matmul(&matrix)?;
-        // What else the machine does for the moment only makes a product slower.
-        fastest = fastest.min(start.elapsed());
-    }
-    Ok(2.0 * (SIDE * SIDE * SIDE) as f64 / fastest.as_secs_f64().max(1e-9))
 }

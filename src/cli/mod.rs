@@ -22,8 +22,8 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod score;
-pub mod speed;
-mod status;
+mod speed;
+pub mod status;
 mod table;
 pub mod worker;
 

@@ -53,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.format {
         Format::Text => {
             let mut text = table::draw(&plan, &facts);
-            text += &speed::in_words(&plan.runs, &facts);
+            text += &speed::in_words(&plan.runs, &facts)?;
             text += &early_terminate(&spec, &plan);
             if args.verbose {
                 text = format!("{text}\n{}", settings::draw(&spec));

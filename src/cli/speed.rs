@@ -10,41 +10,38 @@ use crate::record::RunSpec;
 use crate::record::recipe::Precision;
 use crate::run::progress::duration;
 
-/// Rows and columns of the products that are timed: as many as a few hundred image tokens have.
-const SIZE: usize = 512;
-/// Products of which the quickest counts.
-const TIMES: usize = 6;
-/// The share of a product's speed that training and generation reach: between products there is other work.
-const REACHED: f64 = 0.75;
+/// Rows and columns of the products that are timed: as large as a model's.
+const SIDE: usize = 768;
+/// How long products are timed.
+const LEAST: Duration = Duration::from_millis(30);
 
-/// How long a plan takes on this processor with one run at a time; `None` where that is not known.
-pub fn time_of(runs: &[RunSpec], facts: &Facts) -> Option<Duration> {
+/// What a plan takes with one run at a time, in words; nothing where that is not known.
+pub fn in_words(runs: &[RunSpec], facts: &Facts) -> anyhow::Result<String> {
     let mut seconds = 0.0;
-    for (precision, multiplications) in work::of(runs, facts)? {
-        if multiplications > 0.0 {
-            seconds += multiplications / (REACHED * measured(precision).ok()?);
+    let Some(works) = work::of(runs, facts) else { return Ok(String::new()) };
+    for (precision, work) in works {
+        if work.trained + work.said > 0.0 {
+            seconds += work.seconds(multiplications(precision)?);
         }
     }
-    Duration::try_from_secs_f64(seconds).ok()
+    let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    Ok(format!("time: about {} on this processor, less with early stopping\n", duration(time)))
 }
 
-/// In words for a plan.
-pub fn in_words(runs: &[RunSpec], facts: &Facts) -> String {
-    time_of(runs, facts).map_or_else(String::new, |time| {
-        format!("time: about {} on this processor, less with early stopping\n", duration(time))
-    })
-}
-
-/// Multiplications a second of a linear layer.
-fn measured(precision: Precision) -> candle_core::Result<f64> {
+/// Multiplications a second, each with an addition, in products as large as a model's, on all cores.
+pub fn multiplications(precision: Precision) -> anyhow::Result<f64> {
     let engine = Engine::new(precision);
     let filled = |shape: &[usize]| Tensor::full(0.5f32, shape, &Device::Cpu);
-    let (rows, weight, bias) = (filled(&[SIZE, SIZE])?, filled(&[SIZE, SIZE])?, filled(&[SIZE])?);
-    let mut quickest = f64::INFINITY;
-    for _ in 0..TIMES {
-        let began = Instant::now();
-        linear(&rows, &weight, &bias, &engine)?;
-        quickest = quickest.min(began.elapsed().as_secs_f64());
+    let (matrix, bias) = (filled(&[SIDE, SIDE])?, filled(&[SIDE])?);
+    // The first product starts threads and warms caches.
+    let product = || linear(&matrix, &matrix, &bias, &engine);
+    product()?;
+    let (began, mut fastest) = (Instant::now(), Duration::MAX);
+    while began.elapsed() < LEAST {
+        let start = Instant::now();
+        product()?;
+        // What else the machine does for the moment only makes a product slower.
+        fastest = fastest.min(start.elapsed());
     }
-    Ok((SIZE * SIZE * SIZE) as f64 / quickest.max(1e-9))
+    Ok((SIDE * SIDE * SIDE) as f64 / fastest.as_secs_f64().max(1e-9))
 }

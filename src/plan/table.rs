@@ -235,6 +235,8 @@ mod tests {
 
     const FACTS: Facts = Facts {
         train_examples: Some(100),
+        validation_examples: None,
+        test_examples: None,
         architectures: BTreeMap::new(),
         longest_captions: BTreeMap::new(),
     };

@@ -1,4 +1,5 @@
-//! How much a plan has to multiply, which is what most of its time goes into.
+//! How much a plan has to multiply, which is what most of its time goes into: a guess within a factor of two or three.
+//! `sweep run` measures a step and says better.
 //!
 //! By layer, with `T` tokens of width `D` and a feed-forward part of width `I`, a forward pass takes `T (4 D^2 + 2 D I) + 2 T^2 D`
 //! multiplications; its gradients take twice as many, of inputs and of weights. What loss functions, norms and memory take
@@ -15,30 +16,48 @@ use crate::spec::Architecture;
 const OBSERVED: f64 = 256.0;
 const CAPTIONED: f64 = 64.0;
 
-/// Multiplications of a plan, each with an addition, by the precision of its runs; `None` where a model's sizes or the
-/// number of images are not known.
+/// The share of the speed of large products that training reaches, and that generation does, token by token.
+const TRAINING_SHARE: f64 = 0.5;
+const GENERATION_SHARE: f64 = 0.2;
+
+/// Multiplications, each with an addition.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Work {
+    /// Of training, losses, and images that are encoded.
+    pub trained: f64,
+    /// Of captions that are said.
+    pub said: f64,
+}
+
+impl Work {
+    /// Seconds on a machine that does so many multiplications a second in products of large matrices.
+    pub fn seconds(&self, speed: f64) -> f64 {
+        self.trained / (TRAINING_SHARE * speed) + self.said / (GENERATION_SHARE * speed)
+    }
+}
+
+/// The work of a plan by the precision of its runs; `None` where a model's sizes or the number of images are not known.
 ///
 /// Images are encoded below the unfrozen layers once for all runs, as with the feature cache; captions are counted as
-/// long as the limits let them be, and early stopping not at all.
-pub fn of(runs: &[RunSpec], facts: &Facts) -> Option<[(Precision, f64); 2]> {
-    let mut work = [(Precision::F32, 0.0), (Precision::Bf16, 0.0)];
-    let mut add = |precision, more| {
-        work.iter_mut().filter(|(of, _)| *of == precision).for_each(|(_, sum)| *sum += more)
-    };
+/// long as the limits let them be, and early stopping not at all. Captions are said in full precision.
+pub fn of(runs: &[RunSpec], facts: &Facts) -> Option<[(Precision, Work); 2]> {
+    let [mut full, mut half] = [Work::default(); 2];
     let mut encoded: BTreeMap<(&str, bool), f64> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.recipe.kind != Kind::ConstantCaption) {
         let recipe = &run.recipe;
         let (run, images) = (Run::new(recipe, facts)?, facts.all_images()?);
-        let precision = recipe.training.precision;
+        let is_half = recipe.training.precision == Precision::Bf16;
         let below = images as f64 * run.vision(run.sizes.vision.layers - run.unfrozen());
-        let most = encoded.entry((recipe.model.as_str(), precision == Precision::Bf16)).or_default();
+        let most = encoded.entry((recipe.model.as_str(), is_half)).or_default();
         *most = most.max(below);
-        add(precision, run.multiplications());
+        let (trained, said) = run.work();
+        full.said += said;
+        *(if is_half { &mut half.trained } else { &mut full.trained }) += trained;
     }
-    for ((_, is_bf16), below) in encoded {
-        add(if is_bf16 { Precision::Bf16 } else { Precision::F32 }, below);
+    for ((_, is_half), below) in encoded {
+        *(if is_half { &mut half.trained } else { &mut full.trained }) += below;
     }
-    Some(work)
+    Some([(Precision::F32, full), (Precision::Bf16, half)])
 }
 
 /// A run with what its work depends on.
@@ -70,10 +89,11 @@ impl<'a> Run<'a> {
         if self.recipe.kind.trains() { layers.min(self.sizes.vision.layers) } else { 0 }
     }
 
-    fn multiplications(&self) -> f64 {
+    /// What is trained or has a loss taken, and what is said.
+    fn work(&self) -> (f64, f64) {
         let Evaluations { losses, captions } = self.evaluations();
         let training = if self.recipe.kind.trains() { self.training() } else { 0.0 };
-        training + losses * self.forward() + captions * self.caption()
+        (training + losses * self.forward(), captions * self.caption())
     }
 
     /// Of all optimizer steps.
@@ -173,7 +193,8 @@ mod tests {
     }
 
     fn f32_of(runs: &[RunSpec], facts: &Facts) -> f64 {
-        of(runs, facts).unwrap()[0].1
+        let Work { trained, said } = of(runs, facts).unwrap()[0].1;
+        trained + said
     }
 
     /// By hand, in 10^9: an image through a vision layer 4.60, its keys and values 8.17, 60 tokens 7.1 without what they

@@ -26,7 +26,7 @@ pub(super) fn check(base: &Recipe, settings: &[Choice], points: &[Vec<Choice>], 
     let no_point = [Vec::new()];
     for point in if points.is_empty() { &no_point } else { points } {
         let has_steps =
-            values("training.max_steps", base, settings, point).iter().any(|(steps, _)| *steps != 0);
+            values("training.max_steps", base, settings, point).iter().any(|steps| steps.value != 0);
         for (limiting, limited, check) in CHECKS {
             // How many epochs so many steps are depends on the images.
             if has_steps && limiting == "training.epochs" {

@@ -43,6 +43,7 @@ fn train(workdir: &Workdir, runs: &str, stops_after: usize) -> (Status, Vec<(usi
         device_name: "cpu".to_owned(),
         threads: 1,
         checkpoint_every: Duration::from_secs(3600),
+        until_epoch: None,
         cache: None,
         stop: &stop,
     };

@@ -5,12 +5,16 @@
 //! What a frozen layer makes of an image is computed once and shared. Time follows from what the machine was seen to do.
 //! It is a guess within a factor of two or three; `sweep run` measures a step and says better.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Seen;
-use crate::plan::cost::{memory_bytes, text_parameters, trainable, vision_layer_parameters};
-use crate::record::recipe::Recipe;
-use crate::spec::{Architecture, Preset};
+use crate::plan::cost::memory_bytes;
+use crate::plan::parts::trainable;
+use crate::plan::{Facts, work};
+use crate::record::RunSpec;
+use crate::record::recipe::{Kind, Recipe};
+use crate::spec::Preset;
 
 /// What a machine can do.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +26,6 @@ pub struct Machine {
     pub cores: usize,
 }
 
-/// The share of the speed of large products that training reaches, and that generation does, token by token.
-const TRAINING_SHARE: f64 = 0.5;
-const GENERATION_SHARE: f64 = 0.2;
 /// The share of the free memory that a run may fill.
 const MEMORY_SHARE: f64 = 0.7;
 /// Images of an update, in one batch where memory allows.
@@ -136,52 +137,32 @@ fn batch(seen: &Seen, machine: &Machine, layers: usize) -> usize {
     [UPDATE, 4, 2].into_iter().find(fits).unwrap_or(1)
 }
 
-/// Operations on one image.
-struct Work {
-    /// One layer of the vision model, forward.
-    layer: f64,
-    /// The text decoder on a caption, forward, with its keys and values of the image.
-    text: f64,
-    /// A caption that is said, by all beams.
-    said: f64,
-}
-
-impl Work {
-    fn of(sizes: &Architecture, tokens: f64) -> Self {
-        let (vision, text) = (&sizes.vision, &sizes.text);
-        let [image, width, text_width] = [vision.tokens(), vision.width, text.width].map(|size| size as f64);
-        let attention = 4.0 * image * image * width;
-        let weights = 2.0 * text_parameters(sizes) as f64;
-        let of_image = text.layers as f64 * 4.0 * image * width * text_width;
-        let looked_at = text.layers as f64 * 4.0 * image * text_width;
-        let beams = Preset::Corrected.recipe().generation.num_beams as f64;
-        Self {
-            layer: 2.0 * vision_layer_parameters(sizes) as f64 * image + attention,
-            text: (weights + looked_at) * tokens + of_image,
-            said: beams * tokens * (weights + looked_at) + of_image,
-        }
-    }
-}
-
+/// How long the sweep takes, by [`work`], with captions as long as they are on average.
 fn seconds(seen: &Seen, machine: &Machine, size: &Size) -> Duration {
-    let work = Work::of(&seen.architecture, seen.captions.mean_tokens);
     let (train, validation) = seen.split();
-    let train = size.train_examples.unwrap_or(train) as f64;
-    let captioned = size.samples.unwrap_or(validation) as f64;
-    let (validation, test) = (validation as f64, seen.test_images as f64);
-    let depth = seen.architecture.vision.layers as f64;
-    // The pretrained model's runs, and every image once for each number of frozen layers.
-    let once = depth * work.layer * (train + validation + test) * size.layers.len() as f64;
-    let reference = 2.0 * (captioned + test) * work.said;
-    let (mut trained, mut said) = (once, reference);
-    for layers in &size.layers {
-        let unfrozen = *layers as f64 * work.layer;
-        let epoch = 3.0 * (unfrozen + work.text) * train + (unfrozen + work.text) * 2.0 * validation;
-        let runs = (size.rates.len() * size.seeds) as f64;
-        trained += runs * size.epochs as f64 * epoch;
-        said += runs * (size.epochs as f64 * captioned + test) * work.said;
-    }
-    let seconds = trained / (TRAINING_SHARE * machine.flops) + said / (GENERATION_SHARE * machine.flops);
+    let facts = Facts {
+        train_examples: Some(train),
+        validation_examples: Some(validation),
+        test_examples: Some(seen.test_images),
+        architectures: [(seen.model.clone(), seen.architecture)].into(),
+        ..Facts::default()
+    };
+    let run = |kind, layers| {
+        let mut recipe = recipe(seen, layers, size.batch);
+        (recipe.kind, recipe.model) = (kind, seen.model.clone());
+        let tokens = seen.captions.mean_tokens.ceil() as usize;
+        (recipe.training.max_length, recipe.generation.max_length) = (tokens, tokens);
+        recipe.training.epochs = size.epochs;
+        recipe.training.train_examples = size.train_examples.unwrap_or_default();
+        recipe.evaluation.samples = size.samples.unwrap_or_default();
+        RunSpec { id: String::new(), sweep: String::new(), point: BTreeMap::new(), seed: 0, recipe }
+    };
+    let each = size.rates.len() * size.seeds;
+    let trained = size.layers.iter().flat_map(|layers| (0..each).map(|_| run(Kind::FineTuned, *layers)));
+    let references = [run(Kind::ZeroShot, 0), run(Kind::MatchedLength, 0)];
+    let runs: Vec<RunSpec> = trained.chain(references).collect();
+    let works = work::of(&runs, &facts).into_iter().flatten();
+    let seconds: f64 = works.map(|(_, work)| work.seconds(0.5 * machine.flops)).sum();
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
@@ -240,15 +221,5 @@ mod tests {
         );
         let size = choose(&seen(2000), &machine(200.0, 1.0), Duration::MAX);
         assert_eq!(size.batch * size.accumulated(), UPDATE);
-    }
-
-    #[test]
-    fn the_work_of_blip_base_is_as_counted_by_hand() {
-        let work = Work::of(&BLIP_BASE, 60.0);
-        // 7.09 M weights a layer and 577 tokens: 8.2 GFLOP, and 1.0 of attention; the encoder is said to take 110 in all.
-        assert!((9.0e9..9.4e9).contains(&work.layer), "{:e}", work.layer);
-        assert!((100e9..115e9).contains(&(12.0 * work.layer)));
-        // 137 M weights on 60 tokens, and keys and values of 577 tokens in twelve layers.
-        assert!((24e9..36e9).contains(&work.text), "{:e}", work.text);
     }
 }
