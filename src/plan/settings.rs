@@ -308,7 +308,7 @@ training: {epochs: 10, batch_size: 6}
           lora_targets                 attention       recipe
           train_examples               0               recipe
           balance                      0               recipe
-          balance_by                                   recipe
+          balance_by                   ''              recipe
           batch_size                   6               file
           gradient_accumulation_steps  1               recipe
           epochs                       10              file

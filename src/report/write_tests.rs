@@ -265,15 +265,15 @@ fn tables_that_no_longer_apply_do_not_stay_beside_the_page_and_nothing_else_goes
 fn pictures_of_an_earlier_report_do_not_stay_and_those_of_others_do() {
     let folder = example();
     let dir = report(folder.path()).1;
-    let is_drawn = |name: &str| dir.join(format!("{name}.png")).is_file();
-    let drawn = Figures::NAMES.into_iter().filter(|name| is_drawn(name)).count();
-    assert!(drawn > 5 && drawn < Figures::NAMES.len(), "{drawn}");
-    for name in Figures::NAMES.into_iter().chain(["mine"]) {
-        fs::write(dir.join(format!("{name}.png")), "of an earlier report").unwrap();
-    }
+    let count = || Figures::NAMES.iter().filter(|name| dir.join(format!("{name}.png")).is_file()).count();
+    let of_all = count();
+    fs::write(dir.join("mine.png"), "not of a report").unwrap();
+    let sweep = Store::new(&folder.path().join("runs")).sweep("unfreeze");
+    let plan = sweep.read_plan().unwrap();
+    sweep.write_plan(&plan[..5]).unwrap();
     report(folder.path());
-    assert_eq!(Figures::NAMES.into_iter().filter(|name| is_drawn(name)).count(), drawn);
-    assert!(is_drawn("mine"));
+    assert!(count() > 0 && count() < of_all, "{} of {of_all}", count());
+    assert!(dir.join("mine.png").is_file());
 }
 
 #[test]
