@@ -105,7 +105,7 @@ fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
         || cause.is::<CaptionFileError>()
         || cause.is::<NoSuchRuns>()
         || cause.is::<CaptionsError>()
-        || matches!(cause.downcast_ref(), Some(ConvertError::Refused(_) | ConvertError::Parquet(_)))
+        || cause.downcast_ref().is_some_and(is_bad_conversion)
         || cause.is::<TokenizerError>()
         || cause.is::<ProcessorError>()
         || cause.is::<ConfigError>()
@@ -123,6 +123,14 @@ fn is_bad_store(error: &StoreError) -> bool {
     match error {
         StoreError::Io { cause, .. } => is_about_place(cause),
         StoreError::Broken { .. } | StoreError::NoFolder { .. } => true,
+    }
+}
+
+fn is_bad_conversion(error: &ConvertError) -> bool {
+    match error {
+        ConvertError::Captions(_) | ConvertError::Parquet(_) | ConvertError::Refused(_) => true,
+        ConvertError::Store(error) => is_bad_store(error),
+        ConvertError::Json(_) => false,
     }
 }
 

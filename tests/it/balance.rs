@@ -24,7 +24,7 @@ fn train(workdir: &Workdir, runs: &str, stops_after: usize) -> (Status, Vec<(usi
     let text = text.replace("captions: ", &format!("captions: {}/", at("")));
     let text = text.replace("images: images", &format!("images: {}", at("images")));
     workdir.file("absolute.yaml", &text);
-    let overrides = ["balance=1.0", "balance_by=^[01]", "training.batch_size=1"].map(str::to_owned);
+    let overrides = ["balance=1.0", "balance_by='^[01]'", "training.batch_size=1"].map(str::to_owned);
     let plan = expand(&spec::load(&workdir.path().join("absolute.yaml"), &overrides).unwrap()).unwrap().runs;
     let run = plan.into_iter().find(|run| run.recipe.kind == Kind::FineTuned).unwrap();
     let root = workdir.path().join(runs);
