@@ -134,7 +134,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         device: args.device.clone(),
         preflight: !args.no_preflight,
         policy: args.policy(&spec),
-        contest: spec.early_terminate.map(|rule| Contest { rule, metric: spec.metric }),
+        contest: spec
+            .early_terminate
+            .map(|rule| Contest { rule, metric: rule.metric.unwrap_or(spec.metric) }),
         checkpoint_every: args.checkpoint_every,
         cache: args.cache.chosen(&args.runs),
         invocation,

@@ -298,7 +298,7 @@ fn age(at: &str, now: SystemTime) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::record::Event;
-    use crate::record::event::Step;
+    use crate::record::event::{Step, paused_after};
     use crate::run::dispatch::tests::{evaluated, planned, started, step};
 
     fn status(id: &str, status: Option<Status>, attempts: u64, is_held: bool) -> RunStatus {
@@ -333,6 +333,22 @@ mod tests {
         assert_eq!(step_within_epoch(&record), None);
         record.steps.push(Step { step: 3, epoch: 2, ..taken(1, 1) });
         assert_eq!(step_within_epoch(&record), Some((1, 2)));
+    }
+
+    #[test]
+    fn runs_that_wait_for_others_or_were_stopped_for_them_are_told_from_interrupted_ones() {
+        let mut record = RunRecord::planned(planned("r1"));
+        (record.status, record.attempts) = (Some(Status::Interrupted), 1);
+        record.reason = Some(paused_after(3));
+        assert_eq!(State::of(&record, false), State::Paused);
+        assert_eq!(State::of(&record, true), State::Running);
+        record.reason = Some("stopped at step 3".to_owned());
+        assert_eq!(State::of(&record, false), State::Interrupted);
+        let mut stopped = status("ra", Some(Status::Pruned), 1, false);
+        stopped.reason = Some("stopped after epoch 1: worse".to_owned());
+        assert_eq!(state_in_words(&stopped), "done (stopped)");
+        let sweep = SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), runs: vec![stopped] };
+        assert!(in_text(&sweep).ends_with("\nra stopped after epoch 1: worse\n"), "{}", in_text(&sweep));
     }
 
     #[test]

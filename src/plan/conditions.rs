@@ -81,6 +81,10 @@ mod tests {
         let expected = ["1 - #0", "2 0.5 #0", "2 0.9 #0", "3 0.5 #0", "3 0.9 #0"];
         // One layer has none above it: the recipe's value is of no effect there and is not shown.
         assert_eq!(with(decay), expected);
+        assert!(
+            plan(&format!("{LAYERS}{decay}")).merged.is_empty(),
+            "where it does not vary there is one combination"
+        );
         let steps = "  warmup_steps: {values: [5, 10], when: {unfrozen_vision_layers: 3}, otherwise: 7}\n";
         assert_eq!(with(steps), ["1 7 #0", "2 7 #0", "3 5 #0", "3 10 #0"]);
         let one = "  warmup_steps: {value: 5, when: {unfrozen_vision_layers: [1, 2]}}\n";

@@ -129,6 +129,7 @@ pub fn gather(sweep: &SweepDir, name: String, lexicon: &Lexicon) -> SweepData {
         runs.push(run);
     }
     left_out.extend(mismatches(&runs));
+    left_out.extend(stopped_early(&runs));
     let audit = read_audit(sweep, &runs, &mut left_out);
     let (invocations, problems) = sweep.read_invocations();
     left_out.extend(problems.iter().map(|problem| format!("invocations.jsonl: {problem}.")));
@@ -144,6 +145,18 @@ fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) ->
     })?;
     add_nearest(&mut audit, runs.iter().map(|run| &run.record));
     Some(audit)
+}
+
+/// What to know of runs that were stopped in favour of better ones.
+fn stopped_early(runs: &[RunData]) -> Option<String> {
+    let count = runs.iter().filter(|run| run.record.status == Some(Status::Pruned)).count();
+    (count > 0).then(|| {
+        let (runs, their) = if count == 1 { ("run was", "its") } else { ("runs were", "their") };
+        format!(
+            "{count} {runs} stopped in favour of better ones (`early_terminate`): the scores are those of {their} best epoch \
+             until then, and there are none of test images."
+        )
+    })
 }
 
 /// The run and what was wrong with its files.

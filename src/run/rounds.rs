@@ -26,7 +26,6 @@ use crate::train;
 #[derive(Debug, Clone, Copy)]
 pub struct Contest {
     pub rule: EarlyTerminate,
-    /// The sweep's metric.
     pub metric: MetricName,
 }
 
@@ -103,7 +102,8 @@ fn compare(
     let earlier: Vec<Round> = rounds.into_iter().filter(|round| round.epoch == epoch).collect();
     let points = entrants(&runs, epoch, contest.metric);
     let verdicts = judge(&contest.rule, &points);
-    let round = undecided(&points, &verdicts, &earlier, epoch);
+    let decided = points.iter().zip(&verdicts);
+    let round = undecided(decided, &earlier, epoch, contest.metric);
     if !(round.goes_on.is_empty() && round.stops.is_empty()) {
         sweep.append_round(&round)?;
         progress.note(&in_words(&points, &verdicts, epoch));
@@ -134,20 +134,25 @@ fn seen(sweep: &SweepDir, plan: &[RunSpec]) -> anyhow::Result<Vec<Seen>> {
 }
 
 /// What this comparison adds to those of before: of a point that is decided, every run is.
-fn undecided(points: &[Entrant], verdicts: &[Verdict], earlier: &[Round], epoch: usize) -> Round {
+fn undecided<'a>(
+    judged: impl Iterator<Item = (&'a Entrant, &'a Verdict)>,
+    earlier: &[Round],
+    epoch: usize,
+    metric: MetricName,
+) -> Round {
     let mut decided: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for round in earlier {
         decided.extend(round.goes_on.iter().map(|run| (run.as_str(), None)));
         decided.extend(round.stops.iter().map(|stop| (stop.run.as_str(), Some(stop.reason.as_str()))));
     }
     let (mut goes_on, mut stops) = (Vec::new(), Vec::new());
-    for (point, verdict) in points.iter().zip(verdicts) {
+    for (point, verdict) in judged {
         let new = point.runs.iter().filter(|run| !decided.contains_key(run.as_str())).cloned();
         // A seed that is new shares the fate of those of its point that are not.
         let before = point.runs.iter().find_map(|run| decided.get(run.as_str()));
         let reason = match (before, verdict) {
             (Some(before), _) => before.map(str::to_owned),
-            (None, Verdict::Stops(difference)) => Some(reason(difference, epoch)),
+            (None, Verdict::Stops(difference)) => Some(reason(difference, epoch, metric)),
             (None, Verdict::GoesOn | Verdict::IsTooClose(_)) => None,
         };
         match reason {
@@ -159,11 +164,12 @@ fn undecided(points: &[Entrant], verdicts: &[Verdict], earlier: &[Round], epoch:
 }
 
 /// Why a run is stopped.
-fn reason(difference: &Difference, epoch: usize) -> String {
+fn reason(difference: &Difference, epoch: usize, metric: MetricName) -> String {
     let Difference { than, mean, standard_error, images } = difference;
     format!(
-        "stopped after epoch {epoch} (`early_terminate`): worse than {}, the last that goes on, by {mean:.4} +- \
-         {standard_error:.4} over {images} validation images",
+        "stopped after epoch {epoch} (`early_terminate`): its {} is worse than that of {}, the last that goes on, by \
+         {mean:.4} +- {standard_error:.4} over {images} validation images",
+        metric.name(),
         short_id(than)
     )
 }

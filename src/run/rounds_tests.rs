@@ -137,7 +137,7 @@ fn run(folder: &Path, plan: &[RunSpec], scripts: &Scripts) -> (Dispatched, Vec<S
     let sweep = Store::new(folder).sweep("x");
     let tasks = survey(&sweep, plan, None).unwrap().missing;
     let contest = Contest {
-        rule: EarlyTerminate { rule: Rule::Halving { eta: 3 }, min_iter: 1, noise: 1.0 },
+        rule: EarlyTerminate { rule: Rule::Halving { eta: 3 }, min_iter: 1, noise: 1.0, metric: None },
         metric: MetricName::Score,
     };
     let policy = Policy::default();
@@ -176,7 +176,7 @@ fn all_points_come_to_a_rung_before_any_goes_on_and_the_rest_end_as_pruned() {
     let told: Vec<_> =
         rounds.iter().map(|round| (round.epoch, round.goes_on.join(" "), round.stops.len())).collect();
     assert_eq!(told, [(1, "r5 r6".to_owned(), 4), (3, "r6".to_owned(), 1)]);
-    insta::assert_snapshot!(sweep.run("r1").read_end().unwrap().reason.unwrap(), @"stopped after epoch 1 (`early_terminate`): worse than r5, the last that goes on, by 0.4000 +- 0.0000 over 4 validation images");
+    insta::assert_snapshot!(sweep.run("r1").read_end().unwrap().reason.unwrap(), @"stopped after epoch 1 (`early_terminate`): its score is worse than that of r5, the last that goes on, by 0.4000 +- 0.0000 over 4 validation images");
     assert!(run(folder.path(), &plan, &scripts).0.ends.is_empty(), "nothing is left to do");
 }
 

@@ -195,3 +195,7 @@ fn difference(better: &Entrant, worse: &Entrant) -> Difference {
 #[cfg(test)]
 #[path = "rungs_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "rungs_replay.rs"]
+mod replay;

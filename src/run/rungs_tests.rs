@@ -55,7 +55,7 @@ fn field(scores: &[f64]) -> Vec<Seen> {
 }
 
 fn rule(rule: Rule) -> EarlyTerminate {
-    EarlyTerminate { rule, min_iter: 1, noise: 1.0 }
+    EarlyTerminate { rule, min_iter: 1, noise: 1.0, metric: None }
 }
 
 /// Which points stop after the first epoch.

@@ -71,6 +71,11 @@ pub(super) struct Draft {
     pub problems: Vec<Problem>,
 }
 
+/// The metric of this name.
+pub(super) fn metric_named(name: &str) -> Option<MetricName> {
+    serde_json::from_value(Value::from(name)).ok()
+}
+
 impl Draft {
     /// Reads a sweep file's tree. A file that has no keys is the only problem it has.
     pub fn read(root: &Node) -> Result<Self, Problem> {
@@ -247,7 +252,7 @@ impl Draft {
             _ => (node, None),
         };
         let name = match &name_node.content {
-            Content::Text(name) => serde_json::from_value::<MetricName>(Value::from(name.as_str())).ok(),
+            Content::Text(name) => metric_named(name),
             _ => None,
         };
         let Some(name) = name else { return self.refuse_word("metric", name_node, METRICS) };

@@ -1,9 +1,11 @@
 //! `early_terminate`: when points of a sweep are stopped in favour of better ones. It changes no run, only which are done.
 
 use super::data::{find, only};
-use super::draft::Draft;
+use super::draft::{Draft, metric_named};
 use super::problem::Problem;
+use super::setting::METRICS;
 use super::yaml::{Content, Entry, Node};
+use crate::record::recipe::MetricName;
 
 /// What is decided after which epochs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +16,12 @@ pub struct EarlyTerminate {
     /// A point is stopped only where it is worse than the last that goes on by more than so many standard errors of their
     /// difference on the same images.
     pub noise: f64,
+    /// What points are compared by, if not the sweep's metric: early on the loss tells more than captions do.
+    pub metric: Option<MetricName>,
 }
+
+/// By chance alone a difference is beyond it once in forty times.
+const NOISE: f64 = 2.0;
 
 /// How many points go on beyond a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +55,14 @@ impl EarlyTerminate {
     pub fn in_words(&self, epochs: usize) -> String {
         let rungs: Vec<String> = self.rungs(epochs).iter().map(ToString::to_string).collect();
         let who = match self.rule {
-            Rule::Halving { eta } => format!("the best of {eta} go on"),
+            Rule::Halving { eta } => format!("one in {eta} goes on"),
             Rule::Median { .. } => "those not below the median go on".to_owned(),
             Rule::TopK { k } => format!("the best {k} go on"),
         };
         match rungs.as_slice() {
             [] => "no run has so many epochs that any would be stopped".to_owned(),
             [one] => format!("after epoch {one} {who}"),
-            many => format!("after epochs {} {who}", many.join(", ")),
+            [some @ .., last] => format!("after epochs {} and {last} {who}", some.join(", ")),
         }
     }
 }
@@ -85,10 +92,11 @@ impl Draft {
             Content::Text(word) if word == "top_k" => "k",
             _ => return self.refuse_word("early_terminate.type", kind, &EarlyTerminate::TYPES),
         };
-        only(entries, "early_terminate", &["type", "min_iter", "noise", own], &mut self.problems);
+        only(entries, "early_terminate", &["type", "min_iter", "noise", "metric", own], &mut self.problems);
         let before = self.problems.len();
         let min_iter = self.number_of(entries, "min_iter", 1).unwrap_or(1);
         let noise = self.noise(entries);
+        let metric = find(entries, "metric").and_then(|node| self.metric_of_rungs(node));
         let rule = match own {
             "eta" => Some(Rule::Halving { eta: self.number_of(entries, own, 2).unwrap_or(3) }),
             "interval" => Some(Rule::Median { interval: self.number_of(entries, own, 1).unwrap_or(1) }),
@@ -102,7 +110,7 @@ impl Draft {
             },
         };
         if let (Some(rule), true) = (rule, self.problems.len() == before) {
-            self.early_terminate = Some(Some(EarlyTerminate { rule, min_iter, noise }));
+            self.early_terminate = Some(Some(EarlyTerminate { rule, min_iter, noise, metric }));
         }
     }
 
@@ -110,8 +118,19 @@ impl Draft {
         self.read_whole(&format!("early_terminate.{key}"), find(entries, key)?, least)
     }
 
+    fn metric_of_rungs(&mut self, node: &Node) -> Option<MetricName> {
+        let name = match &node.content {
+            Content::Text(name) => metric_named(name),
+            _ => None,
+        };
+        if name.is_none() {
+            self.refuse_word("early_terminate.metric", node, METRICS);
+        }
+        name
+    }
+
     fn noise(&mut self, entries: &[Entry]) -> f64 {
-        let Some(node) = find(entries, "noise") else { return 1.0 };
+        let Some(node) = find(entries, "noise") else { return NOISE };
         let noise = match node.content {
             Content::Whole(number) => number as f64,
             Content::Number(number) => number,
@@ -138,12 +157,16 @@ mod tests {
 
     #[test]
     fn rules_have_their_usual_values_where_none_are_written() {
-        let with = |rule| Ok(Some(EarlyTerminate { rule, min_iter: 1, noise: 1.0 }));
+        let with = |rule| Ok(Some(EarlyTerminate { rule, min_iter: 1, noise: 2.0, metric: None }));
         assert_eq!(read("{type: hyperband}"), with(Rule::Halving { eta: 3 }));
         assert_eq!(read("{type: median}"), with(Rule::Median { interval: 1 }));
         assert_eq!(read("{type: top_k, k: 4}"), with(Rule::TopK { k: 4 }));
-        let all = EarlyTerminate { rule: Rule::Halving { eta: 4 }, min_iter: 2, noise: 0.5 };
-        assert_eq!(read("{type: hyperband, eta: 4, min_iter: 2, noise: 0.5}"), Ok(Some(all)));
+        let metric = Some(MetricName::ValNll);
+        let all = EarlyTerminate { rule: Rule::Halving { eta: 4 }, min_iter: 2, noise: 0.5, metric };
+        assert_eq!(
+            read("{type: hyperband, eta: 4, min_iter: 2, noise: 0.5, metric: val_nll}"),
+            Ok(Some(all))
+        );
         assert_eq!((read("none"), read("")), (Ok(None), Ok(None)));
     }
 
@@ -159,7 +182,9 @@ mod tests {
 
     #[test]
     fn rungs_lie_before_the_last_epoch() {
-        let rungs = |rule, min_iter, epochs| EarlyTerminate { rule, min_iter, noise: 1.0 }.rungs(epochs);
+        let rungs = |rule, min_iter, epochs| {
+            EarlyTerminate { rule, min_iter, noise: 1.0, metric: None }.rungs(epochs)
+        };
         assert_eq!(rungs(Rule::Halving { eta: 3 }, 1, 27), [1, 3, 9]);
         assert_eq!(rungs(Rule::Halving { eta: 2 }, 3, 13), [3, 6, 12]);
         assert_eq!(rungs(Rule::Median { interval: 2 }, 3, 8), [3, 5, 7]);
@@ -177,12 +202,15 @@ mod tests {
         insta::assert_snapshot!(read("{min_iter: 1}").unwrap_err(), @"study.yaml:2:18: `early_terminate` has no `type`");
         insta::assert_snapshot!(read("{type: hyperbnd}").unwrap_err(), @"study.yaml:2:25: `early_terminate.type` is the text `hyperbnd`; it must be `hyperband`, `median` or `top_k`; did you mean `hyperband`?");
         insta::assert_snapshot!(read("{type: median, eta: 3, interval: 0, noise: -1, min_iter: 0.5}").unwrap_err(), @"
-        study.yaml:2:33: unknown key `eta` in `early_terminate`; there are `type`, `min_iter`, `noise` and `interval`
+        study.yaml:2:33: unknown key `eta` in `early_terminate`; there are `type`, `min_iter`, `noise`, `metric` and `interval`
         study.yaml:2:51: `early_terminate.interval` is 0; it must be a whole number of at least 1
         study.yaml:2:61: `early_terminate.noise` is -1; it must be a number from 0 to 10
         study.yaml:2:75: `early_terminate.min_iter` is 0.5; it must be a whole number of at least 1
         ");
         insta::assert_snapshot!(read("{type: top_k}").unwrap_err(), @"study.yaml:2:18: `early_terminate` of type `top_k` needs `k`, how many go on");
-        insta::assert_snapshot!(read("{type: hyperband, eta: 1}").unwrap_err(), @"study.yaml:2:41: `early_terminate.eta` is 1; it must be a whole number of at least 2");
+        insta::assert_snapshot!(read("{type: hyperband, eta: 1, metric: loss}").unwrap_err(), @"
+        study.yaml:2:41: `early_terminate.eta` is 1; it must be a whole number of at least 2
+        study.yaml:2:52: `early_terminate.metric` is the text `loss`; it must be `score`, `meteor`, `rouge_l`, `cider_d`, `val_loss` or `val_nll`
+        ");
     }
 }

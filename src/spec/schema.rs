@@ -170,6 +170,7 @@ fn early_terminate() -> Value {
                 "type": {"const": name},
                 "min_iter": whole(1),
                 "noise": {"type": "number", "minimum": 0, "maximum": 10},
+                "metric": {"enum": METRICS},
                 key: whole(least)
             }
         })
@@ -178,7 +179,7 @@ fn early_terminate() -> Value {
         "description": "Stops points in favour of better ones: `hyperband` lets the best of `eta` go on after `min_iter` epochs, \
                         `eta` times as many, and so on, `median` those not below it every `interval` epochs, `top_k` the \
                         best `k` once; and besides all that are not worse by more than `noise` standard errors over the same \
-                        images, or still warm up or unfreeze.",
+                        images, or still warm up or unfreeze. `metric` is what they are compared by, if not the sweep's.",
         "anyOf": [
             {"enum": ["none", null]},
             rule("hyperband", "eta", 2, &["type"]),

@@ -66,6 +66,7 @@ fn stopped_runs_are_shown(workdir: &Workdir, runs: &[RunRecord], best: &str) {
         assert!(status.contains(&format!("{} {}", &run.spec.id[..8], reason(run))), "{status}");
         assert!(page.contains(&reason(run)), "the report does not say why {} was stopped", run.spec.id);
     }
+    assert!(page.contains("2 runs were stopped in favour of better ones"), "no note on what scores mean");
     assert_eq!(status.matches("done (stopped)").count(), stopped.len(), "{status}");
     assert_eq!(board.matches("(stopped)").count(), stopped.len(), "{board}");
     let rounds = json_lines(&workdir.path().join("runs/few1/rounds.jsonl"));

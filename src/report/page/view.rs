@@ -109,7 +109,8 @@ pub fn render(
 fn summary(study: &Study) -> String {
     let fine_tuned = study.fine_tuned().count();
     let references = study.rows.len() - fine_tuned;
-    let complete = study.rows.iter().filter(|row| row.is_complete()).count();
+    // One that was stopped in favour of better ones is complete, but listed with its reason.
+    let complete = study.rows.iter().filter(|row| row.is_complete() && row.status != "pruned").count();
     format!(
         "{} and {}; {complete} of {} came to a regular end.",
         plural(fine_tuned, "fine-tuned run"),

@@ -71,6 +71,21 @@ pub fn ending(ended: &Ended) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::event::{Summary, paused_after};
+
+    #[test]
+    fn a_run_that_waits_for_others_is_not_interrupted_and_one_that_was_stopped_says_why() {
+        let of = |status, reason: String| {
+            let summary = Summary { epochs: 3, ..Summary::default() };
+            ending(&Ended { status, reason: Some(reason), summary })
+        };
+        assert_eq!(of(Status::Interrupted, paused_after(3)), "waits after epoch 3");
+        assert_eq!(of(Status::Interrupted, "stopped at step 9".to_owned()), "interrupted after epoch 3");
+        assert_eq!(
+            of(Status::Pruned, "stopped after epoch 3: worse".to_owned()),
+            "stopped after epoch 3: worse"
+        );
+    }
 
     #[test]
     fn times_and_sizes_are_short() {
