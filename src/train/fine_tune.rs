@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{self, State};
-use super::chosen::Chosen;
+use super::chosen::unfreeze;
 use super::comparison::Comparison;
 use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
@@ -87,36 +87,6 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         ..Summary::default()
     };
     Ok(Ended { status, reason, summary })
-}
-
-/// Turns what the recipe trains into variables.
-pub(super) fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
-    let training = &session.spec.recipe.training;
-    let vision_layers = training.unfrozen_vision_layers;
-    let depth = pretrained.config.vision.num_hidden_layers;
-    ensure!(
-        vision_layers <= depth,
-        "unfrozen_vision_layers is {vision_layers}, but the vision model has {depth} layers"
-    );
-    let text_layers = training.trainable_text_layers;
-    let text_depth = pretrained.config.text.num_hidden_layers;
-    ensure!(
-        text_layers <= text_depth,
-        "trainable_text_layers is {text_layers}, but the text decoder has {text_depth} layers"
-    );
-    let chosen = Chosen::by(training, &pretrained.config);
-    if training.lora_rank > 0 {
-        let (rank, alpha) = (training.lora_rank, training.lora_alpha);
-        pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
-        pretrained.weights.unfreeze_those(|name| chosen.trains_beside_adapters(name))?;
-    } else {
-        pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
-    }
-    ensure!(
-        !pretrained.weights.trainable().is_empty(),
-        "nothing trains: no vision layer is unfrozen and the text decoder is frozen"
-    );
-    Ok(())
 }
 
 /// All that training works with.

@@ -35,6 +35,7 @@ mod resume;
 pub mod schedule;
 pub mod shared_captions;
 pub mod shared_states;
+mod state;
 mod step;
 pub mod views;
 

@@ -6,9 +6,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
+use super::chosen::unfreeze;
 use super::execute::Loaded;
 use super::features::Features;
-use super::fine_tune::unfreeze;
 use crate::model::Blip;
 use crate::model::blip::targets;
 use crate::model::ops::Dropout;
