@@ -3,10 +3,13 @@
 //! A layer with the weight `W` says `x W^T + b + s (x A^T) B^T`, where `A` (rank, in) and `B` (out, rank) train, `W` and `b`
 //! do not, and `s` is alpha over rank. Merged, its weight is `W + s B A`, and nobody can tell it from any other.
 
+use std::collections::BTreeMap;
+
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 
 use super::ops::{self, Engine, by_candle};
+use super::weights::Weights;
 use crate::random::Random;
 
 /// What an adapter's matrices are called below their layer.
@@ -40,6 +43,61 @@ impl Pair<Var> {
 pub fn merged(weight: &Tensor, pair: &Pair<Tensor>, scaling: f64) -> Result<Tensor> {
     let Pair { down, up } = pair;
     weight.detach() + (up.detach().matmul(&down.detach())? * scaling)?
+}
+
+impl Weights {
+    /// Puts adapters of this rank beside the linear layers whose weights are chosen by name; they begin by `seed`, and train.
+    /// Must come before the model is built.
+    pub fn adapt(&mut self, chosen: impl Fn(&str) -> bool, rank: usize, alpha: f64, seed: u64) -> Result<()> {
+        self.scaling = Some(Tensor::new((alpha / rank as f64) as f32, &Device::Cpu)?);
+        for (name, weight) in &self.tensors {
+            let Some(layer) = name.strip_suffix(".weight").filter(|_| chosen(name)) else { continue };
+            let pair = Pair::begin(layer, weight, rank, seed)?;
+            let [down, up] = Self::adapter_names(layer);
+            self.trainable.extend([(down, pair.down.clone()), (up, pair.up.clone())]);
+            self.adapters.insert(layer.to_owned(), pair);
+        }
+        Ok(())
+    }
+
+    /// Adapters by the names of their layers.
+    pub fn adapters(&self) -> &BTreeMap<String, Pair<Var>> {
+        &self.adapters
+    }
+
+    /// The names of the two variables that adapt a layer.
+    pub fn adapter_names(layer: &str) -> [String; 2] {
+        [DOWN, UP].map(|name| format!("{layer}.{name}"))
+    }
+
+    /// The same weights without adapters: those that have one are variables apart from these, to merge them into, and so are
+    /// those that train themselves where `all` are to be; what is left is shared.
+    pub fn with_changes_apart(&self, all: bool) -> Result<Self> {
+        let mut apart = Self::from_tensors(self.tensors.clone());
+        for (name, tensor) in &mut apart.tensors {
+            let is_adapted =
+                name.strip_suffix(".weight").is_some_and(|layer| self.adapters.contains_key(layer));
+            let var = match self.trainable.get(name) {
+                Some(var) if !all => var.clone(),
+                None if !is_adapted => continue,
+                _ => Var::from_tensor(&tensor.detach().copy()?)?,
+            };
+            *tensor = var.as_tensor().clone();
+            apart.trainable.insert(name.clone(), var);
+        }
+        Ok(apart)
+    }
+
+    /// Puts this layer's weight with an adapter merged into it in its place in `other`.
+    pub fn merge_into(&self, other: &Self, layer: &str, pair: &Pair<Tensor>) -> Result<()> {
+        let name = format!("{layer}.weight");
+        match (self.tensors.get(&name), other.trainable.get(&name), &self.scaling) {
+            (Some(weight), Some(var), Some(scaling)) => {
+                var.set(&merged(weight, pair, scaling.to_scalar::<f32>()? as f64)?)
+            }
+            _ => candle_core::bail!("`{name}` has no place for its adapter"),
+        }
+    }
 }
 
 /// An adapter within a model.

@@ -18,12 +18,12 @@ use crate::record::memory::allocatable_memory;
 
 /// All tensors of a model.
 pub struct Weights {
-    tensors: BTreeMap<String, Tensor>,
-    trainable: BTreeMap<String, Var>,
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) trainable: BTreeMap<String, Var>,
     /// Adapters by the names of their layers. Their variables are trainable ones, and no tensors of the model's file.
-    adapters: BTreeMap<String, Pair<Var>>,
+    pub(super) adapters: BTreeMap<String, Pair<Var>>,
     /// What all of them are multiplied by, where there are any.
-    scaling: Option<Tensor>,
+    pub(super) scaling: Option<Tensor>,
 }
 
 /// The part of the model that a tensor belongs to.
@@ -123,63 +123,6 @@ impl Weights {
             }
         }
         Ok(())
-    }
-
-    /// Puts adapters of this rank beside the linear layers whose weights are chosen by name; they begin by `seed`, and train.
-    /// Must come before the model is built.
-    pub fn adapt(
-        &mut self,
-        chosen: impl Fn(&str) -> bool,
-        rank: usize,
-        alpha: f64,
-        seed: u64,
-    ) -> candle_core::Result<()> {
-        self.scaling = Some(Tensor::new((alpha / rank as f64) as f32, &Device::Cpu)?);
-        for (name, weight) in &self.tensors {
-            let Some(layer) = name.strip_suffix(".weight").filter(|_| chosen(name)) else { continue };
-            let pair = Pair::begin(layer, weight, rank, seed)?;
-            let [down, up] = Self::adapter_names(layer);
-            self.trainable.extend([(down, pair.down.clone()), (up, pair.up.clone())]);
-            self.adapters.insert(layer.to_owned(), pair);
-        }
-        Ok(())
-    }
-
-    /// Adapters by the names of their layers.
-    pub fn adapters(&self) -> &BTreeMap<String, Pair<Var>> {
-        &self.adapters
-    }
-
-    /// The names of the two variables that adapt a layer.
-    pub fn adapter_names(layer: &str) -> [String; 2] {
-        [lora::DOWN, lora::UP].map(|name| format!("{layer}.{name}"))
-    }
-
-    /// The same weights, sharing those that are frozen, with variables of their own for those that training changes, of
-    /// itself or by an adapter. They have no adapters.
-    pub fn with_changes_apart(&self) -> candle_core::Result<Self> {
-        let mut apart = Self::from_tensors(self.tensors.clone());
-        for (name, tensor) in &mut apart.tensors {
-            let is_adapted =
-                name.strip_suffix(".weight").is_some_and(|layer| self.adapters.contains_key(layer));
-            if is_adapted || self.trainable.contains_key(name) {
-                let var = Var::from_tensor(&tensor.detach().copy()?)?;
-                *tensor = var.as_tensor().clone();
-                apart.trainable.insert(name.clone(), var);
-            }
-        }
-        Ok(apart)
-    }
-
-    /// Puts this layer's weight with an adapter merged into it in its place in `other`.
-    pub fn merge_into(&self, other: &Self, layer: &str, pair: &Pair<Tensor>) -> candle_core::Result<()> {
-        let name = format!("{layer}.weight");
-        match (self.tensors.get(&name), other.trainable.get(&name), &self.scaling) {
-            (Some(weight), Some(var), Some(scaling)) => {
-                var.set(&lora::merged(weight, pair, scaling.to_scalar::<f32>()? as f64)?)
-            }
-            _ => candle_core::bail!("`{name}` has no place for its adapter"),
-        }
     }
 
     /// The tensors for building a model; trainable ones are the variables themselves.

@@ -10,36 +10,6 @@ use crate::record::recipe::{LoraTargets, TextParts, Training};
 /// What names of the decoder's layers begin with.
 const TEXT_LAYERS: &str = "text_decoder.bert.encoder.layer.";
 
-/// Turns what the recipe trains into variables.
-pub fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
-    let training = &session.spec.recipe.training;
-    let vision_layers = training.unfrozen_vision_layers;
-    let depth = pretrained.config.vision.num_hidden_layers;
-    ensure!(
-        vision_layers <= depth,
-        "unfrozen_vision_layers is {vision_layers}, but the vision model has {depth} layers"
-    );
-    let text_layers = training.trainable_text_layers;
-    let text_depth = pretrained.config.text.num_hidden_layers;
-    ensure!(
-        text_layers <= text_depth,
-        "trainable_text_layers is {text_layers}, but the text decoder has {text_depth} layers"
-    );
-    let chosen = Chosen::by(training, &pretrained.config);
-    if training.lora_rank > 0 {
-        let (rank, alpha) = (training.lora_rank, training.lora_alpha);
-        pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
-        pretrained.weights.unfreeze_those(|name| chosen.trains_beside_adapters(name))?;
-    } else {
-        pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
-    }
-    ensure!(
-        !pretrained.weights.trainable().is_empty(),
-        "nothing trains: no vision layer is unfrozen and the text decoder is frozen"
-    );
-    Ok(())
-}
-
 /// What a recipe chooses of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chosen {
@@ -105,6 +75,36 @@ impl Chosen {
         self.first_text_layer.is_none_or(|first| layer >= first)
             && (parts == TextParts::All || place.starts_with("crossattention."))
     }
+}
+
+/// Turns what the recipe trains into variables.
+pub fn unfreeze(session: &Session, pretrained: &mut Pretrained) -> Result<()> {
+    let training = &session.spec.recipe.training;
+    let vision_layers = training.unfrozen_vision_layers;
+    let depth = pretrained.config.vision.num_hidden_layers;
+    ensure!(
+        vision_layers <= depth,
+        "unfrozen_vision_layers is {vision_layers}, but the vision model has {depth} layers"
+    );
+    let text_layers = training.trainable_text_layers;
+    let text_depth = pretrained.config.text.num_hidden_layers;
+    ensure!(
+        text_layers <= text_depth,
+        "trainable_text_layers is {text_layers}, but the text decoder has {text_depth} layers"
+    );
+    let chosen = Chosen::by(training, &pretrained.config);
+    if training.lora_rank > 0 {
+        let (rank, alpha) = (training.lora_rank, training.lora_alpha);
+        pretrained.weights.adapt(|name| chosen.adapts(name), rank, alpha, session.spec.seed)?;
+        pretrained.weights.unfreeze_those(|name| chosen.trains_beside_adapters(name))?;
+    } else {
+        pretrained.weights.unfreeze_those(|name| chosen.trains(name))?;
+    }
+    ensure!(
+        !pretrained.weights.trainable().is_empty(),
+        "nothing trains: no vision layer is unfrozen and the text decoder is frozen"
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::average;
 use crate::model::Weights;
 use crate::model::lora::Pair;
 
-/// A second set of weights, which shares what is frozen with the first.
+/// A second set of weights, which shares with the first what neither an adapter nor an average changes.
 pub struct Judged {
     weights: Weights,
     /// The decay of the average, and the average of every trainable tensor.
@@ -25,7 +25,7 @@ impl Judged {
         if training.adapters().is_empty() && ema_decay == 0.0 {
             return Ok(None);
         }
-        let weights = training.with_changes_apart()?;
+        let weights = training.with_changes_apart(ema_decay > 0.0)?;
         let begin = |(name, var): (&String, &Var)| -> Result<(String, Var)> {
             let average = match weights.trainable().get(name) {
                 Some(judged) => judged.clone(),

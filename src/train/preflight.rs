@@ -9,7 +9,6 @@ use super::Session;
 use super::chosen::unfreeze;
 use super::execute::Loaded;
 use super::features::Features;
-
 use crate::model::Blip;
 use crate::model::blip::targets;
 use crate::model::ops::Dropout;

@@ -240,9 +240,9 @@ fn with_adapters_nothing_but_their_layers_changes_and_what_is_saved_is_a_model_l
 #[test]
 fn a_run_takes_so_many_steps_and_is_evaluated_every_so_many_epochs_and_at_its_end() {
     let runs = trained(&[
-        "training.batch_size: 2, max_steps: 5",
-        "training.batch_size: 2, max_steps: 15, eval_every: 2",
-        "training.batch_size: 2, max_steps: 15",
+        "unfrozen_vision_layers: 0, training.batch_size: 2, max_steps: 5",
+        "unfrozen_vision_layers: 0, training.batch_size: 2, max_steps: 15, eval_every: 2",
+        "unfrozen_vision_layers: 0, training.batch_size: 2, max_steps: 15",
     ]);
     let places = |run: &RunRecord| run.curve.iter().map(|at| (at.epoch, at.step)).collect::<Vec<_>>();
     assert_eq!(places(&runs[0]), [(0, 0), (1, 3), (2, 5)]);
