@@ -21,13 +21,8 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 pub fn gather(runs: &[RunSpec]) -> Facts {
     // Data is no setting, so all runs of a sweep share theirs.
     let data = runs.first().map(|run| &run.recipe.data);
-    let splits = data.and_then(examples);
-    let mut facts = Facts {
-        train_examples: splits.map(|[train, ..]| train),
-        validation_examples: splits.map(|[_, validation, _]| validation),
-        test_examples: splits.map(|[.., test]| test),
-        ..Facts::default()
-    };
+    let (train_examples, validation_examples, test_examples) = data.map(examples).unwrap_or_default();
+    let mut facts = Facts { train_examples, validation_examples, test_examples, ..Facts::default() };
     for run in runs {
         let model = &run.recipe.model;
         if facts.architecture(model).is_none()
@@ -69,29 +64,34 @@ fn longest_caption(model: &str, data: &DataSource) -> Option<usize> {
     }
 }
 
-/// Examples for training, validation and test.
-fn examples(data: &DataSource) -> Option<[usize; 3]> {
+/// Examples for training, validation and test; 0 where there is no such split.
+type Examples = (Option<usize>, Option<usize>, Option<usize>);
+
+fn examples(data: &DataSource) -> Examples {
     match data {
         DataSource::BuiltIn(_) => {
-            Some([study::TRAIN, study::VALIDATION, study::TEST].map(|count| count as usize))
+            let [train, validation, test] = [study::TRAIN, study::VALIDATION, study::TEST];
+            (Some(train as usize), Some(validation as usize), Some(test as usize))
         }
         DataSource::Files(files) => examples_in(files),
     }
 }
 
 /// The captions of the training file less those that are split off for validation, those, and those of the test file.
-fn examples_in(files: &DataFiles) -> Option<[usize; 3]> {
+fn examples_in(files: &DataFiles) -> Examples {
     let count = |file: &str| Some(read_captions(Path::new(file)).ok()?.entries.len());
-    let all = count(&files.train.captions)?;
-    let test = files.test.as_ref().map_or(Some(0), |test| count(&test.captions))?;
+    let all = count(&files.train.captions);
+    let test = files.test.as_ref().map_or(Some(0), |test| count(&test.captions));
     let Validation { fraction, group, captions, .. } = &files.validation;
-    let split_off = match (group, fraction, captions) {
-        (Some(_), ..) => all.saturating_sub(Dataset::training_entries(files).ok()?.len()),
-        (None, Some(fraction), _) => (all as f64 * fraction) as usize,
-        (None, None, Some(file)) => return Some([all, count(file)?, test]),
-        (None, None, None) => 0,
+    let split_off = match (group, fraction) {
+        (Some(_), _) => {
+            let train = Dataset::training_entries(files).ok().map(|entries| entries.len());
+            return (train, all.zip(train).map(|(all, train)| all.saturating_sub(train)), test);
+        }
+        (None, Some(fraction)) => all.map(|all| (all as f64 * fraction) as usize),
+        (None, None) => return (all, captions.as_ref().map_or(Some(0), |file| count(file)), test),
     };
-    Some([all.saturating_sub(split_off), split_off, test])
+    (all.zip(split_off).map(|(all, split_off)| all.saturating_sub(split_off)), split_off, test)
 }
 
 /// The sizes that a model's folder tells.

@@ -139,7 +139,7 @@ fn the_shipped_sweeps_plan_without_a_download() {
 fn overrides_change_the_plan() {
     let workdir = Workdir::new();
     workdir.file("s.yaml", "model: lab\nparameters:\n  learning_rate: {values: [1.0e-4, 1.0e-3]}\n");
-    assert_snapshot!(workdir.sweep("plan s.yaml learning_rate=1e-5 unfrozen_vision_layers=0,1 seeds=0,1"), @r"
+    assert_snapshot!(workdir.sweep("plan s.yaml learning_rate=1e-5 unfrozen_vision_layers=0,1 seeds=0,1"), @"
     exit 0
     --- stdout
     s: 4 fine-tuned runs, 4 reference runs
@@ -155,6 +155,7 @@ fn overrides_change_the_plan() {
     r7edc47c978  fine-tuned                             1     1      1.1 M    540
 
     needs: about 64.8 MB of memory for the largest run, 100.2 MB of disk for all
+    time: about [TIME] on this processor, less with early stopping
     ");
 }
 
