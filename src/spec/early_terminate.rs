@@ -213,4 +213,11 @@ mod tests {
         study.yaml:2:52: `early_terminate.metric` is the text `loss`; it must be `score`, `meteor`, `rouge_l`, `cider_d`, `val_loss` or `val_nll`
         ");
     }
+
+    #[test]
+    fn runs_that_count_steps_have_no_rungs() {
+        let text = "model: lab\nearly_terminate: {type: top_k, k: 2}\nparameters: {max_steps: [0, 70]}\n";
+        insta::assert_snapshot!(parse(text, "study.yaml", &[]).unwrap_err(), @"study.yaml:3:29: `max_steps` is 70, and `early_terminate` compares runs after epochs: say how many `epochs` they have");
+        assert!(parse(&text.replace("[0, 70]", "0"), "study.yaml", &[]).is_ok());
+    }
 }

@@ -48,6 +48,26 @@ pub(super) fn check(base: &Recipe, settings: &[Choice], points: &[Vec<Choice>], 
     }
 }
 
+/// Refuses runs that count steps in a sweep whose rungs are epochs.
+pub(super) fn check_rungs(
+    base: &Recipe,
+    settings: &[Choice],
+    points: &[Vec<Choice>],
+    problems: &mut Vec<Problem>,
+) {
+    let no_point = [Vec::new()];
+    for point in if points.is_empty() { &no_point } else { points } {
+        let steps = values("training.max_steps", base, settings, point);
+        if let Some(steps) = steps.iter().find(|steps| steps.value != 0) {
+            let message = format!(
+                "`max_steps` is {}, and `early_terminate` compares runs after epochs: say how many `epochs` they have",
+                steps.value
+            );
+            return problems.push(Problem::new(&steps.place, message));
+        }
+    }
+}
+
 /// A value that a setting takes.
 struct Taken<'a> {
     setting: &'static Setting,

@@ -226,6 +226,9 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
     let all: Vec<&Choice> = points.iter().chain(&include).flatten().collect();
     set_data(draft, &mut base, &all);
     limits::check(&base, &draft.settings, &points, &mut draft.problems);
+    if draft.early_terminate.flatten().is_some() {
+        limits::check_rungs(&base, &draft.settings, &points, &mut draft.problems);
+    }
     if !include.is_empty() {
         limits::check(&base, &draft.settings, &include, &mut draft.problems);
     }
