@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     fs::create_dir_all(&arguments.folder)?;
     arguments.folder = fs::canonicalize(&arguments.folder)?;
     let study_folder = arguments.folder.join("study");
-    study::write(&study_folder, lab::WEIGHTS)?;
+    study::write(&study_folder, &lab::WEIGHTS)?;
     let wanted =
         |fault: &&Fault| arguments.only.is_empty() || arguments.only.iter().any(|name| name == fault.name);
     for seed in arguments.from..arguments.from + arguments.seeds {

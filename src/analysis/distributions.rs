@@ -42,6 +42,7 @@ pub fn t_quantile(share: f64, freedom: f64) -> f64 {
         high *= 2.0;
     }
     // Newton's steps, and halving where one leads out of what is left.
+    let density = t_density(freedom);
     let (mut low, mut t) = (0.0, 0.5 * high);
     for _ in 0..100 {
         let excess = t_cdf(t, freedom) - share;
@@ -50,7 +51,7 @@ pub fn t_quantile(share: f64, freedom: f64) -> f64 {
         } else {
             low = t
         }
-        let newton = t - excess / t_density(t, freedom);
+        let newton = t - excess / density(t);
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
         // Nearer than the distribution can be told, steps go back and forth.
         if (next - t).abs() <= 16.0 * f64::EPSILON * t {
@@ -61,10 +62,11 @@ pub fn t_quantile(share: f64, freedom: f64) -> f64 {
     t
 }
 
-fn t_density(t: f64, freedom: f64) -> f64 {
+/// The density of Student's t distribution by `t`.
+fn t_density(freedom: f64) -> impl Fn(f64) -> f64 {
     let half = 0.5 * (freedom + 1.0);
     let at_zero = ln_gamma(half) - ln_gamma(0.5 * freedom) - 0.5 * (freedom * std::f64::consts::PI).ln();
-    (at_zero - half * (t * t / freedom).ln_1p()).exp()
+    move |t| (at_zero - half * (t * t / freedom).ln_1p()).exp()
 }
 
 /// The share of an F distribution below `f`.

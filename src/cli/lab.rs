@@ -43,7 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn write_study(folder: &Path) -> anyhow::Result<()> {
-    study::write(folder, lab::WEIGHTS)?;
+    study::write(folder, &lab::WEIGHTS)?;
     let folder = typed(folder);
     output::print(&format!(
         "{folder}: {} training, {} validation and {} test images, {} of the model's own domain, and the model\n\

@@ -19,8 +19,26 @@ pub mod scene;
 pub mod study;
 pub mod vocabulary;
 
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+
 pub use figure::{Figure, figure};
 pub use scene::{Scene, scene, scene_at};
 
 /// The pretrained model's weights, a safetensors file of `f16` values; made by [`pretrain`].
-pub const WEIGHTS: &[u8] = include_bytes!("../../assets/lab/model.safetensors");
+pub static WEIGHTS: LazyLock<Weights> =
+    LazyLock::new(|| Weights::of(include_bytes!("../../assets/lab/model.safetensors")));
+
+/// A file of weights with its digest, which is taken once for all runs.
+pub struct Weights {
+    pub bytes: &'static [u8],
+    /// SHA-256, in hexadecimal.
+    pub digest: String,
+}
+
+impl Weights {
+    pub fn of(bytes: &'static [u8]) -> Self {
+        Self { bytes, digest: format!("{:x}", Sha256::digest(bytes)) }
+    }
+}

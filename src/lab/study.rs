@@ -14,8 +14,8 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::Weights;
 use super::figure::{Hidden, Visible, figure};
 use super::scene::{SceneObject, scene};
 use super::vocabulary::MODEL_FILES;
@@ -101,7 +101,7 @@ struct SceneTruth {
     place: &'static str,
 }
 
-/// Writes the study into `dir`, with `model_weights` as the content of its `model.safetensors`.
+/// Writes the study into `dir`, with `weights` as the content of its `model.safetensors`.
 ///
 /// Does nothing where `dir` already holds the same study. All is written into a folder beside `dir` first
 /// and renamed at the end, so that an interruption leaves no incomplete study, and of several processes that
@@ -109,9 +109,9 @@ struct SceneTruth {
 ///
 /// # Errors
 /// [`StudyError::Occupied`] where `dir` holds something else; otherwise what the file system says.
-pub fn write(dir: &Path, model_weights: &[u8]) -> Result<(), StudyError> {
-    let marker = Marker { version: VERSION, weights: format!("{:x}", Sha256::digest(model_weights)) };
-    publish(dir, &marker, |draft| write_all(draft, model_weights, &marker))
+pub fn write(dir: &Path, weights: &Weights) -> Result<(), StudyError> {
+    let marker = Marker { version: VERSION, weights: weights.digest.clone() };
+    publish(dir, &marker, |draft| write_all(draft, weights.bytes, &marker))
 }
 
 /// Lets `fill` write a draft beside `dir` and gives it its name.
@@ -264,7 +264,7 @@ mod tests {
     fn the_folder_holds_every_split_and_every_picture_is_named_in_exactly_one() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("study");
-        write(&dir, b"weights").unwrap();
+        write(&dir, &Weights::of(b"weights")).unwrap();
         let mut names = Vec::new();
         for (file, count) in
             [(TRAIN_CAPTIONS, TRAIN), (VALIDATION_CAPTIONS, VALIDATION), (TEST_CAPTIONS, TEST)]

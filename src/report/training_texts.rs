@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::gather::RunData;
 use crate::data::Dataset;
 use crate::record::recipe::DataFiles;
@@ -34,9 +36,10 @@ pub fn read_training_texts(runs: &[RunData]) -> (Vec<TrainingTexts>, Vec<String>
 /// The files of each data set with the runs that name them in their `config.yaml`, where paths are absolute.
 fn files_of(runs: &[RunData]) -> Vec<(DataFiles, BTreeSet<String>)> {
     let mut found: Vec<(DataFiles, BTreeSet<String>)> = Vec::new();
-    for run in runs.iter().filter(|run| !run.predictions.is_empty()) {
-        let Some(files) = run.data_files() else { continue };
-        let id = run.id().to_owned();
+    let spoke = runs.par_iter().filter(|run| !run.predictions.is_empty());
+    let named: Vec<(String, DataFiles)> =
+        spoke.filter_map(|run| Some((run.id().to_owned(), run.data_files()?))).collect();
+    for (id, files) in named {
         match found.iter_mut().find(|(known, _)| *known == files) {
             Some((_, runs)) => drop(runs.insert(id)),
             None => found.push((files, [id].into())),

@@ -118,17 +118,14 @@ fn write_one(data: SweepData, out: &Path, options: &Options) -> anyhow::Result<W
     let tables = tables::build(&data).with_context(context)?;
     let study = Study::new(&data, tables.run_rows().with_context(context)?, tables.ranked_by);
     let dir = ReportDir::new(out, &data.name);
-    let (saved, drawn) = rayon::join(
-        || tables::save(&tables, &dir),
-        || -> anyhow::Result<_> {
-            let findings = Findings::of(&study);
-            let steps = tables.step_rows()?;
-            let figures = Figures::draw(&study, &findings, &steps)?;
-            Ok((findings, steps, figures))
-        },
+    let ((findings, saved), (steps, of_settings)) = rayon::join(
+        || rayon::join(|| Findings::of(&study), || tables::save(&tables, &dir)),
+        || rayon::join(|| tables.step_rows(), || Figures::of_settings(&study)),
     );
     saved.with_context(context)?;
-    let (findings, steps, figures) = drawn.with_context(context)?;
+    let steps = steps.with_context(context)?;
+    let of_settings = of_settings.with_context(context)?;
+    let figures = of_settings.with_runs(&study, &findings, &steps).with_context(context)?;
     save_pictures(&figures, &dir)?;
     let people = People::of(&study, &findings, &options.ratings).with_context(context)?;
     let settings = findings.seeds.as_ref().map(tables::settings_table).transpose().with_context(context)?;

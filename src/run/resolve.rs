@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::hub::{Hub, HubError, HubId};
@@ -112,10 +111,10 @@ pub fn resolve_data(source: &DataSource, runs: &Path) -> Result<DataFiles, Resol
 
 /// The built-in study's folder below `runs`, complete.
 fn written_study(runs: &Path) -> Result<PathBuf, StudyError> {
-    let digest = format!("{:x}", Sha256::digest(lab::WEIGHTS));
+    let digest = &lab::WEIGHTS.digest;
     let name = format!("v{}-{}", study::VERSION, digest.chars().take(8).collect::<String>());
     let folder = absolute(runs).join(".lab").join(name);
-    study::write(&folder, lab::WEIGHTS)?;
+    study::write(&folder, &lab::WEIGHTS)?;
     Ok(folder)
 }
 

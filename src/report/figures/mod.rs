@@ -78,46 +78,66 @@ impl Figures {
         attribution::NAME,
     ];
 
+    /// All of them.
     pub fn draw(study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
-        let ((learning_curves, (losses, calibration)), ((importance, parallel), (expected_best, rest))) =
-            rayon::join(
-                || {
-                    rayon::join(
-                        || learning_curves::figure(study, findings, steps),
-                        || rayon::join(|| losses::figure(study, steps), || calibration::figure(study, steps)),
-                    )
-                },
-                || {
-                    rayon::join(
-                        || rayon::join(|| importance::figure(study), || parallel::figure(study)),
-                        || rayon::join(|| expected_best::figure(study), || Self::of_scores(study, findings)),
-                    )
-                },
-            );
+        Self::of_settings(study)?.with_runs(study, findings, steps)
+    }
+
+    /// Those that show what settings do, which need no findings.
+    pub fn of_settings(study: &Study) -> anyhow::Result<Self> {
+        let ((parallel, (importance, gaps)), (expected_best, (axis_effects, heat_map))) = rayon::join(
+            || {
+                rayon::join(
+                    || parallel::figure(study),
+                    || rayon::join(|| importance::figure(study), || gaps::gaps(study)),
+                )
+            },
+            || {
+                rayon::join(
+                    || expected_best::figure(study),
+                    || rayon::join(|| axis_effects::figure(study), || heat_map::figure(study)),
+                )
+            },
+        );
+        Ok(Self {
+            parallel: parallel?,
+            importance: importance?,
+            gaps,
+            expected_best: expected_best?,
+            axis_effects: axis_effects?,
+            heat_map: heat_map?,
+            ..Self::default()
+        })
+    }
+
+    /// With those that show runs.
+    pub fn with_runs(self, study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
+        let ((learning_curves, losses), (calibration, (metrics, attribution))) = rayon::join(
+            || {
+                rayon::join(
+                    || learning_curves::figure(study, findings, steps),
+                    || losses::figure(study, steps),
+                )
+            },
+            || {
+                rayon::join(
+                    || calibration::figure(study, steps),
+                    || {
+                        rayon::join(
+                            || metrics::figure(study, findings),
+                            || attribution::figure(study, findings),
+                        )
+                    },
+                )
+            },
+        );
         Ok(Self {
             learning_curves: learning_curves?,
             losses: losses?,
             calibration: calibration?,
-            importance: importance?,
-            parallel: parallel?,
-            expected_best: expected_best?,
-            gaps: gaps::gaps(study),
-            ..rest?
-        })
-    }
-
-    /// Those that show scores of runs once each.
-    fn of_scores(study: &Study, findings: &Findings) -> anyhow::Result<Self> {
-        let ((axis_effects, heat_map), (metrics, attribution)) = rayon::join(
-            || rayon::join(|| axis_effects::figure(study), || heat_map::figure(study)),
-            || rayon::join(|| metrics::figure(study, findings), || attribution::figure(study, findings)),
-        );
-        Ok(Self {
-            axis_effects: axis_effects?,
-            heat_map: heat_map?,
             metrics: metrics?,
             attribution: attribution?,
-            ..Self::default()
+            ..self
         })
     }
 
