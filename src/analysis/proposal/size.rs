@@ -1,9 +1,7 @@
 //! How many runs, how long ones, and on how many images, for the time that there is.
 //!
-//! Work is counted in floating-point operations from the sizes of the model, two for each weight and token forward and
-//! twice as much again backward (Kaplan et al. 2020, appendix B), and attention's products with the tokens of the image.
-//! What a frozen layer makes of an image is computed once and shared. Time follows from what the machine was seen to do.
-//! It is a guess within a factor of two or three; `sweep run` measures a step and says better.
+//! Time is the work of such a sweep, as [`work`] counts it for any plan, by what the machine was seen to do: a guess within a
+//! factor of two or three; `sweep run` measures a step and says better.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -162,6 +160,7 @@ fn seconds(seen: &Seen, machine: &Machine, size: &Size) -> Duration {
     let references = [run(Kind::ZeroShot, 0), run(Kind::MatchedLength, 0)];
     let runs: Vec<RunSpec> = trained.chain(references).collect();
     let works = work::of(&runs, &facts).into_iter().flatten();
+    // An operation is a multiplication or an addition; work counts the two together.
     let seconds: f64 = works.map(|(_, work)| work.seconds(0.5 * machine.flops)).sum();
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
