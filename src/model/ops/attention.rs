@@ -14,6 +14,7 @@ use std::sync::Arc;
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::zeros;
 use super::dropout::Drops;
 use super::head::{Head, Place, Rules, Scratch, Sizes, columns, put_columns};
 use super::slices::{is_fused, with_values};
@@ -151,7 +152,7 @@ impl Separate {
         let Self { rules, sizes } = self;
         let width = rules.heads * sizes.head_width;
         let (per_query, per_key) = (sizes.queries * width, sizes.keys * width);
-        let mut out = vec![0f32; q.len()];
+        let mut out = zeros(q.len());
         let elements = q.par_chunks(per_query).zip(k.par_chunks(per_key));
         let elements = elements.zip(v.par_chunks(per_key)).zip(out.par_chunks_mut(per_query));
         elements.enumerate().for_each(|(element, (((q, k), v), out))| {
@@ -174,7 +175,7 @@ impl Separate {
         let Self { rules, sizes } = self;
         let width = rules.heads * sizes.head_width;
         let (per_query, per_key) = (sizes.queries * width, sizes.keys * width);
-        let [mut dq, mut dk, mut dv] = [q, k, v].map(|values| vec![0f32; values.len()]);
+        let [mut dq, mut dk, mut dv] = [q, k, v].map(|values| zeros(values.len()));
         let gradients = dq.par_chunks_mut(per_query).zip(dk.par_chunks_mut(per_key));
         let gradients = gradients.zip(dv.par_chunks_mut(per_key)).enumerate();
         gradients.for_each(|(element, ((dq, dk), dv))| {
@@ -211,7 +212,7 @@ impl Packed {
         let Self { rules, sizes } = self;
         let width = rules.heads * sizes.head_width;
         let per_element = sizes.queries * width;
-        let mut out = vec![0f32; qkv.len() / 3];
+        let mut out = zeros(qkv.len() / 3);
         let elements = qkv.par_chunks(3 * per_element).zip(out.par_chunks_mut(per_element));
         elements.enumerate().for_each(|(element, (qkv, out))| {
             let mut scratch = Scratch::new(*sizes, rules);
@@ -227,7 +228,7 @@ impl Packed {
         let Self { rules, sizes } = self;
         let width = rules.heads * sizes.head_width;
         let per_element = sizes.queries * width;
-        let mut dqkv = vec![0f32; qkv.len()];
+        let mut dqkv = zeros(qkv.len());
         dqkv.par_chunks_mut(3 * per_element).enumerate().for_each(|(element, dqkv)| {
             let mut scratch = Scratch::new(*sizes, rules);
             let qkv = element_of(qkv, element, 3 * per_element);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::zeros;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, exp, max, softmax, sum, vectorised};
@@ -108,7 +109,7 @@ impl CrossEntropy {
     /// Gradients of the logits from those of the rows' losses.
     fn gradients(&self, logits: &[f32], grads: &[f32]) -> Vec<f32> {
         let vocabulary = (logits.len() / grads.len().max(1)).max(1);
-        let mut dlogits = vec![0f32; logits.len()];
+        let mut dlogits = zeros(logits.len());
         let rows = logits.par_chunks(vocabulary).zip(dlogits.par_chunks_mut(vocabulary));
         let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
         rows.for_each(|((row, dlogits), (grad, target))| {

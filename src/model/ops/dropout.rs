@@ -8,6 +8,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::copied;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::vectorised;
@@ -96,7 +97,7 @@ pub fn dropout(xs: &Tensor, drops: Option<Drops>, engine: &Engine) -> Result<Ten
         return composed(xs, &drops);
     }
     let xs = xs.contiguous()?;
-    let mut ys = with_values([&xs], |[xs]| Ok(xs.to_vec()))?;
+    let mut ys = with_values([&xs], |[xs]| Ok(copied(xs)))?;
     drops.multiply(&mut ys);
     let ys = Tensor::from_vec(ys, xs.shape(), xs.device())?;
     let input = Input::from(&xs);

@@ -4,6 +4,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::zeros;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{erf, exp, vectorised};
@@ -51,7 +52,7 @@ pub fn gelu_in_place(xs: &mut [f32]) {
 }
 
 fn forward(xs: &[f32]) -> Vec<f32> {
-    let mut ys = vec![0f32; xs.len()];
+    let mut ys = zeros(xs.len());
     xs.par_chunks(CHUNK).zip(ys.par_chunks_mut(CHUNK)).for_each(|(xs, ys)| {
         vectorised!({
             for (y, x) in ys.iter_mut().zip(xs) {

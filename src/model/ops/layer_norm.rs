@@ -7,6 +7,7 @@
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::zeros;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, add_in_order, sum, vectorised};
@@ -58,7 +59,7 @@ impl LayerNorm {
     }
 
     fn forward(&self, xs: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        let mut ys = vec![0f32; xs.len()];
+        let mut ys = zeros(xs.len());
         let chunk = CHUNK_ROWS * weight.len();
         xs.par_chunks(chunk)
             .zip(ys.par_chunks_mut(chunk))

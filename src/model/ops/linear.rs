@@ -6,6 +6,7 @@
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::repeated;
 use super::product::{Precision, View, product};
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
@@ -64,10 +65,7 @@ fn forward(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Ve
     } else {
         xs
     };
-    let mut ys = Vec::with_capacity(computed * outs);
-    for _ in 0..computed {
-        ys.extend_from_slice(bias);
-    }
+    let mut ys = repeated(bias, computed);
     let (left, right) = (View::rows(xs, width), View::rows(weight, width).transposed());
     product((computed, width, outs), left, right, 1.0, &mut ys, outs, true, precision);
     ys.truncate(rows * outs);

@@ -7,6 +7,7 @@
 //! [`product`] has the matrix products below them.
 
 pub mod attention;
+mod buffer;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;

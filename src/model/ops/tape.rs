@@ -16,6 +16,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Error, Result, Shape, Tensor, TensorId, Var};
 use rayon::prelude::*;
 
+use super::buffer::{copied, zeros};
 use super::product::Precision;
 use super::slices::{is_fused, with_values};
 use super::vector::vectorised;
@@ -199,7 +200,7 @@ impl Gradients {
         if let Some(values) = self.values.get_mut(&input.id) {
             return write(values, true);
         }
-        let mut values = vec![0.0; input.count];
+        let mut values = zeros(input.count);
         write(&mut values, false);
         self.insert(input, values);
     }
@@ -240,7 +241,7 @@ pub fn add(a: &Tensor, b: &Tensor, engine: &Engine) -> Result<Tensor> {
         return a + b;
     }
     let sum = with_values([a, b], |[a, b]| {
-        let mut sum = a.to_vec();
+        let mut sum = copied(a);
         add_to(&mut sum, b);
         Ok(sum)
     })?;
@@ -249,7 +250,7 @@ pub fn add(a: &Tensor, b: &Tensor, engine: &Engine) -> Result<Tensor> {
     engine.record(&[a, b], &sum, move |grads, to| {
         let [a, b] = &inputs;
         if to.wants(a) && to.wants(b) {
-            to.give(b, grads.clone());
+            to.give(b, copied(&grads));
             to.give(a, grads);
         } else {
             to.give(if to.wants(a) { a } else { b }, grads);
