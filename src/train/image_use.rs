@@ -30,16 +30,21 @@ pub fn measure(
     if examples.len() < 2 {
         return Ok(Vec::new());
     }
-    let others: Vec<usize> = examples.iter().cycle().skip(1).take(examples.len()).copied().collect();
     split.features.prepare(session, model, examples)?;
     let batch_size = session.spec.recipe.training.batch_size.max(1);
     let mut found = Vec::with_capacity(examples.len());
-    for (indices, others) in examples.chunks(batch_size).zip(others.chunks(batch_size)) {
+    // Each batch is embedded once: its pictures stand beside their own captions, and one place on beside others.
+    let mut batches = examples.chunks(batch_size).chain([&examples[..1]]).peekable();
+    let mut coming = split.features.embeddings(model, &examples[..batch_size.min(examples.len())])?;
+    while let (Some(indices), Some(next)) = (batches.next(), batches.peek()) {
         session.go_on()?;
+        let pictures = coming;
+        coming = split.features.embeddings(model, next)?;
+        let others = Tensor::cat(&[&pictures.narrow(0, 1, indices.len() - 1)?, &coming.narrow(0, 0, 1)?], 0)?;
         let captions = material.batch(split.tokens, indices);
         let targets = targets(&captions, false);
-        let own = model.logits(&split.features.embeddings(model, indices)?, &captions)?;
-        let other = model.logits(&split.features.embeddings(model, others)?, &captions)?;
+        let own = model.logits(&pictures, &captions)?;
+        let other = model.logits(&others, &captions)?;
         let losses = |logits: &Tensor| -> Result<Vec<f64>> {
             Ok(means(model.losses(logits, &targets, 0.0)?.to_vec1()?, &targets, &captions))
         };
