@@ -314,8 +314,7 @@ fn overfitting(study: &Study, findings: &Findings) -> Option<String> {
     let mut overfit = findings.overfit.clone();
     overfit.sort_by(|a, b| b.val_loss_rise.unwrap_or(0.0).total_cmp(&a.val_loss_rise.unwrap_or(0.0)));
     if overfit.is_empty() {
-        let rule =
-            "no validation loss surely rose, by 5 % above its lowest point, while the training loss fell.";
+        let rule = "no validation loss surely rose to 5 % above its lowest point, or more, while the training loss fell.";
         return match trained {
             0 => None,
             1 => Some(format!("The one trained run does not overfit: {rule}")),
