@@ -4,12 +4,11 @@
 //! the tables' column names; all numbers are theirs.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::findings::Findings;
 use super::page::Statement;
 use super::rating::Evaluation;
-use super::tables::{Tables, rows_as_json};
+use super::tables::{Rows, Tables};
 use crate::record::ReportDir;
 
 /// Rises whenever a reader of the old form could be misled.
@@ -35,12 +34,12 @@ pub struct SweepReport {
     /// Why the captions are no better, by name, the worst cause first.
     pub causes: Vec<&'static str>,
     /// The rows of the `runs` table, best first.
-    pub runs: Vec<Value>,
+    pub runs: Rows,
     /// The rows of the `audit` table, the worst finding first.
-    pub audit: Vec<Value>,
+    pub audit: Rows,
     /// The rows of the `settings` table, the best first, where any settings have several seeds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub settings: Option<Vec<Value>>,
+    pub settings: Option<Rows>,
     /// What people say of the captions, where they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub people: Option<Evaluation>,
@@ -67,22 +66,22 @@ impl SweepReport {
         statements: Vec<Statement>,
         dir: &ReportDir,
         charts: &[&'static str],
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let said = |said: Statement| Said { topic: said.topic, text: said.text, paste: said.paste };
         let pages = std::iter::once(dir.index());
         let tables_of = tables.frames().into_iter().flat_map(|(name, _)| [dir.csv(name), dir.parquet(name)]);
         let files = pages.chain(tables_of).chain(charts.iter().map(|name| dir.chart(name)));
-        Ok(Self {
+        Self {
             sweep: String::new(),
             ranked_by: tables.ranked_by.name(),
             verdict: statements.into_iter().map(said).collect(),
             causes: findings.diagnosis.iter().map(|diagnosis| diagnosis.cause.name()).collect(),
-            runs: rows_as_json(&tables.runs)?,
-            audit: rows_as_json(&tables.audit)?,
+            runs: Rows(tables.runs.clone()),
+            audit: Rows(tables.audit.clone()),
             settings: None,
             people: None,
             left_out: Vec::new(),
             files: files.map(|path| path.display().to_string()).collect(),
-        })
+        }
     }
 }

@@ -25,7 +25,7 @@ pub use ratings::ratings_table;
 pub use rows::{Origin, RunRow, StepRow, Trained};
 pub use save::{remove, save, save_frame};
 pub use seeds::settings_table;
-pub use values::rows_as_json;
+pub use values::Rows;
 
 use crate::record::recipe::MetricName;
 use crate::report::gather::SweepData;
