@@ -8,17 +8,18 @@
 Processor seconds of `sweep run` with an empty cache, in bf16, six validation images, captions of 20 tokens by three beams.
 Takes about a quarter of an hour. Needs: matplotlib.
 """
-import argparse, json, pathlib, resource, shutil, subprocess, sys
+import argparse, json, pathlib
 
 import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
-here = pathlib.Path(__file__).resolve().parent
+from sweeps import ALONE, PROGRAM, cpu_seconds, emptied, here
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folder", type=pathlib.Path)
 parser.add_argument("--epochs", type=int, default=1)
-parser.add_argument("--program", type=pathlib.Path, default=here.parent / "target/release/sweep")
+parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
 a = parser.parse_args()
 folder = a.folder.resolve()
 work = folder / "growth"
@@ -26,8 +27,7 @@ work = folder / "growth"
 
 def seconds(images=24, runs=1, layers=1):
     """Processor seconds of a sweep of so many runs, which differ in their learning rate."""
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    emptied(work)
     few = dict(list(json.loads((folder / "validation.json").read_text()).items())[:6])
     (work / "validation.json").write_text(json.dumps(few))
     rates = [1e-5 * (n + 1) for n in range(runs)]
@@ -41,15 +41,9 @@ data:
 parameters: {{learning_rate: {{values: {rates}}}}}
 training: {{epochs: {a.epochs}, warmup_steps: 2, precision: bf16, unfrozen_vision_layers: {layers}, train_examples: {images}}}
 generation: {{max_length: 20, num_beams: 3}}
-references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}}
-""")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    got = subprocess.run([a.program, "run", "growth.yaml", "--device", "cpu", "--jobs", "1", "--no-preflight"], cwd=work,
-                         capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if got.returncode:
-        sys.exit(got.stdout + got.stderr)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+{ALONE}""")
+    command = [a.program, "run", "growth.yaml", "--device", "cpu", "--jobs", "1", "--no-preflight"]
+    return cpu_seconds(command, cwd=work)[1]
 
 
 AXES = [("images", "training images", [12, 24, 48]), ("runs", "runs", [1, 2, 4, 8]),

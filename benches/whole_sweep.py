@@ -10,54 +10,29 @@ captions after each. Ours is `sweep run` with an empty cache, and `sweep report`
 captions training images at the end, and writes diagnostics. Takes about half an hour. Needs: torch transformers pillow nltk
 rouge_score pycocoevalcap for the script.
 """
-import argparse, csv, json, pathlib, resource, shutil, subprocess, sys
+import argparse, csv, pathlib
 
-here = pathlib.Path(__file__).resolve().parent
+from sweeps import PROGRAM, beside_script, cpu_seconds, emptied, script
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folder", type=pathlib.Path)
 parser.add_argument("--only", choices=["ours", "theirs"])
 parser.add_argument("--tuned", action="store_true", help="the script with --amp --cache --batched-generate 8")
 parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
 parser.add_argument("--jobs", type=int, default=1)
-parser.add_argument("--program", type=pathlib.Path, default=here.parent / "target/release/sweep")
+parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
 a = parser.parse_args()
 folder = a.folder.resolve()
 
 LAYERS, RATES, EPOCHS = [0, 1, 2, 3], [3e-5, 1e-4], 2
-SPEC = f"""\
-name: whole
-model: {folder}/model
-recipe: as-original
-data:
-  train: {{captions: {folder}/train.json, images: {folder}/images}}
-  validation: {{captions: {folder}/validation.json, images: {folder}/images}}
-parameters:
-  unfrozen_vision_layers: {{values: {LAYERS}}}
-  learning_rate: {{values: {RATES}}}
-training: {{epochs: {EPOCHS}, warmup_steps: 2, shuffle: false, precision: {a.precision}}}
-early_stopping: {{patience: 0}}
-metric: {{name: val_loss, goal: minimize}}
-references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}}
-"""
-
-
-def timed(command, **options):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    got = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if got.returncode:
-        sys.exit(f"{command}\n{got.stdout}\n{got.stderr}")
-    return got.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def ours():
     """Processor seconds of `run` and `report`, and the validation loss of every run after each epoch."""
-    work = folder / "whole_sweep"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    (work / "whole.yaml").write_text(SPEC)
-    said, run = timed([a.program, "run", "whole.yaml", "--device", "cpu", "--jobs", str(a.jobs)], cwd=work)
-    _, report = timed([a.program, "report", "runs"], cwd=work)
+    work = emptied(folder / "whole_sweep")
+    (work / "whole.yaml").write_text(beside_script(folder, LAYERS, RATES, EPOCHS, a.precision))
+    said, run = cpu_seconds([a.program, "run", "whole.yaml", "--device", "cpu", "--jobs", str(a.jobs)], cwd=work)
+    _, report = cpu_seconds([a.program, "report", "runs"], cwd=work)
     print(next((line for line in said.splitlines() if line.startswith("shared:")), ""))
     table = lambda name: list(csv.DictReader((work / "reports/whole" / f"{name}.csv").open()))
     points = {row["run"]: (int(row["setting.training.unfrozen_vision_layers"]), float(row["setting.training.learning_rate"]))
@@ -70,18 +45,14 @@ def ours():
 
 
 def theirs():
-    seconds, losses = 0.0, {}
+    total, losses = 0.0, {}
     flags = ["--amp", "--cache", "--batched-generate", "8"] if a.tuned else []
     for layers in LAYERS:
         for rate in RATES:
-            said, time = timed([sys.executable, here / "pytorch_baseline.py", "--model", folder / "model", "--images",
-                                folder / "images", "--train", folder / "train.json", "--val", folder / "validation.json",
-                                "--unfrozen", str(layers), "--lr", str(rate), "--epochs", str(EPOCHS), "--warmup-steps", "2",
-                                "--no-shuffle", *flags])
-            seconds += time
-            losses[layers, rate] = [row["val_loss"] for row in json.loads(said)["history"]]
-            print(f"script, {layers} layers at {rate:g}: {time:.0f} CPU s", flush=True)
-    return seconds, losses
+            losses[layers, rate], seconds = script(folder, layers, rate, EPOCHS, *flags)
+            total += seconds
+            print(f"script, {layers} layers at {rate:g}: {seconds:.0f} CPU s", flush=True)
+    return total, losses
 
 
 best = lambda losses: min(losses, key=lambda point: min(losses[point]))
