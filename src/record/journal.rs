@@ -15,7 +15,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::event::{Ended, Event, Line, VERSION};
-use super::files::{MAX_ROW_BYTES, StoreError, open_for_appending, read_last_row, read_rows_with};
+use super::files::{
+    MAX_ROW_BYTES, StoreError, open_for_appending, read_last_row, read_rows_with, write_atomic,
+};
 
 /// The log of a run at work, open for appending. A run has one writer at a time.
 #[derive(Debug)]
@@ -73,6 +75,20 @@ impl Journal {
 /// writer is at work or was killed.
 pub fn read(path: &Path) -> Result<(Vec<Line>, Vec<String>), StoreError> {
     read_rows_with(path, decode)
+}
+
+/// Begins the log of the run `to_run` with all that another run's says, as if it had done that itself.
+pub fn hand_on(from: &Path, to: &Path, to_run: &str) -> Result<(), StoreError> {
+    let (mut lines, _) = read(from)?;
+    let mut text = String::new();
+    for line in &mut lines {
+        if let Event::Started(started) = &mut line.event {
+            started.run = to_run.to_owned();
+        }
+        text.push_str(&encode(line).map_err(|source| StoreError::io(to, "write", source))?);
+        text.push('\n');
+    }
+    write_atomic(to, text.as_bytes())
 }
 
 /// How a run ended, if the last complete line of its log says so. Reads only the end of the log, so that many

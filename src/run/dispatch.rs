@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use super::ending;
+use super::heirs::predecessors;
 use super::inbox::Inbox;
 use super::launcher::{Exit, Launcher, Message, Running, Task};
 use super::lease;
@@ -135,6 +136,8 @@ struct Dispatcher<'a> {
     /// Tasks to do in all.
     wanted: usize,
     waiting: VecDeque<usize>,
+    /// Of a task the one that it goes on from.
+    predecessors: BTreeMap<usize, usize>,
     running: BTreeMap<usize, Slot>,
     stopping: Stopping,
     streak: Streak,
@@ -171,6 +174,7 @@ pub fn dispatch_some(
         progress,
         wanted: wanted.len(),
         waiting: wanted.into(),
+        predecessors: predecessors(tasks),
         running: BTreeMap::new(),
         stopping: Stopping::No,
         streak: Streak::default(),
@@ -229,9 +233,18 @@ impl Dispatcher<'_> {
 
     fn fill_slots(&mut self) {
         while self.stopping == Stopping::No && self.running.len() < self.rules.jobs.max(1) {
-            let Some(index) = self.waiting.pop_front() else { return };
-            self.start(index);
+            let Some(place) = self.waiting.iter().position(|index| self.may_start(*index)) else { return };
+            if let Some(index) = self.waiting.remove(place) {
+                self.start(index);
+            }
         }
+    }
+
+    /// Whether the task that this one goes on from has ended, or is not among those to do.
+    fn may_start(&self, index: usize) -> bool {
+        self.predecessors
+            .get(&index)
+            .is_none_or(|before| !self.running.contains_key(before) && !self.waiting.contains(before))
     }
 
     fn start(&mut self, index: usize) {

@@ -12,6 +12,7 @@ pub mod download;
 mod earlier;
 mod ending;
 pub mod execute;
+mod heirs;
 mod inbox;
 pub mod inputs;
 pub mod label;

@@ -16,6 +16,7 @@ use anyhow::Context;
 
 use super::cache::{Cache, unfrozen_layers};
 use super::ending::{status_of_error, summary_so_far};
+use super::heirs;
 use super::launcher::exit_code;
 use super::lease::Lease;
 use super::resolve::resolve;
@@ -23,7 +24,7 @@ use super::signals;
 use crate::record::event::Ended;
 use crate::record::{Event, Journal, RunDir, RunSpec, Status, SweepDir, config, journal};
 use crate::train::origin::{difference, settings};
-use crate::train::{self, CacheUse, Session};
+use crate::train::{self, CacheUse, Heir, Session};
 
 /// What the worker is told to do.
 #[derive(Debug, Clone)]
@@ -54,8 +55,29 @@ pub fn work(order: &Order) -> anyhow::Result<i32> {
             unfrozen: unfrozen_layers(&plan, spec),
             say: &log,
         });
-        with_session(order, spec, stop, cache, |session| train::execute(session, emit))
+        let heir = heir_of(order, &plan, spec);
+        let heir = heir.as_ref().map(|(spec, directory, _)| Heir { spec, directory });
+        with_session(order, spec, stop, cache, heir, |session| train::execute(session, emit))
     })
+}
+
+/// The run that waits for this one to go on from its end, with its folder, which is this process's as long as it has the
+/// lease. Only where one executor has the whole plan in hand is there one that waits.
+fn heir_of(order: &Order, plan: &[RunSpec], spec: &RunSpec) -> Option<(RunSpec, RunDir, Lease)> {
+    if !order.supervised || order.until_epoch.is_some() {
+        return None;
+    }
+    let planned = plan.iter().find(|planned| planned.id == spec.id)?;
+    let heir = heirs::heir(plan, planned)?;
+    let directory = RunDir { path: order.run.path.with_file_name(&heir.id) };
+    let lease = Lease::try_take(&directory.path).ok()??;
+    if directory.events().exists() {
+        return None;
+    }
+    // The plan's names are resolved in what a worker is told, and the two differ in nothing else.
+    let mut resolved = RunSpec { id: heir.id.clone(), point: heir.point.clone(), ..spec.clone() };
+    resolved.recipe.early_stopping = heir.recipe.early_stopping.clone();
+    Some((resolved, directory, lease))
 }
 
 /// The same with another's work in the place of the training.
@@ -129,7 +151,7 @@ pub fn try_one_step(order: &Order) -> anyhow::Result<i32> {
     let spec = config::read_config(&order.run)?;
     let stop = AtomicBool::new(false);
     // What a step takes without the cache is the most that it takes.
-    let measured = with_session(order, &spec, &stop, None, train::preflight)?;
+    let measured = with_session(order, &spec, &stop, None, None, train::preflight)?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&measured)?)?;
     Ok(exit_code::DONE)
 }
@@ -139,6 +161,7 @@ fn with_session<T>(
     spec: &RunSpec,
     stop: &AtomicBool,
     cache: Option<CacheUse>,
+    heir: Option<Heir>,
     work: impl FnOnce(&Session) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     join_thread_pool(order.threads);
@@ -153,6 +176,7 @@ fn with_session<T>(
         threads: order.threads,
         checkpoint_every: order.checkpoint_every,
         until_epoch: order.until_epoch,
+        heir,
         cache,
         stop: &|| stop.load(Ordering::Relaxed),
     })

@@ -43,11 +43,19 @@ pub struct Saved {
     /// What the checkpoint was made of.
     pub origin: Origin,
     pub state: State,
+    /// The run that trained up to here and handed it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_by: Option<String>,
 }
 
 impl Saved {
     pub fn new(origin: &Origin, state: &State) -> Self {
-        Self { format: FORMAT, origin: origin.clone(), state: state.clone() }
+        Self { format: FORMAT, origin: origin.clone(), state: state.clone(), begun_by: None }
+    }
+
+    /// The same for who did not train up to here itself.
+    pub fn begun_by(self, run: &str) -> Self {
+        Self { begun_by: Some(run.to_owned()), ..self }
     }
 }
 
@@ -72,9 +80,49 @@ struct NoRoom {
     free: u64,
 }
 
+/// Where the weights of a checkpoint come from.
+#[derive(Clone, Copy)]
+pub enum WeightsFrom<'a> {
+    Memory(&'a Weights),
+    /// Another folder. No file of a folder is changed in place, so that both may name one file.
+    Saved(&'a Path),
+}
+
+impl WeightsFrom<'_> {
+    /// Gives the saved file a second name; a disk that cannot do that gets the weights twice.
+    fn link(&self, fresh: &Path) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Saved(folder) => fs::hard_link(folder.join(WEIGHTS), fresh.join(WEIGHTS)).is_ok(),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Memory(weights) => {
+                let values: usize = weights.tensors().values().map(|tensor| tensor.elem_count()).sum();
+                (values * size_of::<f32>()) as u64
+            }
+            Self::Saved(folder) => fs::metadata(folder.join(WEIGHTS)).map_or(0, |file| file.len()),
+        }
+    }
+
+    fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        match self {
+            Self::Memory(weights) => weights.write_to(out),
+            Self::Saved(folder) => io::copy(&mut fs::File::open(folder.join(WEIGHTS))?, out).map(drop),
+        }
+    }
+}
+
 /// Saves a model folder: what `pretrained` holds beside its weights, the given weights, how captions are generated
 /// from it (`generation_config.json`) and how it was trained (`sweep.json`).
-pub fn save_model(folder: &Path, pretrained: &Path, weights: &Weights, provenance: Provenance) -> Result<()> {
+pub fn save_model(
+    folder: &Path,
+    pretrained: &Path,
+    weights: WeightsFrom,
+    provenance: Provenance,
+) -> Result<()> {
     save(folder, pretrained, weights, provenance, None)
 }
 
@@ -82,23 +130,30 @@ pub fn save_model(folder: &Path, pretrained: &Path, weights: &Weights, provenanc
 #[derive(Clone, Copy)]
 pub struct GoingOn<'a> {
     pub saved: &'a Saved,
+    /// What training needs beside the model; absent once there is nothing left to train.
+    pub training: Option<Training<'a>>,
+}
+
+/// Tensors that train on and are none of the model's.
+#[derive(Clone, Copy)]
+pub struct Training<'a> {
     pub optimizer: &'a AdamW,
-    /// Variables that are no tensors of the model: weights that train where others are saved.
+    /// Weights that train where others are saved.
     pub apart: &'a BTreeMap<String, Var>,
 }
 
-impl GoingOn<'_> {
+impl Training<'_> {
     /// Values of its tensors.
     fn count(&self) -> usize {
         2 * self.optimizer.count() + self.apart.values().map(|var| var.elem_count()).sum::<usize>()
     }
 }
 
-/// Saves a model folder together with what training goes on from.
+/// Saves a model folder together with what a run goes on from.
 pub fn save_resumable(
     folder: &Path,
     pretrained: &Path,
-    weights: &Weights,
+    weights: WeightsFrom,
     provenance: Provenance,
     going_on: GoingOn,
 ) -> Result<()> {
@@ -108,13 +163,14 @@ pub fn save_resumable(
 fn save(
     folder: &Path,
     pretrained: &Path,
-    weights: &Weights,
+    weights: WeightsFrom,
     provenance: Provenance,
     going_on: Option<GoingOn>,
 ) -> Result<()> {
     let fresh = folder::fresh(folder)?;
-    let filled = check_room(&fresh, size(weights, going_on.as_ref()), free_disk(&fresh))
-        .and_then(|()| fill(&fresh, pretrained, weights, provenance, going_on));
+    let unwritten = (!weights.link(&fresh)).then_some(weights);
+    let filled = check_room(&fresh, size(unwritten, going_on), free_disk(&fresh))
+        .and_then(|()| fill(&fresh, pretrained, unwritten, provenance, going_on));
     if let Err(error) = filled {
         // Half a checkpoint is of no use, and may be what fills the disk.
         let _ = folder::remove(&fresh);
@@ -126,7 +182,7 @@ fn save(
 fn fill(
     fresh: &Path,
     pretrained: &Path,
-    weights: &Weights,
+    weights: Option<WeightsFrom>,
     provenance: Provenance,
     going_on: Option<GoingOn>,
 ) -> Result<()> {
@@ -137,14 +193,18 @@ fn fill(
             write_new(&fresh.join(name), &bytes)?;
         }
     }
-    write_new_with(&fresh.join(WEIGHTS), |out| weights.write_to(out))?;
+    if let Some(weights) = weights {
+        write_new_with(&fresh.join(WEIGHTS), |out| weights.write_to(out))?;
+    }
     let generation = generation_config(&provenance.spec.recipe.generation);
     write_new(&fresh.join("generation_config.json"), &serde_json::to_vec_pretty(&generation)?)?;
     write_new(&fresh.join(provenance::FILE), &provenance.to_bytes()?)?;
-    if let Some(GoingOn { saved, optimizer, apart }) = going_on {
-        write_new_with(&fresh.join(MOMENTS), |out| optimizer.write_moments(out))?;
-        if !apart.is_empty() {
-            write_new_with(&fresh.join(APART), |out| write_vars(apart, out))?;
+    if let Some(GoingOn { saved, training }) = going_on {
+        if let Some(Training { optimizer, apart }) = training {
+            write_new_with(&fresh.join(MOMENTS), |out| optimizer.write_moments(out))?;
+            if !apart.is_empty() {
+                write_new_with(&fresh.join(APART), |out| write_vars(apart, out))?;
+            }
         }
         write_new(&fresh.join(STATE), &serde_json::to_vec_pretty(saved)?)?;
     }
@@ -157,9 +217,9 @@ pub fn replace_state(folder: &Path, saved: &Saved) -> Result<()> {
 }
 
 /// Bytes of a checkpoint, about: small files are left out.
-fn size(weights: &Weights, going_on: Option<&GoingOn>) -> u64 {
-    let all: usize = weights.tensors().values().map(|tensor| tensor.elem_count()).sum();
-    ((all + going_on.map_or(0, GoingOn::count)) * size_of::<f32>()) as u64
+fn size(weights: Option<WeightsFrom>, going_on: Option<GoingOn>) -> u64 {
+    let of_training = going_on.and_then(|going_on| going_on.training).map_or(0, |training| training.count());
+    weights.map_or(0, |weights| weights.bytes()) + (of_training * size_of::<f32>()) as u64
 }
 
 fn check_room(folder: &Path, needed: u64, free: Option<u64>) -> Result<()> {

@@ -51,6 +51,7 @@ pub fn matched_length(session: &Session, loaded: Loaded, emit: &mut Emit) -> Res
         threads: session.threads,
         checkpoint_every: session.checkpoint_every,
         until_epoch: None,
+        heir: None,
         cache: session.cache.clone(),
         stop: session.stop,
     };

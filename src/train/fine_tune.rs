@@ -111,7 +111,7 @@ pub(super) struct Bench<'a> {
     balance: Option<Balance>,
     pub(super) steps_per_epoch: usize,
     pub(super) total_steps: usize,
-    epochs: usize,
+    pub(super) epochs: usize,
     pub(super) keeping: Keeping,
     pub(super) partial: Partial,
 }
@@ -177,6 +177,12 @@ impl<'a> Bench<'a> {
         self.judged.as_ref().map_or(Ok(()), |judged| judged.refresh(&self.pretrained.weights))
     }
 
+    /// Whether training is over: after the last epoch, or out of patience. Such a run may yet have to be tested.
+    pub(super) fn has_trained(&self, state: &State) -> bool {
+        let stopping = &self.session.spec.recipe.early_stopping;
+        state.epoch > self.epochs || state.progress.is_out_of_patience(stopping)
+    }
+
     /// The model, which is that of `epoch`, as it captions.
     pub(super) fn speaker(&mut self, epoch: usize) -> Speaker<'_> {
         let Self { observer, pretrained, partial, .. } = self;
@@ -199,8 +205,7 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         emit(Event::Evaluated(Box::new(evaluated)))?;
         bench.keep_evaluated(state, false, emit)?;
     }
-    // A run that is out of patience and was interrupted later is not resumed to train on.
-    while state.epoch <= bench.epochs && !state.progress.is_out_of_patience(&recipe.early_stopping) {
+    while !bench.has_trained(state) {
         since = Instant::now();
         if let Some(divergence) = train_epoch(bench, state, emit)? {
             return Ok((Status::Diverged, Some(divergence)));
@@ -225,7 +230,7 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         state.begin_next_epoch();
         state.last = Some(evaluated);
         if verdict.is_best {
-            bench.save_best(&predictions)?;
+            bench.save_best(state.step, &predictions)?;
             emit(Event::Checkpointed(Checkpointed {
                 epoch,
                 step: state.step,
@@ -243,6 +248,13 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
         }
     }
     bench.finish_last(state, emit)?;
+    if let Some(heir) = session.heir
+        && let Err(error) = bench.hand_on(state, heir)
+    {
+        // It trains by itself then.
+        session.say(&format!("warning: {error:#}"));
+        let _ = std::fs::remove_dir_all(heir.directory.last());
+    }
     if state.progress.is_out_of_patience(&recipe.early_stopping) {
         let evaluated = if recipe.evaluation.eval_every > 1 { "evaluated " } else { "" };
         let reason = format!("no new best in {} {evaluated}epochs", recipe.early_stopping.patience);

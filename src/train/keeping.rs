@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use candle_core::Var;
 
 use super::Emit;
-use super::checkpoint::{self, GoingOn, Saved, State};
+use super::checkpoint::{self, GoingOn, Saved, State, Training, WeightsFrom};
 use super::fine_tune::Bench;
 use super::judged::Judged;
 use super::pace::Pace;
@@ -26,6 +26,8 @@ pub(super) struct Keeping {
     pace: Pace,
     /// Optimizer steps of the weights in `last/`, once this attempt knows.
     step: Option<usize>,
+    /// Optimizer steps of the weights that this attempt last saved as the best.
+    best: Option<usize>,
     began: Instant,
     /// What the attempts before this one took.
     earlier: Spent,
@@ -40,7 +42,13 @@ struct Spent {
 
 impl Keeping {
     pub(super) fn new(every: Duration) -> Self {
-        Self { pace: Pace::new(every), step: None, began: Instant::now(), earlier: Spent::default() }
+        Self {
+            pace: Pace::new(every),
+            step: None,
+            best: None,
+            began: Instant::now(),
+            earlier: Spent::default(),
+        }
     }
 }
 
@@ -60,9 +68,13 @@ impl Bench<'_> {
 
     /// Takes over what a checkpoint holds: all of it or nothing.
     pub(super) fn restore(&mut self, folder: &Path, state: &State) -> Result<()> {
-        let apart = self.apart();
+        let (apart, device) = (self.apart(), &self.session.device);
         let weights = self.judged.as_ref().map_or(&self.pretrained.weights, Judged::weights);
-        checkpoint::restore(folder, weights, &mut self.optimizer, &apart, state.step, &self.session.device)?;
+        if self.has_trained(state) {
+            checkpoint::restore_weights(folder, weights, device)?;
+        } else {
+            checkpoint::restore(folder, weights, &mut self.optimizer, &apart, state.step, device)?;
+        }
         self.keeping.step = Some(state.step);
         self.keeping.earlier = Spent { seconds: state.seconds, images_encoded: state.images_encoded };
         Ok(())
@@ -83,10 +95,12 @@ impl Bench<'_> {
     }
 
     /// Saves the model as the best one, with what it said.
-    pub(super) fn save_best(&self, predictions: &[Prediction]) -> Result<()> {
+    pub(super) fn save_best(&mut self, step: usize, predictions: &[Prediction]) -> Result<()> {
         let session = self.session;
         let (folder, source) = (session.directory.best(), &session.inputs.model);
-        checkpoint::save_model(&folder, source, self.weights(), self.provenance())?;
+        let weights = WeightsFrom::Memory(self.weights());
+        checkpoint::save_model(&folder, source, weights, self.provenance())?;
+        self.keeping.best = Some(step);
         Ok(session.directory.write_predictions(predictions)?)
     }
 
@@ -158,8 +172,11 @@ impl Bench<'_> {
             return Ok(());
         }
         self.refresh()?;
-        let going_on = GoingOn { saved: &saved, optimizer: &self.optimizer, apart: &self.apart() };
-        let (source, weights) = (&session.inputs.model, self.weights());
+        let training = Training { optimizer: &self.optimizer, apart: &self.apart() };
+        let going_on = GoingOn { saved: &saved, training: (!self.has_trained(&state)).then_some(training) };
+        let (source, best) = (&session.inputs.model, session.directory.best());
+        let is_best = self.keeping.best == Some(state.step);
+        let weights = if is_best { WeightsFrom::Saved(&best) } else { WeightsFrom::Memory(self.weights()) };
         checkpoint::save_resumable(&folder, source, weights, self.provenance(), going_on)?;
         self.keeping.step = Some(state.step);
         self.keeping.pace.saved(began.elapsed());
@@ -167,7 +184,7 @@ impl Bench<'_> {
     }
 
     /// What training goes on with that is in no tensor of a model's file.
-    fn apart(&self) -> BTreeMap<String, Var> {
+    pub(super) fn apart(&self) -> BTreeMap<String, Var> {
         let weights = &self.pretrained.weights;
         self.judged.as_ref().map_or_else(BTreeMap::new, |judged| judged.apart(weights))
     }

@@ -19,6 +19,7 @@ pub mod execute;
 pub mod features;
 mod fill;
 pub mod fine_tune;
+pub mod heir;
 pub mod image_use;
 pub mod judged;
 mod keeping;
@@ -50,6 +51,7 @@ use crate::record::{Event, RunSpec};
 
 pub use device::open_device;
 pub use execute::{execute, forget};
+pub use heir::Heir;
 pub use preflight::{Preflight, preflight};
 pub use shared_states::CacheUse;
 
@@ -74,6 +76,8 @@ pub struct Session<'a> {
     /// The run saves a checkpoint and ends as interrupted after this epoch, if it has more; nothing of its result depends
     /// on that.
     pub until_epoch: Option<usize>,
+    /// Who goes on where this run stops.
+    pub heir: Option<Heir<'a>>,
     /// The feature cache; `None` goes without.
     pub cache: Option<CacheUse<'a>>,
     /// Asked again and again; true makes the run save a checkpoint and end as interrupted.

@@ -41,7 +41,11 @@ pub(super) fn resume(bench: &mut Bench) -> Result<(State, Resumed)> {
             match bench.restore(&folder, &saved.state) {
                 Ok(()) => {
                     bench.partial.take_up(saved.state.step)?;
-                    let notes = saved.origin.notes(&bench.origin);
+                    let mut notes = saved.origin.notes(&bench.origin);
+                    notes.extend(saved.begun_by.map(|run| {
+                        let epochs = saved.state.epoch - 1;
+                        format!("its first {epochs} epochs are those of {run}, which differs in its patience alone")
+                    }));
                     let resumed = Resumed { epochs: saved.state.epoch - 1, steps: saved.state.step, notes };
                     return Ok((saved.state, resumed));
                 }

@@ -44,6 +44,7 @@ fn train(workdir: &Workdir, runs: &str, stops_after: usize) -> (Status, Vec<(usi
         threads: 1,
         checkpoint_every: Duration::from_secs(3600),
         until_epoch: None,
+        heir: None,
         cache: None,
         stop: &stop,
     };

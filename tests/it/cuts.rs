@@ -20,7 +20,7 @@ use sweep::record::event::{Ended, Evaluated};
 use sweep::record::recipe::Kind;
 use sweep::record::{Event, Journal, RunDir, RunSpec, Status};
 use sweep::run::resolve::resolve;
-use sweep::train::{CacheUse, Inputs, Session, Stopped, execute, forget};
+use sweep::train::{CacheUse, Heir, Inputs, Session, Stopped, execute, forget};
 use sweep::{plan, spec};
 
 use crate::end_to_end::json_lines;
@@ -50,6 +50,8 @@ pub struct Bed {
     pub workdir: Workdir,
     pub run: RunSpec,
     pub inputs: Inputs,
+    /// Who goes on where it stops, and its folder.
+    pub heir: Option<(RunSpec, RunDir)>,
     /// Folder and size of the feature cache.
     pub cache: Option<(PathBuf, u64)>,
     /// What was said of it.
@@ -86,7 +88,7 @@ impl Bed {
         // Captions come one by one, so that there is a place to cut between them.
         run.recipe.evaluation.batch_size = 1;
         let inputs = resolve(&run.recipe, workdir.path()).unwrap();
-        Self { workdir, run, inputs, cache: None, said: RefCell::default() }
+        Self { workdir, run, inputs, heir: None, cache: None, said: RefCell::default() }
     }
 
     /// A folder for the run, with nothing in it.
@@ -136,6 +138,7 @@ impl Bed {
             threads: 1,
             checkpoint_every: every,
             until_epoch: None,
+            heir: self.heir.as_ref().map(|(spec, directory)| Heir { spec, directory }),
             cache: self.cache.as_ref().map(|(folder, bytes)| CacheUse {
                 folder: folder.clone(),
                 bytes: *bytes,
@@ -297,7 +300,7 @@ fn a_run_cut_off_again_and_again_comes_to_the_same() {
 }
 
 /// The numbers of steps that attempts did, in their order.
-fn steps_by_attempt(folder: &RunDir) -> Vec<usize> {
+pub fn steps_by_attempt(folder: &RunDir) -> Vec<usize> {
     let text = fs::read_to_string(folder.events()).unwrap();
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let attempts = events.last().unwrap()["attempt"].as_u64().unwrap();

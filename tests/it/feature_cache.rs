@@ -239,6 +239,7 @@ fn an_image_that_changes_while_the_run_is_at_work_is_not_kept_under_what_it_was(
         threads: 1,
         checkpoint_every: HOURLY,
         until_epoch: None,
+        heir: None,
         cache: Some(how.clone()),
         stop: &|| false,
     };

@@ -87,6 +87,7 @@ fn of_the_run(workdir: &Path) -> BTreeMap<(String, String), Value> {
         threads: 1,
         checkpoint_every: Duration::from_secs(60),
         until_epoch: None,
+        heir: None,
         cache: None,
         stop: &|| false,
     };

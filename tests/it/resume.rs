@@ -6,7 +6,9 @@ use candle_core::{Device, Tensor};
 use sweep::record::RunSpec;
 use sweep::record::event::Evaluated;
 use sweep::spec::Preset;
-use sweep::train::checkpoint::{Found, GoingOn, Saved, State, read_state, restore, save_resumable};
+use sweep::train::checkpoint::{
+    Found, GoingOn, Saved, State, Training, WeightsFrom, read_state, restore, save_resumable,
+};
 use sweep::train::optimizer::{AdamW, Moments, Multipliers};
 use sweep::train::origin::Origin;
 use sweep::train::provenance::Provenance;
@@ -58,8 +60,10 @@ fn a_hundred_steps_are_fifty_and_a_checkpoint_and_fifty_more_to_the_bit() {
         };
         let provenance = Provenance { spec: &spec, longest_caption: 0 };
         let saved = Saved::new(&origin(), &state);
-        let going_on = GoingOn { saved: &saved, optimizer: &optimizer, apart: &BTreeMap::new() };
-        save_resumable(&last, &course.model(), &first.weights, provenance, going_on).unwrap();
+        let training = Training { optimizer: &optimizer, apart: &BTreeMap::new() };
+        let going_on = GoingOn { saved: &saved, training: Some(training) };
+        let weights = WeightsFrom::Memory(&first.weights);
+        save_resumable(&last, &course.model(), weights, provenance, going_on).unwrap();
     }
     let second = course.trainer();
     let mut optimizer = course.optimizer(&second);
