@@ -90,6 +90,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return here(&args);
     }
     refuse_rounds(&spec)?;
+    if args.to == Cluster::Kubernetes {
+        submit::check_for_kubernetes(&spec.launcher)?;
+    }
     let plan = args.file.expand(&spec)?.runs;
     let worker = worker(&args, &spec, &plan)?;
     if args.dry_run {
@@ -107,7 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         cache: None,
         invocation: Invocation::now(typed_command(), args.device.clone(), &bytes),
     };
-    let mut known = Default::default();
+    let (mut known, mut max_array_size) = (Default::default(), slurm::MAX_ARRAY_SIZE);
     let prepared = {
         let mut progress = progress::for_standard_error();
         let mut ready =
@@ -116,6 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let look = |sweep: &SweepDir| {
             if args.to == Cluster::Slurm {
                 known = submit::look_at_queue(sweep, &worker.plan_digest)?;
+                max_array_size = submit::max_array_size()?;
             }
             Ok(())
         };
@@ -142,7 +146,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         positions: &positions,
     };
     let submitted = match args.to {
-        Cluster::Slurm => submit::to_slurm(&order)?,
+        Cluster::Slurm => submit::to_slurm(&order, max_array_size)?,
         Cluster::Hyperqueue => submit::to_hyperqueue(&order)?,
         Cluster::Kubernetes => submit::to_kubernetes(&order)?,
         Cluster::Local => Submitted::default(),

@@ -46,8 +46,8 @@ pub fn compact(indices: &[usize]) -> String {
     ranges.collect::<Vec<_>>().join(",")
 }
 
-/// No list of a plan is longer.
-const MOST: usize = 10_000_000;
+/// No plan has as many runs.
+pub const MOST: usize = 10_000_000;
 
 /// Reads such a list; also with steps (`0-10:2`) and a bound on tasks at a time (`%4`), as schedulers show it.
 pub fn parse(text: &str) -> Option<Vec<usize>> {

@@ -31,6 +31,12 @@ pub fn manifest(
     serde_yaml::to_string(&value).map_err(|_| "a manifest that can be written")
 }
 
+/// A setting that is missing: what cannot be guessed.
+pub fn missing(launcher: &Launcher) -> Option<&'static str> {
+    let needed = [("image", &launcher.image), ("volume_claim", &launcher.volume_claim)];
+    needed.into_iter().find(|(_, value)| value.is_none()).map(|(name, _)| name)
+}
+
 fn job(name: &str, tasks: &[usize], worker: &Worker, launcher: &Launcher) -> Result<Value, &'static str> {
     let image = launcher.image.as_ref().ok_or("image")?;
     let claim = launcher.volume_claim.as_ref().ok_or("volume_claim")?;

@@ -129,7 +129,9 @@ impl Known {
                 state: state.to_owned(),
                 reason: reason.clone(),
             };
-            for position in array::block(index + submission.offset, submission.runs_per_task, usize::MAX) {
+            for position in
+                array::block(index.saturating_add(submission.offset), submission.runs_per_task, array::MOST)
+            {
                 let known = self.tasks.get(&position);
                 // Later submissions come later, and tell more; but nothing tells more than a task in the queue.
                 if !known.is_some_and(|known| known.is_alive() && !task.is_alive()) {

@@ -106,15 +106,15 @@ pub fn slurm_report(order: &Order, name: &str) -> Option<String> {
     order.reports.map(report)
 }
 
-/// Hands the order to Slurm.
+/// Hands the order to Slurm, whose arrays have fewer tasks than `max_array_size`.
 ///
 /// # Errors
 /// Slurm refuses. What it took before that is in the queue and written down.
-pub fn to_slurm(order: &Order) -> anyhow::Result<Submitted> {
+pub fn to_slurm(order: &Order, max_array_size: usize) -> anyhow::Result<Submitted> {
     let folder = order.sweep.submissions(SLURM);
     let (name, at) = name_of(order.sweep);
     let mut submitted = Submitted::default();
-    for (chunk, script) in slurm_scripts(order, &name, max_array_size()?) {
+    for (chunk, script) in slurm_scripts(order, &name, max_array_size) {
         let number = folder.read().0.len() + 1;
         let file = format!("{number:04}.sh");
         let path = folder.write(&file, &script)?;
@@ -227,13 +227,20 @@ pub fn hyperqueue_command(order: &Order) -> String {
 pub fn kubernetes_manifest(order: &Order) -> Result<String, ClusterError> {
     let (name, _) = name_of(order.sweep);
     let tasks = blocks(order.positions, order.launcher.per_task());
-    kubernetes::manifest(&kubernetes::object_name(&name), &tasks, order.worker, order.launcher).map_err(|missing| {
-        ClusterError(format!(
-            "Kubernetes needs `{missing}`, which nothing says\nhint: `launcher: {{{missing}: ...}}` in the sweep file, or \
-             `--{}`",
-            missing.replace('_', "-")
-        ))
-    })
+    let name = kubernetes::object_name(&name);
+    kubernetes::manifest(&name, &tasks, order.worker, order.launcher).map_err(lacks)
+}
+
+/// Makes sure that everything is said that a manifest needs.
+pub fn check_for_kubernetes(launcher: &Launcher) -> Result<(), ClusterError> {
+    kubernetes::missing(launcher).map_or(Ok(()), |missing| Err(lacks(missing)))
+}
+
+fn lacks(missing: &str) -> ClusterError {
+    ClusterError(format!(
+        "Kubernetes needs `{missing}`, which nothing says\nhint: `launcher: {{{missing}: ...}}` in the sweep file, or `--{}`",
+        missing.replace('_', "-")
+    ))
 }
 
 /// Writes the manifest. The user hands it over: the name of the cluster and the right to use it are his.

@@ -9,11 +9,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::end_to_end::{self, json_lines};
-use crate::stopping::{events, last_event, wait_for_event, wait_until};
+use crate::stopping::{events, last_event};
 use crate::toy::{self, difference, records, tables};
 use crate::workdir::Workdir;
 
@@ -24,6 +25,22 @@ struct Cluster {
 }
 
 static TURN: Mutex<()> = Mutex::new(());
+
+/// A scheduler takes its time, and so does a machine with other work to do.
+const AT_LAST: Duration = Duration::from_secs(400);
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + AT_LAST;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        // Each look is a question to the scheduler.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn wait_for_event(run: &Path, event: &str) {
+    wait_until(event, || events(run).iter().any(|line| line["event"] == event));
+}
 
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm/cluster.sh")

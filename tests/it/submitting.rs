@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 
 use crate::end_to_end::{self, json_lines};
-use crate::stopping::{ONE_RUN, last_event, signal, wait_for_event};
+use crate::stopping::{ONE_RUN, events, last_event, signal, wait_until};
 use crate::toy::{self, difference, records, tables};
 use crate::workdir::Workdir;
 
@@ -45,15 +45,36 @@ fn a_dry_run_shows_the_script_and_writes_nothing() {
 #[test]
 fn where_there_is_no_cluster_that_is_said() {
     let workdir = toy::prepared();
-    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to slurm"), @"");
-    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to kubernetes --image x"), @"");
-    insta::assert_snapshot!(alone(&workdir, "cancel runs"), @"");
+    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to slurm"), @"
+    exit 2
+    --- stderr
+    error: there is no `scontrol` here
+    hint: this is for the cluster's login node
+    ");
+    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to kubernetes --image x"), @"
+    exit 2
+    --- stderr
+    error: Kubernetes needs `volume_claim`, which nothing says
+    hint: `launcher: {volume_claim: ...}` in the sweep file, or `--volume-claim`
+    ");
+    assert!(!workdir.path().join("runs/toy/plan.jsonl").exists());
+    insta::assert_snapshot!(alone(&workdir, "cancel runs"), @"
+    exit 2
+    --- stderr
+    error: runs: holds no sweep
+    ");
 }
 
 #[test]
 fn a_sweep_that_compares_its_runs_on_the_way_is_not_submitted() {
     let workdir = toy::prepared();
-    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to slurm early_terminate={type:median}"), @"");
+    let shown = alone(&workdir, r#"submit toy.yaml --to slurm early_terminate={"type":"median"}"#);
+    insta::assert_snapshot!(shown, @"
+    exit 2
+    --- stderr
+    error: a sweep with `early_terminate` is not one of independent runs: after each round someone has to say which go on
+    hint: `early_terminate=none` submits every run whole; `sweep run` does the rounds, also within one job
+    ");
 }
 
 #[test]
@@ -137,10 +158,11 @@ fn signals_of_schedulers_however_many_let_a_task_save_its_checkpoint() {
         (1..).zip([&["-USR2"][..], &["-USR2", "-TERM", "-TERM"], &["-TERM", "-USR2", "-TERM"]])
     {
         let task = start(&workdir);
-        crate::stopping::wait_until("the attempt", || {
-            crate::stopping::events(&run(&workdir)).iter().any(|line| line["attempt"] == attempt)
+        // Before it has begun there is nothing to save.
+        wait_until("the attempt", || {
+            let mut events = events(&run(&workdir)).into_iter();
+            events.any(|line| line["attempt"] == attempt && line["event"] == "evaluated")
         });
-        wait_for_event(&run(&workdir), "evaluated");
         names.iter().for_each(|name| signal(name, task.id()));
         let output = task.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
