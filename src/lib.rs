@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod report;
 pub mod analysis;
+pub mod cluster;
 pub mod run;
 pub mod lab;
 pub mod hub;

@@ -11,6 +11,8 @@ fn main() -> ExitCode {
         Command::Plan(args) => cli::plan::run(args),
         Command::Audit(args) => cli::audit::run(args),
         Command::Run(args) => cli::run::run(args),
+        Command::Submit(args) => cli::submit::run(args),
+        Command::Cancel(args) => cli::cancel::run(args),
         Command::Report(args) => cli::report::run(args),
         Command::Status(args) => cli::status::run(args),
         Command::Prune(args) => cli::prune::run(args),

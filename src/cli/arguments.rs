@@ -86,6 +86,29 @@ pub fn device(name: &str) -> Result<String, String> {
     }
 }
 
+/// Devices, one for each run at a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceList(pub Vec<String>);
+
+/// More runs at a time than any machine has use for.
+const MOST_DEVICES: usize = 1024;
+
+/// A list of devices, each as often as `x` and a number behind its name say: `cuda:0,cuda:1`, `cpux4`.
+pub fn devices(list: &str) -> Result<DeviceList, String> {
+    let mut names = Vec::new();
+    for word in list.split(',') {
+        let counted =
+            word.rsplit_once('x').and_then(|(name, count)| Some((name, count.parse::<usize>().ok()?)));
+        let (name, count) = counted.unwrap_or((word, 1));
+        let name = device(name)?;
+        if count == 0 || names.len() + count > MOST_DEVICES {
+            return Err(format!("`{word}`: there are from 1 to {MOST_DEVICES} runs at a time"));
+        }
+        names.extend(std::iter::repeat_n(name, count));
+    }
+    Ok(DeviceList(names))
+}
+
 /// When beam search ends, by its word.
 pub fn beam_stopping() -> impl TypedValueParser<Value = BeamStopping> {
     PossibleValuesParser::new(BeamStopping::WORDS)
@@ -143,6 +166,17 @@ mod tests {
         }
         for name in ["", "gpu", "cuda", "cuda:", "cuda:x", "CPU"] {
             assert!(device(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn several_devices_are_a_list_in_which_each_may_be_counted() {
+        let names = |list| devices(list).map(|list| list.0.join(" "));
+        assert_eq!(names("cuda:0,cuda:1").as_deref(), Ok("cuda:0 cuda:1"));
+        assert_eq!(names("cpux3").as_deref(), Ok("cpu cpu cpu"));
+        assert_eq!(names("cuda:0x2,cpu").as_deref(), Ok("cuda:0 cuda:0 cpu"));
+        for list in ["", "cpu,", "gpu", "cpux0", "cpux", "x4", "cpux9999", "cpu x 4"] {
+            assert!(names(list).is_err(), "{list}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use super::output;
+use crate::cluster::ClusterError;
 use crate::data::DataError;
 use crate::data::caption_files::CaptionFileError;
 use crate::data::captions::CaptionsError;
@@ -98,6 +99,7 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
 fn is_about_input(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<BadInput>()
         || cause.is::<SpecError>()
+        || cause.is::<ClusterError>()
         || cause.is::<PlanError>()
         || cause.is::<InputsError>()
         || cause.is::<ResolveError>()

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 pub mod arguments;
 pub mod audit;
 mod auditing;
+pub mod cancel;
 pub mod caption;
 mod conventions;
 pub mod data;
@@ -14,16 +15,19 @@ pub mod exit;
 mod facts;
 pub mod init;
 pub mod lab;
+mod launching;
 mod looking;
 pub mod output;
 pub mod plan;
 pub mod prune;
+mod queued;
 pub mod report;
 pub mod run;
 pub mod schema;
 pub mod score;
 mod speed;
 pub mod status;
+pub mod submit;
 mod table;
 pub mod worker;
 
@@ -42,6 +46,8 @@ pub enum Command {
     Plan(plan::Args),
     Audit(audit::Args),
     Run(run::Args),
+    Submit(submit::Args),
+    Cancel(cancel::Args),
     Report(report::Args),
     Status(status::Args),
     Prune(prune::Args),

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::arguments::{
-    CHECKPOINT_EVERY, CacheFlags, SweepFile, device, interval, positive, quoted, time, typed,
+    CHECKPOINT_EVERY, CacheFlags, DeviceList, SweepFile, device, devices, interval, positive, quoted, time,
+    typed,
 };
+use super::exit::BadInput;
 use super::facts;
 use super::table::{Align, Table, number};
-use super::{auditing, conventions, exit, output};
+use super::{Command, CommandLine, auditing, conventions, exit, output};
 use crate::analysis::audit::{add_nearest, range_of};
 use crate::plan::consistency;
 use crate::record::audit::Audit;
@@ -49,6 +52,9 @@ pub struct Args {
     /// Where to compute: auto, cpu, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
     device: String,
+    /// Several devices, one run on each at a time: cuda:0,cuda:1, or cpux4 for four runs that share the cores
+    #[arg(long, value_name = "DEVICES", value_parser = devices, conflicts_with_all = ["device", "jobs"])]
+    devices: Option<DeviceList>,
     /// How much of a run's work may be lost if it is cut off, such as 30s; changes no result
     #[arg(long, value_name = "TIME", default_value = CHECKPOINT_EVERY, value_parser = interval)]
     checkpoint_every: Duration,
@@ -80,7 +86,7 @@ pub struct Args {
     max_consecutive_failures: Option<usize>,
 }
 
-fn retry() -> impl TypedValueParser<Value = Retry> {
+pub(super) fn retry() -> impl TypedValueParser<Value = Retry> {
     PossibleValuesParser::new(Retry::WORDS)
         .try_map(|word| Retry::named(&word).ok_or("not one of the possible values"))
 }
@@ -91,6 +97,15 @@ fn on_failure() -> impl TypedValueParser<Value = OnFailure> {
 }
 
 impl Args {
+    /// What these words say, typed behind `sweep`.
+    pub(super) fn typed(words: Vec<String>) -> Result<Self, BadInput> {
+        match CommandLine::try_parse_from(words).map(|line| line.command) {
+            Ok(Command::Run(args)) => Ok(args),
+            Ok(_) => Err(BadInput("this is not `sweep run`".to_owned())),
+            Err(error) => Err(BadInput(error.to_string())),
+        }
+    }
+
     /// What the flags say counts before what the sweep file says.
     fn policy(&self, spec: &SweepSpec) -> Policy {
         let default = Policy::default();
@@ -110,6 +125,7 @@ Examples:
   sweep run sweeps/unfreeze.yaml
   sweep run sweeps/unfreeze.yaml learning_rate=1e-4,3e-4 epochs=5 --jobs 2
   sweep run sweeps/unfreeze.yaml --runs /data/runs --device cuda:0
+  sweep run sweeps/unfreeze.yaml --devices cuda:0,cuda:1
   sweep run sweeps/unfreeze.yaml --time-budget 8h --retry interrupted
 
 Environment: SWEEP_LEASE=heartbeat keeps two `sweep run` off the same sweep by a file that is written
@@ -126,12 +142,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for base in &spec.bases {
         file.extend(spec::read(base)?);
     }
-    let invocation = Invocation::now(typed_command(), args.device.clone(), &file);
+    let devices = args.devices.clone().unwrap_or_default();
+    let named = if devices.0.is_empty() { args.device.clone() } else { devices.0.join(",") };
+    let invocation = Invocation::now(typed_command(), named, &file);
     let plan = args.file.expand(&spec)?;
     let options = Options {
         runs: args.runs.clone(),
-        wish: Wish { jobs: args.jobs, threads: args.threads },
+        wish: Wish {
+            jobs: args.jobs.or(args.devices.as_ref().map(|_| devices.0.len())),
+            threads: args.threads,
+        },
         device: args.device.clone(),
+        devices: devices.0,
         preflight: !args.no_preflight,
         policy: args.policy(&spec),
         contest: spec
@@ -205,7 +227,7 @@ fn standing(outcome: &Outcome) -> String {
 }
 
 /// Says what the recipe makes unreachable, and keeps it for the report. A sweep that cannot be audited runs all the same.
-fn audit(sweep: &SweepDir, plan: &[RunSpec], runs: &Path, progress: &mut dyn Progress) {
+pub(super) fn audit(sweep: &SweepDir, plan: &[RunSpec], runs: &Path, progress: &mut dyn Progress) {
     let written = auditing::of_plan(plan, runs, None).and_then(|audit| {
         let text = auditing::in_short(&audit, plan);
         if !text.is_empty() {
@@ -302,7 +324,7 @@ fn failures(outcome: &Outcome) -> String {
 }
 
 /// What was typed, for the sweep's record.
-fn typed_command() -> String {
+pub(super) fn typed_command() -> String {
     let arguments = std::env::args_os().skip(1).map(|argument| quoted(&argument.to_string_lossy()));
     std::iter::once("sweep".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
@@ -325,6 +347,7 @@ fn same_command(outcome: &Outcome, args: &Args) -> String {
     if args.device != "auto" {
         words.push(format!("--device {}", args.device));
     }
+    words.extend(args.devices.as_ref().map(|devices| format!("--devices {}", devices.0.join(","))));
     words.extend(args.cache.cache_dir.as_ref().map(|folder| format!("--cache-dir {}", typed(folder))));
     words.extend(args.cache.cache_size.map(|bytes| format!("--cache-size {bytes}")));
     words.extend(args.cache.no_cache.then(|| "--no-cache".to_owned()));

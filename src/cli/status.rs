@@ -11,8 +11,10 @@ use super::auditing;
 use super::conventions;
 use super::exit::{self, BadInput};
 use super::output::{self, Format};
+use super::queued;
 use super::table::{Align, Table, number};
 use crate::analysis::audit::{add_nearest, range_of};
+use crate::cluster::scheduler::Task;
 use crate::record::audit::Audit;
 use crate::record::event::is_pause;
 use crate::record::recipe::{Convention, Kind};
@@ -76,6 +78,9 @@ struct RunStatus {
     age_seconds: Option<u64>,
     /// What its process printed, where it has begun.
     log: Option<PathBuf>,
+    /// The task of a cluster's scheduler that has the run, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduler: Option<Task>,
     /// For people.
     #[serde(skip)]
     label: String,
@@ -83,9 +88,11 @@ struct RunStatus {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+pub(super) enum State {
     Done,
     Running,
+    /// It waits in a cluster's queue.
+    Queued,
     Failed,
     Interrupted,
     /// It waits for the sweep to compare it with others.
@@ -148,7 +155,17 @@ fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
             ..status_of(record, is_held, label, audit.as_ref(), now)
         }
     });
-    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), runs: runs.collect() })
+    let mut runs: Vec<RunStatus> = runs.collect();
+    let states: Vec<State> = runs.iter().map(|run| run.state).collect();
+    let (mut known, note) = queued::look(sweep, &specs, &states);
+    note.iter().for_each(|note| output::tell(note));
+    for (position, run) in runs.iter_mut().enumerate() {
+        let Some(task) = known.tasks.remove(&position) else { continue };
+        run.state = queued::with_task(run.state, Some(&task));
+        run.reason = run.reason.take().or_else(|| queued::reason(run.state, &task));
+        run.scheduler = Some(task).filter(|_| run.state != State::Done);
+    }
+    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), runs })
 }
 
 fn status_of(
@@ -182,6 +199,7 @@ fn status_of(
         age_seconds: record.last_seen.as_deref().and_then(|at| age(at, now)).map(|age| age.as_secs()),
         last_seen: record.last_seen,
         log: None,
+        scheduler: None,
         kind: record.spec.recipe.kind,
         seed: record.spec.seed,
         id: record.spec.id,
@@ -204,9 +222,11 @@ fn step_within_epoch(record: &RunRecord) -> Option<(usize, usize)> {
 fn in_text(sweep: &SweepStatus) -> String {
     let has_steps = sweep.runs.iter().any(|run| run.step.is_some());
     let has_places = sweep.runs.iter().any(|run| run.place.is_some());
+    let has_tasks = sweep.runs.iter().any(|run| run.scheduler.is_some());
     let columns = [
         (true, "run", Align::Left),
         (true, "state", Align::Left),
+        (has_tasks, "task", Align::Left),
         (true, "epoch", Align::Right),
         (has_steps, "step", Align::Right),
         (true, "score", Align::Right),
@@ -221,6 +241,7 @@ fn in_text(sweep: &SweepStatus) -> String {
         let cells = [
             short_id(&run.id).to_owned(),
             state_in_words(run),
+            run.scheduler.as_ref().map(task_in_words).unwrap_or_default(),
             epochs_in_words(run),
             run.step.zip(run.steps_per_epoch).map(|(step, of)| format!("{step}/{of}")).unwrap_or_default(),
             number(run.score, 4),
@@ -254,8 +275,15 @@ fn failures_in_words(sweep: &SweepStatus) -> String {
 /// `12 runs: 9 done, 1 running, 2 waiting`.
 fn counts(sweep: &SweepStatus) -> String {
     let count = |state| sweep.runs.iter().filter(|run| run.state == state).count();
-    let states =
-        [State::Done, State::Running, State::Paused, State::Failed, State::Interrupted, State::Waiting];
+    let states = [
+        State::Done,
+        State::Running,
+        State::Queued,
+        State::Paused,
+        State::Failed,
+        State::Interrupted,
+        State::Waiting,
+    ];
     let parts = states.into_iter().map(|state| (count(state), name(state))).filter(|(count, _)| *count > 0);
     let parts: Vec<String> = parts.map(|(count, name)| format!("{count} {name}")).collect();
     let runs = if sweep.runs.len() == 1 { "run" } else { "runs" };
@@ -266,6 +294,7 @@ fn name(state: State) -> &'static str {
     match state {
         State::Done => "done",
         State::Running => "running",
+        State::Queued => "queued",
         State::Failed => "failed",
         State::Interrupted => "interrupted",
         State::Paused => "paused",
@@ -283,6 +312,13 @@ fn state_in_words(run: &RunStatus) -> String {
         Some(Status::EarlyStopped) if run.state == State::Done => "done (early)".to_owned(),
         _ => name(run.state).to_owned(),
     }
+}
+
+/// The task, and why it waits.
+fn task_in_words(task: &Task) -> String {
+    // Some reasons are whole sentences.
+    let reason = task.reason.as_deref().filter(|reason| task.waits() && !reason.contains(' '));
+    reason.map_or(task.task.clone(), |reason| format!("{} ({reason})", task.task))
 }
 
 fn epochs_in_words(run: &RunStatus) -> String {

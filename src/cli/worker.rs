@@ -1,25 +1,59 @@
-//! `sweep worker`: works on one run. Started by `sweep run`, or by whatever else hands runs out.
+//! `sweep worker`: works on one run, or on those of one task of a job array. Started by `sweep run`, or by whatever else
+//! hands runs out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::arguments::{CHECKPOINT_EVERY, CacheFlags, device, interval};
-use crate::record::RunDir;
+use super::arguments::{CHECKPOINT_EVERY, CacheFlags, device, interval, positive};
+use super::exit::{self, BadInput};
+use super::output;
+use super::run::retry;
+use crate::cluster::task::{self, Asked};
+use crate::record::submissions::plan_digest;
+use crate::record::{RunDir, SweepDir};
+use crate::run::cache::Cache;
+use crate::run::launcher::exit_code;
+use crate::run::part::work_on;
+use crate::run::policy::Retry;
+use crate::run::process::Processes;
+use crate::run::progress;
 use crate::run::worker::{Order, try_one_step, work};
 
-/// Work on one run.
+/// Work on one run (--run), or on those of a task of a job array (--plan).
+///
+/// A task finds its index in --index, SWEEP_INDEX, SLURM_ARRAY_TASK_ID (plus SWEEP_INDEX_OFFSET), HQ_TASK_ID or
+/// JOB_COMPLETION_INDEX, from 0. SIGUSR2 and SIGTERM let it save a checkpoint and end; after SIGUSR2 it puts itself back
+/// into Slurm's queue, SWEEP_MAX_REQUEUES times at most.
 ///
 /// Exit codes: 0 the run has its result, 42 it failed and would fail again, 75 it stopped with a checkpoint and
 /// should be run again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run's folder, which holds its config.yaml
+    #[arg(long, value_name = "DIR", required_unless_present = "plan", requires = "runs")]
+    run: Option<PathBuf>,
+    /// A sweep's frozen plan, plan.jsonl in its folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "supervised", "preflight", "until_epoch"])]
+    plan: Option<PathBuf>,
+    /// The task's index, from 0 [default: of the scheduler's variables]
+    #[arg(long, value_name = "N", requires = "plan")]
+    index: Option<usize>,
+    /// The index counts in this list, such as 3,7,12-20
+    #[arg(long, value_name = "LIST", requires = "plan")]
+    indices: Option<String>,
+    /// Runs of a task: those of index 2 are the third so many of the plan
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive, requires = "plan")]
+    runs_per_task: usize,
+    /// Refuse a plan that is another one by now
+    #[arg(long, value_name = "DIGEST", requires = "plan")]
+    plan_digest: Option<String>,
+    /// Which runs that began before are done, as for `sweep run`
+    #[arg(long, value_name = "WHICH", value_parser = retry(), hide_possible_values = true, requires = "plan")]
+    retry: Option<Retry>,
+    /// The folder of all sweeps [default: the one above the plan's]
     #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// The folder of all sweeps
-    #[arg(long, value_name = "DIR")]
-    runs: PathBuf,
+    runs: Option<PathBuf>,
     /// Where to compute: auto, cpu, cuda:N or metal
     #[arg(long, default_value = "auto", value_parser = device)]
     device: String,
@@ -43,17 +77,86 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let cache = args.cache.chosen(&args.runs);
+    let code = match (&args.plan, &args.run, &args.runs) {
+        (Some(plan), ..) => work_on_task(plan, &args)?,
+        (None, Some(run), Some(runs)) => work_on_run(run, runs, &args)?,
+        _ => return Err(BadInput("`--run` needs `--runs`".to_owned()).into()),
+    };
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(exit::UNEXPECTED)))
+}
+
+fn work_on_run(run: &Path, runs: &Path, args: &Args) -> anyhow::Result<i32> {
     let order = Order {
-        run: RunDir { path: args.run },
-        runs: args.runs,
-        device: args.device,
+        run: RunDir { path: run.to_owned() },
+        runs: runs.to_owned(),
+        device: args.device.clone(),
         threads: args.threads,
         checkpoint_every: args.checkpoint_every,
         until_epoch: args.until_epoch,
-        cache,
+        cache: args.cache.chosen(runs),
         supervised: args.supervised,
     };
-    let code = if args.preflight { try_one_step(&order)? } else { work(&order)? };
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(super::exit::UNEXPECTED)))
+    if args.preflight { try_one_step(&order) } else { work(&order) }
+}
+
+fn work_on_task(plan: &Path, args: &Args) -> anyhow::Result<i32> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let number = |name: &str| variable(name).and_then(|text| text.parse::<u64>().ok());
+    let plan = std::path::absolute(plan)?;
+    let folder = plan.parent().unwrap_or(Path::new("/"));
+    let sweep = SweepDir { path: folder.to_owned() };
+    if plan != sweep.plan_path() {
+        return Err(BadInput(format!(
+            "{}: a plan is called plan.jsonl, in its sweep's folder",
+            plan.display()
+        ))
+        .into());
+    }
+    let specs = sweep.read_plan()?;
+    if args.plan_digest.as_ref().is_some_and(|digest| *digest != plan_digest(&specs)) {
+        output::tell(&format!(
+            "error: {}: this is not the plan that the task was submitted for\nhint: `sweep submit` hands over what is missing of it",
+            plan.display()
+        ));
+        return Ok(exit_code::FAILED);
+    }
+    let asked = Asked { index: args.index, indices: args.indices.clone(), runs_per_task: args.runs_per_task };
+    let positions = task::positions(&asked, variable, specs.len())?;
+    let restarts = number("SLURM_RESTART_COUNT").unwrap_or(0);
+    // What failed in this task's last turn is not tried again by the way.
+    let retry = if restarts > 0 && args.retry.is_none() { Some(Retry::Interrupted) } else { args.retry };
+    let processes = processes(args, folder)?;
+    let (done, told) = {
+        let mut progress = progress::for_standard_error();
+        work_on(&sweep, &specs, positions, retry, &processes, progress.as_mut())?
+    };
+    let end = task::end_of(done, told, restarts, number("SWEEP_MAX_REQUEUES").unwrap_or(0));
+    if end.is_requeued {
+        match task::requeue(variable) {
+            Ok(task) => output::tell(&format!("out of time: task {task} goes back into the queue")),
+            Err(error) => {
+                output::tell(&format!("warning: the task does not go back into the queue: {error}"))
+            }
+        }
+    }
+    Ok(end.code)
+}
+
+fn processes(args: &Args, folder: &Path) -> anyhow::Result<Processes> {
+    let working_directory = std::env::current_dir()?;
+    let runs = match &args.runs {
+        Some(runs) => std::path::absolute(runs)?,
+        None => folder.parent().unwrap_or(folder).to_owned(),
+    };
+    let cache = args.cache.chosen(&runs);
+    Ok(Processes {
+        program: std::env::current_exe()?,
+        cache: cache.map(|cache| Cache { folder: working_directory.join(&cache.folder), ..cache }),
+        runs,
+        working_directory,
+        device: args.device.clone(),
+        devices: None,
+        threads: args.threads,
+        checkpoint_every: args.checkpoint_every,
+    })
 }

@@ -22,6 +22,7 @@ pub mod recipe;
 pub mod rounds;
 pub mod run;
 pub mod store;
+pub mod submissions;
 mod training;
 mod upkeep;
 

@@ -1,12 +1,13 @@
 //! `sweep run`, from a plan to its results.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use thiserror::Error;
 
 use super::cache::Cache;
+use super::devices::Devices;
 use super::dispatch::{Dispatched, Rules, dispatch};
 use super::download::fetch_models;
 use super::earlier;
@@ -21,6 +22,7 @@ use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
 use super::resources;
+use super::room::{check_disk, check_memory, disk_needed};
 use super::rounds::{Contest, dispatch_in_rounds};
 use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
@@ -43,6 +45,8 @@ pub struct Options {
     pub wish: Wish,
     /// `auto`, `cpu`, `cuda:N` or `metal`.
     pub device: String,
+    /// One for each run at work, in the place of `device`; empty where all compute on that.
+    pub devices: Vec<String>,
     /// Tries one step and measures what it takes before the first run.
     pub preflight: bool,
     pub policy: Policy,
@@ -75,6 +79,12 @@ pub enum ExecuteError {
         folder.display(), size(*free), size(*needed)
     )]
     DiskFull { folder: PathBuf, free: u64, needed: u64 },
+    #[error(
+        "{} of memory are free, and {jobs} runs at a time take about {}\nhint: name fewer devices with `--devices`, or \
+         `--no-preflight` to start all the same",
+        size(*free), size(*needed)
+    )]
+    MemoryFull { jobs: usize, free: u64, needed: u64 },
 }
 
 /// What the user may hope for whose other machine is gone.
@@ -134,6 +144,7 @@ pub fn execute(
     };
     let slots = choose_slots(&survey.missing, options, measured);
     if let Some(measured) = measured {
+        check_memory(options, slots, measured, resources::available_memory())?;
         check_disk(&sweep.path, &survey.missing, waiting(options, slots), measured)?;
     }
 
@@ -156,12 +167,17 @@ pub fn execute(
 
 /// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command
 /// line should not replace a plan that works.
-fn freeze(sweep: &SweepDir, plan: &[RunSpec], survey: &Survey) -> Result<(), StoreError> {
+pub(super) fn freeze(sweep: &SweepDir, plan: &[RunSpec], survey: &Survey) -> Result<(), StoreError> {
     if survey.is_frozen { Ok(()) } else { sweep.write_plan(plan) }
 }
 
 /// Keeps how the sweep was run. A sweep that cannot keep it runs all the same.
-fn record_call(sweep: &SweepDir, options: &Options, slots: Option<Slots>, progress: &mut dyn Progress) {
+pub(super) fn record_call(
+    sweep: &SweepDir,
+    options: &Options,
+    slots: Option<Slots>,
+    progress: &mut dyn Progress,
+) {
     let call = Invocation {
         threads: slots.map_or(options.wish.threads, |slots| Some(slots.threads)),
         jobs: slots.map_or(options.wish.jobs, |slots| Some(slots.jobs)),
@@ -172,7 +188,7 @@ fn record_call(sweep: &SweepDir, options: &Options, slots: Option<Slots>, progre
     }
 }
 
-fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
+pub(super) fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
     let lease = Lease::try_take(&sweep.path)
         .with_context(|| format!("{}: cannot be written", sweep.path.display()))?;
     lease.ok_or_else(|| {
@@ -182,7 +198,7 @@ fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
     })
 }
 
-fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Progress) {
+pub(super) fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Progress) {
     match survey.left_behind.len() {
         0 => {}
         1 => progress.note("1 run is no longer planned; its folder stays"),
@@ -231,6 +247,7 @@ fn processes(options: &Options) -> anyhow::Result<Processes> {
         cache: options.cache.as_ref().map(absolute),
         working_directory,
         device: options.device.clone(),
+        devices: Some(Devices::new(&options.devices)).filter(|_| !options.devices.is_empty()),
         threads: options.wish.threads.unwrap_or_else(resources::cores),
         checkpoint_every: options.checkpoint_every,
     })
@@ -242,10 +259,17 @@ fn trial(
     options: &Options,
     inbox: &Inbox,
 ) -> anyhow::Result<Option<Trial>> {
-    match heaviest(tasks).filter(|_| options.preflight) {
-        Some(task) => try_one_step(task, processes, inbox).map(Some),
-        None => Ok(None),
+    let Some(task) = heaviest(tasks).filter(|_| options.preflight) else { return Ok(None) };
+    let Some(devices) = &processes.devices else { return try_one_step(task, processes, inbox).map(Some) };
+    // Each has to be there and to hold a run. The last is as good as any to measure on.
+    let mut trial = None;
+    for device in devices.distinct() {
+        trial = Some(try_one_step(task, &Processes { device, ..processes.clone() }, inbox)?);
+        if matches!(trial, Some(Trial::Interrupted)) {
+            break;
+        }
     }
+    Ok(trial)
 }
 
 fn choose_slots(tasks: &[Task], options: &Options, measured: Option<Preflight>) -> Slots {
@@ -273,28 +297,6 @@ fn is_accelerator(device: &str) -> bool {
 /// How many runs have a checkpoint to go on from at a time: those at work, or all where they wait for one another.
 fn waiting(options: &Options, slots: Slots) -> usize {
     if options.contest.is_some() { usize::MAX } else { slots.jobs }
-}
-
-/// Bytes that the tasks' checkpoints take: one that stays for each, and two for each at work: the one to resume from,
-/// and the next while it takes its place.
-fn disk_needed(tasks: &[Task], at_work: usize, measured: Preflight) -> u64 {
-    let trained = tasks.iter().filter(|task| task.spec.recipe.kind.trains()).count() as u64;
-    measured.checkpoint_bytes * (trained + 2 * trained.min(at_work as u64))
-}
-
-fn check_disk(
-    folder: &Path,
-    tasks: &[Task],
-    at_work: usize,
-    measured: Preflight,
-) -> Result<(), ExecuteError> {
-    let needed = disk_needed(tasks, at_work, measured);
-    match resources::free_disk(folder) {
-        Some(free) if free < needed => {
-            Err(ExecuteError::DiskFull { folder: folder.to_owned(), free, needed })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What is about to happen and what it will take.
@@ -344,20 +346,6 @@ fn frame(name: &str, plan: &[RunSpec], survey: &Survey) -> Sweep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::recipe::Kind;
-    use crate::run::dispatch::tests::{planned, task};
-
-    #[test]
-    fn disk_is_needed_for_each_trained_run_and_for_resuming_those_at_work() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut zero_shot = planned("r0");
-        zero_shot.recipe.kind = Kind::ZeroShot;
-        let specs = [zero_shot, planned("r1"), planned("r2"), planned("r3")];
-        let tasks = specs.map(|spec| task(folder.path(), spec));
-        let measured = Preflight { step_seconds: 1.0, peak_memory_bytes: 0, checkpoint_bytes: 10 };
-        let needed = |at_work| disk_needed(&tasks, at_work, measured);
-        assert_eq!((needed(1), needed(2), needed(usize::MAX)), (50, 70, 90));
-    }
 
     #[test]
     fn a_second_run_of_the_same_sweep_is_refused_while_the_first_is_at_work() {

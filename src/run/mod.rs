@@ -7,6 +7,7 @@
 //! the journal says. The seam between the two is [`launcher::Launcher`].
 
 pub mod cache;
+pub mod devices;
 pub mod dispatch;
 pub mod download;
 mod earlier;
@@ -21,18 +22,21 @@ pub mod leaderboard;
 pub mod lease;
 mod log;
 pub mod outcome;
+pub mod part;
 pub mod policy;
 pub mod preflight;
-mod process;
+pub mod prepare;
+pub mod process;
 pub mod progress;
 pub mod prune;
 pub mod resolve;
 pub mod resources;
+mod room;
 pub mod rounds;
 pub mod rungs;
 pub mod share;
-mod signals;
-mod survey;
+pub mod signals;
+pub mod survey;
 pub mod worker;
 
 pub use execute::{Options, execute};

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::cache::Cache;
+use super::devices::{Devices, Held};
 use super::launcher::{Exit, Launcher, Message, Running, Task};
 use super::resolve::resolved;
 use crate::record::{config, journal};
@@ -36,6 +37,8 @@ pub struct Processes {
     pub working_directory: PathBuf,
     /// As the user named it: `auto`, `cpu`, ...
     pub device: String,
+    /// Where each run has a device of its own, in the place of `device`.
+    pub devices: Option<Devices>,
     /// Threads of each run.
     pub threads: usize,
     /// How much of a run's work may be lost if it is cut off.
@@ -49,13 +52,17 @@ impl Processes {
     ///
     /// Both thread pools are told: rayon's, and the one candle's own operations use.
     pub fn command(&self, task: &Task) -> anyhow::Result<Command> {
+        self.command_on(task, &self.device)
+    }
+
+    fn command_on(&self, task: &Task, device: &str) -> anyhow::Result<Command> {
         config::show_config(&task.directory, &resolved(&task.spec, &self.runs)?)?;
         let threads = self.threads.to_string();
         let mut command = Command::new(&self.program);
         command.arg("worker");
         command.arg("--run").arg(self.working_directory.join(&task.directory.path));
         command.arg("--runs").arg(&self.runs);
-        command.args(["--device", &self.device, "--threads", &threads]);
+        command.args(["--device", device, "--threads", &threads]);
         let every = humantime::format_duration(self.checkpoint_every).to_string();
         command.args(["--checkpoint-every", &every]);
         command.args(task.until_epoch.map(|epoch| format!("--until-epoch={epoch}")));
@@ -77,9 +84,12 @@ impl Launcher for Processes {
         task: &Task,
         messages: &Sender<Message>,
     ) -> anyhow::Result<Box<dyn Running>> {
-        let mut command = self.command(task)?;
+        let held = self.devices.as_ref().and_then(Devices::take);
+        let device = held.as_ref().map_or(self.device.as_str(), |held| held.name.as_str());
+        let mut command = self.command_on(task, device)?;
         command.arg("--supervised");
-        let worker = start(command, &task.directory.log(), index, messages)?;
+        let mut worker = start(command, &task.directory.log(), index, messages)?;
+        worker.device = held;
         // The disk is waited for while the worker loads. What it does not keep, the next start writes anew.
         let _ = config::keep_config(&task.directory);
         Ok(Box::new(worker))
@@ -103,7 +113,7 @@ fn start(
     in_own_group(&mut command);
     let mut child = command.spawn().context("cannot start a worker process")?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
-    let worker = Worker { child, input };
+    let worker = Worker { child, input, device: None };
     let output = output.context("the worker process has no standard output")?;
     let messages = messages.clone();
     thread::spawn(move || listen(index, output, &messages));
@@ -128,6 +138,8 @@ struct Worker {
     child: Child,
     /// Dropped to ask the child to stop.
     input: Option<ChildStdin>,
+    /// The child's own, until its end.
+    device: Option<Held>,
 }
 
 impl Running for Worker {
@@ -152,6 +164,8 @@ impl Drop for Worker {
             self.kill();
             let _ = self.child.wait();
         }
+        // Not before: the next run would find it taken.
+        self.device = None;
     }
 }
 
@@ -205,6 +219,7 @@ mod tests {
             runs: folder.path().to_owned(),
             working_directory: folder.path().to_owned(),
             device: "cpu".to_owned(),
+            devices: None,
             threads: 3,
             checkpoint_every: Duration::from_secs(90),
             cache: Some(Cache { folder: "/cache".into(), bytes: 7 }),

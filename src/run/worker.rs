@@ -85,7 +85,7 @@ pub fn work_as(
     order: &Order,
     work: impl FnOnce(&RunSpec, &AtomicBool, &mut dyn FnMut(Event) -> anyhow::Result<()>) -> anyhow::Result<Ended>,
 ) -> anyhow::Result<i32> {
-    let stop = signals::stop_flag()?;
+    let stop = signals::stop_flag(order.supervised)?;
     if order.supervised {
         stop_at_end_of_input(&stop);
     }

@@ -11,6 +11,7 @@ use super::constraints::{self, Pattern, Zipped};
 use super::data::{find, only, unique};
 use super::early_terminate::EarlyTerminate;
 use super::failures::OnFailure;
+use super::launcher;
 use super::parameter::Choice;
 use super::preset::Preset;
 use super::problem::{Place, Problem, did_you_mean, one_of, quoted};
@@ -20,7 +21,7 @@ use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 19] = [
+pub(super) const TOP_LEVEL: [&str; 20] = [
     "extends",
     "name",
     "model",
@@ -40,6 +41,7 @@ pub(super) const TOP_LEVEL: [&str; 19] = [
     "references",
     "on_failure",
     "max_consecutive_failures",
+    "launcher",
 ];
 
 /// What has been read so far.
@@ -65,6 +67,7 @@ pub(super) struct Draft {
     pub early_terminate: Option<Option<EarlyTerminate>>,
     pub on_failure: Option<OnFailure>,
     pub max_consecutive_failures: Option<usize>,
+    pub launcher: launcher::Given,
     /// In the order written.
     pub settings: Vec<Choice>,
     pub points: Option<(Vec<Vec<Choice>>, Place)>,
@@ -124,6 +127,7 @@ impl Draft {
             "early_terminate" => self.read_early_terminate(value),
             "on_failure" => self.read_on_failure(value),
             "max_consecutive_failures" => self.read_max_consecutive_failures(value),
+            "launcher" => self.read_launcher(value),
             group if GROUPS.contains(&group) => self.read_group(group, value),
             _ => self.refuse_key(key, key_place),
         }

@@ -111,6 +111,7 @@ impl Draft {
             early_terminate: self.early_terminate.or(base.early_terminate),
             on_failure: self.on_failure.or(base.on_failure),
             max_consecutive_failures: self.max_consecutive_failures.or(base.max_consecutive_failures),
+            launcher: base.launcher.into_iter().chain(self.launcher).collect(),
             settings: base.settings,
             points: base.points,
             problems: base.problems.into_iter().chain(self.problems).collect(),

@@ -1,6 +1,7 @@
 //! `key=value[,value]...` on the command line: the same keys as in the file, each in place of what it says.
 
 use super::draft::Draft;
+use super::launcher;
 use super::parameter::Choice;
 use super::position::place_all;
 use super::problem::{Place, Problem, did_you_mean};
@@ -52,15 +53,21 @@ fn apply_value(draft: &mut Draft, entry: Entry) {
             None => draft.refuse(&entry.key_place, format!("`{key}` takes one value")),
         },
         "extends" => draft.refuse(&entry.key_place, "`extends` is for sweep files"),
-        "parameters" | "points" | "references" | "zip" | "exclude" | "include" => {
-            let example =
-                if key == "references" { "references.zero_shot=false" } else { "learning_rate=1e-5,3e-5" };
+        "parameters" | "points" | "references" | "zip" | "exclude" | "include" | "launcher" => {
+            let example = match key {
+                "references" => "references.zero_shot=false",
+                "launcher" => "launcher.partition=gpu",
+                _ => "learning_rate=1e-5,3e-5",
+            };
             let problem = Problem::new(&entry.key_place, format!("`{key}` cannot be replaced as a whole"));
             draft.problems.push(problem.hint(format!("name what to change, for example `{example}`")));
         }
-        _ => match key.strip_prefix("references.") {
-            Some(name) => apply_reference(draft, name, &entry),
-            None => apply_setting(draft, &entry),
+        _ => match (key.strip_prefix("references."), key.strip_prefix("launcher.")) {
+            (Some(name), _) => apply_reference(draft, name, &entry),
+            (_, Some(name)) => {
+                draft.read_launcher_key(name, &launcher::overriding(name, &entry), &entry.key_place);
+            }
+            _ => apply_setting(draft, &entry),
         },
     }
 }

@@ -152,6 +152,7 @@ fn top_level() -> Map<String, Value> {
         },
         "on_failure": {"enum": OnFailure::WORDS, "description": "What becomes of the other runs when one fails."},
         "max_consecutive_failures": whole(0, "After how many failures in a row no other run starts; 0 is never."),
+        "launcher": super::launcher::schema(),
     });
     match keys {
         Value::Object(keys) => keys,
@@ -355,7 +356,7 @@ Made by `sweep schema --format markdown`. In front of a file's first line,
             text += &format!("| `{key}` | {valid} | {ours} | {theirs} | {} |\n", setting.about);
         }
     }
-    text
+    text + &super::launcher::page()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::constraints::{self, Pattern};
 use super::draft::Draft;
 use super::early_terminate::EarlyTerminate;
 use super::failures::OnFailure;
+use super::launcher::{self, Launcher};
 use super::parameter::Choice;
 use super::preset::Preset;
 use super::problem::{Place, Problem, SpecError, quoted};
@@ -57,6 +58,8 @@ pub struct SweepSpec {
     pub on_failure: Option<OnFailure>,
     /// After how many failures in a row no other run starts, where the file says so; 0 is never.
     pub max_consecutive_failures: Option<usize>,
+    /// What a cluster is asked for; it changes no run.
+    pub launcher: Launcher,
     /// The files that the sweep file builds on, the nearest first.
     pub bases: Vec<PathBuf>,
 }
@@ -260,6 +263,7 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         early_terminate: draft.early_terminate.flatten(),
         on_failure: draft.on_failure,
         max_consecutive_failures: draft.max_consecutive_failures,
+        launcher: launcher::assembled(&draft.launcher),
         bases: Vec::new(),
         preset,
         base,

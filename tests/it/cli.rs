@@ -30,8 +30,10 @@ fn shipped(name: &str) -> String {
 #[test]
 fn help_names_every_subcommand() {
     let help = Workdir::new().sweep("--help");
-    for subcommand in ["init", "plan", "run", "report", "status", "prune", "caption", "score", "data", "lab"]
-    {
+    for subcommand in [
+        "init", "plan", "run", "submit", "cancel", "report", "status", "prune", "caption", "score", "data",
+        "lab",
+    ] {
         assert!(help.contains(&format!("\n  {subcommand} ")), "{subcommand} is not in\n{help}");
     }
     assert!(
@@ -44,7 +46,7 @@ fn help_names_every_subcommand() {
 #[test]
 fn every_subcommand_has_help_with_examples() {
     let workdir = Workdir::new();
-    for subcommand in ["plan", "run", "status", "prune", "caption", "score", "lab"] {
+    for subcommand in ["plan", "run", "submit", "status", "prune", "caption", "score", "lab"] {
         let help = workdir.sweep(&format!("{subcommand} --help"));
         assert!(help.contains("Examples:"), "{help}");
         assert_snapshot!(format!("help_of_{subcommand}"), help);

@@ -45,7 +45,11 @@ mod settings_take_effect;
 #[cfg(target_os = "linux")]
 mod shared_folders;
 #[cfg(target_os = "linux")]
+mod slurm;
+#[cfg(target_os = "linux")]
 mod stopping;
+#[cfg(target_os = "linux")]
+mod submitting;
 mod threads;
 mod toy;
 mod training;

@@ -1,0 +1,270 @@
+//! `sweep submit`: what is missing of a frozen plan becomes a job array.
+//!
+//! Submitting returns at once, and what was submitted is written down before that: a login node is not to be held, and a
+//! scheduler that took a job is not to be asked twice. Submitting again hands over what is missing by then and not in the
+//! queue.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use super::ClusterError;
+use super::array::{Chunk, blocks, chunks, compact};
+use super::ask::ask;
+use super::command::{Worker, shown};
+use super::scheduler::Known;
+use super::state::{SLURM, queue};
+use super::{hyperqueue, kubernetes, slurm};
+use crate::record::SweepDir;
+use crate::record::submissions::{Submission, SubmissionDir};
+use crate::run::lease;
+use crate::run::survey::Survey;
+use crate::spec::Launcher;
+
+/// The folders of what was handed to the others.
+pub const HYPERQUEUE: &str = "hyperqueue";
+pub const KUBERNETES: &str = "kubernetes";
+
+/// What is submitted.
+#[derive(Debug)]
+pub struct Order<'a> {
+    pub sweep: &'a SweepDir,
+    pub launcher: &'a Launcher,
+    pub worker: &'a Worker,
+    /// Where the report goes that is written behind the runs; `None` for none.
+    pub reports: Option<&'a Path>,
+    /// Positions in the plan, ascending.
+    pub positions: &'a [usize],
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Submitted {
+    /// Numbers of the jobs.
+    pub jobs: Vec<String>,
+    pub tasks: usize,
+    /// The job that reports.
+    pub report: Option<String>,
+    /// What was written.
+    pub files: Vec<PathBuf>,
+}
+
+/// The runs that are missing and that nobody is at.
+pub fn to_submit(sweep: &SweepDir, survey: &Survey, known: &Known) -> Vec<usize> {
+    let is_free = |position: &usize, folder: &Path| {
+        let is_queued = known.tasks.get(position).is_some_and(super::scheduler::Task::is_alive);
+        !is_queued && !lease::is_held(folder)
+    };
+    let tasks = survey.missing.iter();
+    let mut positions: Vec<usize> = tasks
+        .filter(|task| is_free(&task.position, &sweep.run(&task.spec.id).path))
+        .map(|task| task.position)
+        .collect();
+    positions.sort_unstable();
+    positions
+}
+
+/// What the queue has of the sweep.
+///
+/// # Errors
+/// It cannot be asked although something was submitted, or has tasks of another plan, whose positions mean other runs.
+pub fn look_at_queue(sweep: &SweepDir, plan_digest: &str) -> Result<Known, ClusterError> {
+    let submissions = super::state::submissions(sweep);
+    let known = queue(&submissions, plan_digest)?;
+    if known.of_other_plans.is_empty() {
+        return Ok(known);
+    }
+    Err(ClusterError(format!(
+        "{}: jobs of an earlier plan of this sweep are in the queue: {}\nhint: `sweep cancel {}` takes them out, or give this \
+         plan a name of its own: `name=other`",
+        sweep.path.display(),
+        known.of_other_plans.join(", "),
+        sweep.path.display()
+    )))
+}
+
+/// The scripts of the arrays that an order becomes.
+pub fn slurm_scripts(order: &Order, name: &str, max_array_size: usize) -> Vec<(Chunk, String)> {
+    let folder = order.sweep.submissions(SLURM).path;
+    let folder = absolute(&folder);
+    let tasks = blocks(order.positions, order.launcher.per_task());
+    let script = |chunk: Chunk| {
+        let script = slurm::array_script(name, &chunk, order.worker, order.launcher, &folder);
+        (chunk, script)
+    };
+    chunks(&tasks, max_array_size).into_iter().map(script).collect()
+}
+
+/// The script of the job that reports.
+pub fn slurm_report(order: &Order, name: &str) -> Option<String> {
+    let folder = absolute(&order.sweep.submissions(SLURM).path);
+    let sweep = absolute(&order.sweep.path);
+    let report = |reports| {
+        slurm::report_script(&reporter(name), &sweep, reports, order.worker, order.launcher, &folder)
+    };
+    order.reports.map(report)
+}
+
+/// Hands the order to Slurm, whose arrays have fewer tasks than `max_array_size`.
+///
+/// # Errors
+/// Slurm refuses. What it took before that is in the queue and written down.
+pub fn to_slurm(order: &Order, max_array_size: usize) -> anyhow::Result<Submitted> {
+    let folder = order.sweep.submissions(SLURM);
+    let (name, at) = name_of(order.sweep);
+    let mut submitted = Submitted::default();
+    for (chunk, script) in slurm_scripts(order, &name, max_array_size) {
+        let number = folder.read().0.len() + 1;
+        let file = format!("{number:04}.sh");
+        let path = folder.write(&file, &script)?;
+        let job = sbatch(&folder, number, &path, &[])?;
+        folder.append(&Submission {
+            array: Some(compact(&chunk.indices)),
+            offset: chunk.offset,
+            runs_per_task: order.launcher.per_task(),
+            plan: order.worker.plan_digest.clone(),
+            script: file,
+            ..Submission::new(at.clone(), job.clone(), name.clone())
+        })?;
+        submitted.tasks += chunk.indices.len();
+        submitted.jobs.push(job);
+        submitted.files.push(path);
+    }
+    if let Some(script) = slurm_report(order, &name) {
+        let number = folder.read().0.len() + 1;
+        let file = format!("{number:04}-report.sh");
+        let path = folder.write(&file, &script)?;
+        // `afterok` would judge an array by its last task, and a report is wanted of failures too.
+        let behind = format!("--dependency=afterany:{}", submitted.jobs.join(":"));
+        let job = sbatch(&folder, number, &path, &[&behind])?;
+        folder.append(&Submission { script: file, ..Submission::new(at, job.clone(), reporter(&name)) })?;
+        submitted.report = Some(job);
+    }
+    Ok(submitted)
+}
+
+fn reporter(name: &str) -> String {
+    format!("{name}-report")
+}
+
+/// Submits a script, and keeps what `sbatch` said beside it.
+fn sbatch(folder: &SubmissionDir, number: usize, script: &Path, options: &[&str]) -> anyhow::Result<String> {
+    let path = shown(&absolute(script));
+    let arguments: Vec<&str> =
+        ["--parsable"].into_iter().chain(options.iter().copied()).chain([path.as_str()]).collect();
+    let answer = ask("sbatch", &arguments, &[])?;
+    let words = format!(
+        "sbatch {}\n--- stdout\n{}--- stderr\n{}",
+        arguments.join(" "),
+        answer.said,
+        answer.complained
+    );
+    folder.write(&format!("{number:04}.sbatch.txt"), &words)?;
+    match slurm::job_id(&answer.said).filter(|_| answer.is_success) {
+        Some(job) => Ok(job),
+        None => Err(ClusterError(format!(
+            "sbatch refuses {}: {}\nhint: what it took before is in the queue; `sweep submit` again hands over the rest",
+            script.display(),
+            answer.complaint()
+        ))
+        .into()),
+    }
+}
+
+/// The largest array that Slurm takes.
+pub fn max_array_size() -> Result<usize, ClusterError> {
+    let answer = ask("scontrol", &["show", "config"], &[])?;
+    if !answer.is_success {
+        return Err(ClusterError(format!("scontrol: {}", answer.complaint())));
+    }
+    Ok(slurm::max_array_size(&answer.said).unwrap_or(slurm::MAX_ARRAY_SIZE))
+}
+
+/// Hands the order to HyperQueue.
+pub fn to_hyperqueue(order: &Order) -> anyhow::Result<Submitted> {
+    let folder = order.sweep.submissions(HYPERQUEUE);
+    let (name, at) = name_of(order.sweep);
+    let number = folder.read().0.len() + 1;
+    let tasks = blocks(order.positions, order.launcher.per_task());
+    let task = folder
+        .write(&format!("{number:04}-task.sh"), &hyperqueue::task_script(order.worker, order.launcher))?;
+    let place = absolute(&folder.path);
+    let words =
+        hyperqueue::submit_command(&name, &tasks, order.worker, order.launcher, &place, &absolute(&task));
+    let script = format!("{number:04}.sh");
+    let path = folder.write(&script, &format!("#!/bin/bash\n{}\n", hyperqueue::in_a_line(&words)))?;
+    let answer = ask(&words[0], &words[1..], &[])?;
+    let job = slurm::job_id(&answer.said).filter(|_| answer.is_success);
+    let job =
+        job.ok_or_else(|| ClusterError(format!("hq refuses {}: {}", path.display(), answer.complaint())))?;
+    folder.append(&Submission {
+        array: Some(compact(&tasks)),
+        runs_per_task: order.launcher.per_task(),
+        plan: order.worker.plan_digest.clone(),
+        script,
+        ..Submission::new(at, job.clone(), name)
+    })?;
+    Ok(Submitted { jobs: vec![job], tasks: tasks.len(), report: None, files: vec![path] })
+}
+
+/// The command that HyperQueue would be given.
+pub fn hyperqueue_command(order: &Order) -> String {
+    let folder = absolute(&order.sweep.submissions(HYPERQUEUE).path);
+    let tasks = blocks(order.positions, order.launcher.per_task());
+    let (name, _) = name_of(order.sweep);
+    let task = folder.join("0001-task.sh");
+    let words = hyperqueue::submit_command(&name, &tasks, order.worker, order.launcher, &folder, &task);
+    format!(
+        "{}\n\n# {}\n{}",
+        hyperqueue::in_a_line(&words),
+        task.display(),
+        hyperqueue::task_script(order.worker, order.launcher)
+    )
+}
+
+/// The manifest for Kubernetes.
+pub fn kubernetes_manifest(order: &Order) -> Result<String, ClusterError> {
+    let (name, _) = name_of(order.sweep);
+    let tasks = blocks(order.positions, order.launcher.per_task());
+    let name = kubernetes::object_name(&name);
+    kubernetes::manifest(&name, &tasks, order.worker, order.launcher).map_err(lacks)
+}
+
+/// Makes sure that everything is said that a manifest needs.
+pub fn check_for_kubernetes(launcher: &Launcher) -> Result<(), ClusterError> {
+    kubernetes::missing(launcher).map_or(Ok(()), |missing| Err(lacks(missing)))
+}
+
+fn lacks(missing: &str) -> ClusterError {
+    ClusterError(format!(
+        "Kubernetes needs `{missing}`, which nothing says\nhint: `launcher: {{{missing}: ...}}` in the sweep file, or `--{}`",
+        missing.replace('_', "-")
+    ))
+}
+
+/// Writes the manifest. The user hands it over: the name of the cluster and the right to use it are his.
+pub fn to_kubernetes(order: &Order) -> anyhow::Result<Submitted> {
+    let folder = order.sweep.submissions(KUBERNETES);
+    let manifest = kubernetes_manifest(order)?;
+    let digest = format!("{:x}", Sha256::digest(&manifest));
+    let path = folder.write(&format!("job-{}.yaml", &digest[..8]), &manifest)?;
+    let tasks = blocks(order.positions, order.launcher.per_task()).len();
+    Ok(Submitted { jobs: Vec::new(), tasks, report: None, files: vec![path] })
+}
+
+/// A name that no other job has, for who looks at the queue, and the time that it is of.
+fn name_of(sweep: &SweepDir) -> (String, String) {
+    let now = SystemTime::now();
+    let tag = Sha256::digest(format!(
+        "{} {}",
+        absolute(&sweep.path).display(),
+        humantime::format_rfc3339_nanos(now)
+    ));
+    let tag = format!("{tag:x}");
+    (format!("sweep-{}-{}", sweep.name(), &tag[..6]), humantime::format_rfc3339_seconds(now).to_string())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

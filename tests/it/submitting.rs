@@ -1,0 +1,198 @@
+//! What is handed to clusters, and what a task of theirs does, where there is no cluster: scripts are shown, tasks started by hand.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::end_to_end::{self, json_lines};
+use crate::stopping::{ONE_RUN, events, last_event, signal, wait_until};
+use crate::toy::{self, difference, records, tables};
+use crate::workdir::Workdir;
+
+/// Where no program of a cluster is found.
+fn alone(workdir: &Workdir, arguments: &str) -> String {
+    workdir.shown(&workdir.command(arguments).env("PATH", "/nowhere").output().unwrap())
+}
+
+fn ids(workdir: &Workdir, file: &str) -> Vec<String> {
+    let output = workdir.command(&format!("plan {file} --format json")).output().unwrap();
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    plan["runs"].as_array().unwrap().iter().map(|run| run["id"].to_string()).collect()
+}
+
+#[test]
+fn a_dry_run_shows_the_script_and_writes_nothing() {
+    let workdir = toy::prepared();
+    let shown = alone(
+        &workdir,
+        "submit toy.yaml --to slurm --dry-run --partition gpu --timeout-min 90 --runs-per-task 2 --no-report",
+    );
+    assert!(shown.starts_with("exit 0\n"), "{shown}");
+    assert!(
+        shown.contains("#SBATCH --array=0-2\n") && shown.contains("#SBATCH --partition=gpu\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("worker --plan [DIR]/runs/toy/plan.jsonl --plan-digest "), "{shown}");
+    assert!(
+        shown.contains("note: arrays of 1001 tasks at most are assumed: there is no `scontrol` here"),
+        "{shown}"
+    );
+    assert!(!workdir.path().join("runs").exists());
+}
+
+#[test]
+fn where_there_is_no_cluster_that_is_said() {
+    let workdir = toy::prepared();
+    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to slurm"), @"
+    exit 2
+    --- stderr
+    error: there is no `scontrol` here
+    hint: this is for the cluster's login node
+    ");
+    insta::assert_snapshot!(alone(&workdir, "submit toy.yaml --to kubernetes --image x"), @"
+    exit 2
+    --- stderr
+    error: Kubernetes needs `volume_claim`, which nothing says
+    hint: `launcher: {volume_claim: ...}` in the sweep file, or `--volume-claim`
+    ");
+    assert!(!workdir.path().join("runs/toy/plan.jsonl").exists());
+    insta::assert_snapshot!(alone(&workdir, "cancel runs"), @"
+    exit 2
+    --- stderr
+    error: runs: holds no sweep
+    ");
+}
+
+#[test]
+fn a_sweep_that_compares_its_runs_on_the_way_is_not_submitted() {
+    let workdir = toy::prepared();
+    let shown = alone(&workdir, r#"submit toy.yaml --to slurm early_terminate={"type":"median"}"#);
+    insta::assert_snapshot!(shown, @"
+    exit 2
+    --- stderr
+    error: a sweep with `early_terminate` is not one of independent runs: after each round someone has to say which go on
+    hint: `early_terminate=none` submits every run whole; `sweep run` does the rounds, also within one job
+    ");
+}
+
+#[test]
+fn what_a_cluster_is_asked_for_changes_no_run() {
+    let workdir = toy::prepared();
+    let text = fs::read_to_string(workdir.path().join("toy.yaml")).unwrap();
+    workdir.file(
+        "asking.yaml",
+        &format!("{text}launcher: {{partition: gpu, cpus_per_task: 8, runs_per_task: 4}}\n"),
+    );
+    assert_eq!(ids(&workdir, "toy.yaml"), ids(&workdir, "asking.yaml"));
+}
+
+/// Freezes the plan of a sweep without running anything.
+fn frozen(workdir: &Workdir, arguments: &str) {
+    let shown = alone(workdir, &format!("submit {arguments} --to kubernetes --image x --volume-claim y"));
+    assert!(shown.starts_with("exit 0\n") && shown.contains("next: kubectl apply -f "), "{shown}");
+}
+
+#[test]
+fn tasks_started_by_hand_come_to_the_tables_of_a_local_sweep() {
+    let workdir = toy::prepared();
+    assert!(workdir.sweep(&toy::command(2).replace("--runs runs", "--runs local")).starts_with("exit 0\n"));
+    frozen(&workdir, "toy.yaml");
+    let task = |index: &str, variables: &[(&str, &str)]| {
+        let mut command = workdir.command(&format!("worker --plan runs/toy/plan.jsonl --device cpu {index}"));
+        command.envs(variables.iter().copied());
+        workdir.shown(&command.output().unwrap())
+    };
+    assert!(task("--index 0", &[]).starts_with("exit 0\n"));
+    assert!(
+        task("--runs-per-task 2", &[("SLURM_ARRAY_TASK_ID", "1"), ("SWEEP_INDEX_OFFSET", "0")])
+            .starts_with("exit 0\n")
+    );
+    assert!(task("--indices 0,1,4", &[("JOB_COMPLETION_INDEX", "1")]).starts_with("exit 0\n"));
+    let last = task("", &[("HQ_TASK_ID", "4")]);
+    assert!(last.starts_with("exit 0\n") && last.contains("(1/1 done)"), "{last}");
+    // What is done is done.
+    assert!(task("--index 4", &[]).starts_with("exit 0\n"));
+    assert!(records(&workdir.path().join("runs"), "toy").iter().all(|run| run.attempts == 1));
+    let [local, there] = ["local", "runs"].map(|runs| tables(&workdir.path().join(runs), "toy"));
+    assert_eq!(difference(&there, &local), "");
+
+    let none = task("--index 5", &[]);
+    assert!(
+        none.starts_with("exit 2\n") && none.contains("the task's index is 5, and the plan has 5 runs"),
+        "{none}"
+    );
+    let other = task("--index 0 --plan-digest 0123456789abcdef", &[]);
+    assert!(
+        other.starts_with("exit 42\n") && other.contains("not the plan that the task was submitted for"),
+        "{other}"
+    );
+}
+
+#[test]
+fn a_task_that_fails_for_good_says_so_by_its_code() {
+    let workdir = toy::prepared();
+    frozen(&workdir, "toy.yaml");
+    fs::write(workdir.path().join("model/model.safetensors"), "no weights").unwrap();
+    let shown = workdir.sweep("worker --plan runs/toy/plan.jsonl --device cpu --index 0");
+    assert!(shown.starts_with("exit 42\n"), "{shown}");
+}
+
+fn start(workdir: &Workdir) -> Child {
+    let mut command = workdir.command("worker --plan runs/small/plan.jsonl --device cpu --index 0");
+    command.env("SLURM_ARRAY_JOB_ID", "1").env("SWEEP_MAX_REQUEUES", "3").env("PATH", "/nowhere");
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn run(workdir: &Workdir) -> std::path::PathBuf {
+    let sweep: &Path = &workdir.path().join("runs/small");
+    sweep.join(json_lines(&sweep.join("plan.jsonl"))[0]["id"].as_str().unwrap())
+}
+
+#[test]
+fn signals_of_schedulers_however_many_let_a_task_save_its_checkpoint() {
+    let workdir = end_to_end::prepared();
+    frozen(&workdir, &format!("small.yaml {ONE_RUN} epochs=8 patience=0"));
+    for (attempt, names) in
+        (1..).zip([&["-USR2"][..], &["-USR2", "-TERM", "-TERM"], &["-TERM", "-USR2", "-TERM"]])
+    {
+        let task = start(&workdir);
+        // Before it has begun there is nothing to save.
+        wait_until("the attempt", || {
+            let mut events = events(&run(&workdir)).into_iter();
+            events.any(|line| line["attempt"] == attempt && line["event"] == "evaluated")
+        });
+        names.iter().for_each(|name| signal(name, task.id()));
+        let output = task.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{said}");
+        let last = last_event(&run(&workdir));
+        assert_eq!((last["status"].as_str(), last["attempt"].as_u64()), (Some("interrupted"), Some(attempt)));
+        // There is no scontrol here, but it was looked for, and only where the time was up and nothing else was said.
+        assert_eq!(
+            said.contains("warning: the task does not go back into the queue"),
+            names == ["-USR2"],
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn several_devices_work_on_a_run_each_and_come_to_the_same_tables() {
+    let workdir = toy::prepared();
+    assert!(workdir.sweep(&toy::command(1).replace("--runs runs", "--runs local")).starts_with("exit 0\n"));
+    let shown = workdir.sweep("run toy.yaml --devices cpux2 --threads 1");
+    assert!(shown.starts_with("exit 0\n") && shown.contains("; 2 at a time, 1 thread each"), "{shown}");
+    let [local, there] = ["local", "runs"].map(|runs| tables(&workdir.path().join(runs), "toy"));
+    assert_eq!(difference(&there, &local), "");
+    let call = &json_lines(&workdir.path().join("runs/toy/invocations.jsonl"))[0];
+    assert_eq!((call["device"].as_str(), call["jobs"].as_u64()), (Some("cpu,cpu"), Some(2)));
+    let both = workdir.sweep("run toy.yaml --devices cpux2 --jobs 3");
+    assert!(both.starts_with("exit 2\n"), "{both}");
+    let none = workdir.sweep("run toy.yaml --devices cpu,gpu");
+    assert!(none.starts_with("exit 2\n") && none.contains("there are `auto`, `cpu`"), "{none}");
+    // A device that is not there is found out before the first run.
+    let gone = workdir.sweep("run toy.yaml --runs other --devices cpu,cuda:7");
+    assert!(gone.starts_with("exit 2\n") && gone.contains("fails in its first step"), "{gone}");
+}
