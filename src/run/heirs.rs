@@ -46,8 +46,12 @@ pub fn predecessors(tasks: &[Task]) -> BTreeMap<usize, usize> {
     let mut found = BTreeMap::new();
     for mut group in alike.into_values() {
         group.sort_by_key(|index| patience(&tasks[*index].spec));
+        let has_more = |heir: usize, than: usize| patience(&tasks[heir].spec) > patience(&tasks[than].spec);
         let pairs = group.windows(2).map(|pair| (pair[1], pair[0]));
-        found.extend(pairs.filter(|(heir, _)| !tasks[*heir].directory.events().exists()));
+        let waits = |(heir, before): &(usize, usize)| {
+            has_more(*heir, *before) && !tasks[*heir].directory.events().exists()
+        };
+        found.extend(pairs.filter(waits));
     }
     found
 }
@@ -85,7 +89,8 @@ mod tests {
     #[test]
     fn who_goes_on_from_another_waits_for_it_unless_it_has_begun() {
         let folder = tempfile::tempdir().unwrap();
-        let tasks: Vec<Task> = runs().into_iter().map(|spec| task(folder.path(), spec)).collect();
+        let mut tasks: Vec<Task> = runs().into_iter().map(|spec| task(folder.path(), spec)).collect();
+        tasks.push(task(folder.path(), RunSpec { id: "r9again".to_owned(), ..tasks[3].spec.clone() }));
         assert_eq!(predecessors(&tasks), [(0, 2), (1, 0)].into());
         std::fs::create_dir_all(&tasks[0].directory.path).unwrap();
         std::fs::write(tasks[0].directory.events(), "").unwrap();

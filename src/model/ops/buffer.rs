@@ -21,9 +21,9 @@ pub fn copied(values: &[f32]) -> Vec<f32> {
 
 /// A row so many times, one below the other.
 pub fn repeated(row: &[f32], times: usize) -> Vec<f32> {
-    let rows = CHUNK.div_ceil(row.len().max(1)) * row.len();
-    written(times * row.len(), rows.max(1), |_, values| {
-        for values in values.chunks_exact_mut(row.len()) {
+    let width = row.len().max(1);
+    written(times * row.len(), CHUNK.div_ceil(width) * width, |_, values| {
+        for values in values.chunks_exact_mut(width) {
             copy_into(values, row);
         }
     })
