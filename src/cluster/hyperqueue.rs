@@ -112,6 +112,10 @@ mod tests {
         for word in words.iter().filter(|word| word.starts_with("--") && word.contains('=')).skip(1) {
             assert!(KNOWN.contains(&word.split('=').next().unwrap()), "{word}");
         }
-        insta::assert_snapshot!(task_script(&worker(), &launcher), @"");
+        insta::assert_snapshot!(task_script(&worker(), &launcher), @r#"
+        #!/bin/bash
+        export SWEEP_LEASE="${SWEEP_LEASE:-heartbeat}"
+        exec /opt/sweep/bin/sweep worker --plan /home/me/study/runs/unfreeze/plan.jsonl --plan-digest 0123456789abcdef --runs /home/me/study/runs --device auto --threads 8 --checkpoint-every 1m30s
+        "#);
     }
 }

@@ -97,7 +97,7 @@ impl Cluster {
         sweeps[0]["runs"].as_array().unwrap().clone()
     }
 
-    /// The state of the run at this position, and the node of its task.
+    /// The node that a task is on.
     fn node_of(&self, task: &str) -> String {
         let node = self.slurm(&format!("squeue --noheader --array --format=%N --jobs={task}"));
         node.trim().to_owned()
