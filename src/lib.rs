@@ -18,3 +18,4 @@ pub mod plan;
 pub mod spec;
 pub mod record;
 pub mod random;
+pub mod normal;
