@@ -29,9 +29,11 @@ pub mod resolve;
 pub mod resources;
 pub mod rounds;
 pub mod rungs;
+pub mod search;
 pub mod share;
 mod signals;
 mod survey;
+mod told;
 pub mod worker;
 
 pub use execute::{Options, execute};
