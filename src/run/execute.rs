@@ -115,6 +115,7 @@ pub fn execute(
         if outcome.halt.is_some() || outcome.unfinished() > 0 {
             return Ok(outcome);
         }
+        search.begin(&sweep)?;
         if !search.go_on(&sweep, &outcome.records, &mut so_far, progress)? {
             return Ok(outcome);
         }

@@ -26,6 +26,8 @@ pub struct SearchCurve {
 const SIZE: (u32, u32) = (720, 360);
 const SPACE: [f64; 4] = [26.0, 92.0, 42.0, 52.0];
 const TEXT_SIZE: f64 = 12.0;
+/// Left of the border there is room for words beside the title of the axis from this share of the width.
+const ROOM: f64 = 0.35;
 
 impl SearchCurve {
     /// The best of the points up to each, from the first that came to something.
@@ -101,11 +103,11 @@ impl SearchCurve {
         let x = self.drawn as f64 + 0.5;
         let ends = [(x, y.range.start), (x, y.range.end)];
         plot.draw_series(LineSeries::new(ends, line(Ink::Faint, 1.25)))?;
-        // Above the plot nothing is drawn.
+        // Above the plot nothing is drawn but the title.
+        let has_room = self.drawn as f64 >= ROOM * self.values.len() as f64;
         let at = (x, y.range.end);
-        for (words, side, anchor) in
-            [("drawn at random", -1.0, HPos::Right), ("chosen by results", 1.0, HPos::Left)]
-        {
+        let left = has_room.then_some(("drawn at random", -1.0, HPos::Right));
+        for (words, side, anchor) in left.into_iter().chain([("chosen by results", 1.0, HPos::Left)]) {
             let style = anchored(text(TEXT_SIZE, Ink::Muted), anchor, VPos::Bottom);
             let words = Text::new(words.to_owned(), (units(6.0 * side), units(-4.0)), style);
             plot.draw_series(std::iter::once(EmptyElement::at(at) + words))?;
@@ -151,6 +153,9 @@ mod tests {
         let drawn = svg::render(&curve(true), "search").unwrap();
         assert_eq!(drawn.matches("<circle").count(), 3);
         assert!(drawn.contains(">drawn at random<") && drawn.contains(">chosen by results<"));
+        let few = SearchCurve { drawn: 1, ..curve(true) };
+        let few = svg::render(&few, "search").unwrap();
+        assert!(few.contains(">chosen by results<") && !few.contains(">drawn at random<"), "no room");
         let all_drawn = svg::render(&SearchCurve { drawn: 5, ..curve(true) }, "search").unwrap();
         assert!(!all_drawn.contains("chosen by results"));
     }

@@ -50,7 +50,10 @@ pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
 fn rounds<'a>(study: &Study<'a>) -> Vec<&'a Chosen> {
     let rounds = &study.sweep.search;
     let is_of_last = |round: &&Chosen| rounds.last().is_some_and(|last| last.search == round.search);
-    rounds.iter().filter(is_of_last).collect()
+    let mut rounds: Vec<&Chosen> = rounds.iter().filter(is_of_last).collect();
+    // Lines of a file that was lost in part may be written late.
+    rounds.sort_by_key(|round| round.after);
+    rounds
 }
 
 /// The rows of each point's runs, in the order in which the points were chosen.
