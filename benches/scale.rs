@@ -356,12 +356,13 @@ fn dispatched(home: &Path, runs: usize) -> Duration {
         preflight: false,
         policy: Policy::default(),
         contest: None,
+        search: None,
         checkpoint_every: Duration::from_secs(60),
         cache: None,
         invocation: Invocation::now("a benchmark".to_owned(), "cpu".to_owned(), b""),
     };
     let began = Instant::now();
-    let outcome = execute("scale", &planned, &options, &mut Silence, &mut |_, _| ()).expect("it runs");
+    let outcome = execute("scale", &planned, &options, &mut Silence, &mut |_, _, _| ()).expect("it runs");
     let took = began.elapsed();
     assert!(outcome.failures.is_empty() && outcome.unfinished() == 0, "{:?}", outcome.failures.first());
     took

@@ -19,3 +19,4 @@ pub mod plan;
 pub mod spec;
 pub mod record;
 pub mod random;
+pub mod normal;

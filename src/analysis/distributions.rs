@@ -4,21 +4,7 @@
 /// Terms after which a series or a continued fraction is given up; the largest arguments here need a few thousand.
 const TERMS: usize = 20_000;
 
-/// The share of a standard normal distribution below `x` (Marsaglia, "Evaluating the Normal Distribution", 2004).
-pub fn normal_cdf(x: f64) -> f64 {
-    if x.abs() > 8.0 {
-        return if x > 0.0 { 1.0 } else { 0.0 };
-    }
-    let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
-    let (mut term, mut sum) = (x, x);
-    let mut odd = 3.0;
-    while sum + term != sum {
-        term *= x * x / odd;
-        sum += term;
-        odd += 2.0;
-    }
-    0.5 + density * sum
-}
+pub use crate::normal::normal_cdf;
 
 /// The share of Student's t distribution below `t`.
 pub fn t_cdf(t: f64, freedom: f64) -> f64 {

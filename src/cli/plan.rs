@@ -55,6 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             let mut text = table::draw(&plan, &facts);
             text += &speed::in_words(&plan.runs, &facts)?;
             text += &early_terminate(&spec, &plan);
+            text += &search(&spec);
             if args.verbose {
                 text = format!("{text}\n{}", settings::draw(&spec));
             }
@@ -69,7 +70,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Format::Json => {
             let settings = args.verbose.then(|| settings::view(&spec));
-            output::print_json(&table::PlanView { settings, ..table::view(&plan, &facts) })?;
+            let to_come = spec.search.as_ref().map(|search| search.points - spec.points.len());
+            output::print_json(&table::PlanView { settings, to_come, ..table::view(&plan, &facts) })?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -89,6 +91,22 @@ fn tell_apart(other: &Path, (spec, plan): (&SweepSpec, &Plan), args: &Args) -> a
         Format::Json => output::print_json(&difference)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is not known before there are results.
+fn search(spec: &SweepSpec) -> String {
+    let Some(search) = &spec.search else { return String::new() };
+    let (first, all) = (spec.points.len(), search.points);
+    if all == first {
+        return format!(
+            "bayes: all {all} points are drawn; a larger `run_cap` than `startup` learns from them\n"
+        );
+    }
+    format!(
+        "bayes: these {first} points are drawn; the other {} follow from what they come to, {} at a time\n",
+        all - first,
+        search.rounds.round
+    )
 }
 
 /// When runs would be stopped in favour of better ones.

@@ -25,6 +25,7 @@ use crate::run::leaderboard::leaderboard;
 use crate::run::policy::{Halt, Policy, Retry, Standing};
 use crate::run::progress::Progress;
 use crate::run::rounds::Contest;
+use crate::run::search::Search;
 use crate::run::share::Wish;
 use crate::run::{Options, Outcome, cache, execute, progress};
 use crate::spec::{self, OnFailure, SweepSpec};
@@ -159,6 +160,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         contest: spec
             .early_terminate
             .map(|rule| Contest { rule, metric: rule.metric.unwrap_or(spec.metric) }),
+        search: Search::of(&spec)?,
         checkpoint_every: args.checkpoint_every,
         cache: args.cache.chosen(&args.runs),
         invocation,
@@ -167,8 +169,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     consistency::in_words(&warnings, &plan.runs).iter().for_each(|warning| output::tell(warning));
     let outcome = {
         let mut progress = progress::for_standard_error();
-        let mut ready =
-            |sweep: &SweepDir, progress: &mut dyn Progress| audit(sweep, &plan.runs, &args.runs, progress);
+        let mut is_told = false;
+        let mut ready = |sweep: &SweepDir, plan: &[RunSpec], progress: &mut dyn Progress| {
+            audit(sweep, plan, &args.runs, !std::mem::replace(&mut is_told, true), progress);
+        };
         execute(&spec.name, &plan.runs, &options, progress.as_mut(), &mut ready)?
     };
     let mut audit = Store::new(&args.runs).sweep(&spec.name).read_audit().ok().flatten();
@@ -226,11 +230,18 @@ fn standing(outcome: &Outcome) -> String {
     done + &counts.collect::<String>()
 }
 
-/// Says what the recipe makes unreachable, and keeps it for the report. A sweep that cannot be audited runs all the same.
-pub(super) fn audit(sweep: &SweepDir, plan: &[RunSpec], runs: &Path, progress: &mut dyn Progress) {
+/// Keeps what the recipe makes unreachable for the report, and says it where that was not said before. A sweep that
+/// cannot be audited runs all the same.
+pub(super) fn audit(
+    sweep: &SweepDir,
+    plan: &[RunSpec],
+    runs: &Path,
+    is_new: bool,
+    progress: &mut dyn Progress,
+) {
     let written = auditing::of_plan(plan, runs, None).and_then(|audit| {
         let text = auditing::in_short(&audit, plan);
-        if !text.is_empty() {
+        if is_new && !text.is_empty() {
             progress.note(&text);
         }
         Ok(sweep.write_audit(&audit)?)

@@ -45,7 +45,16 @@ Examples:
 struct SweepStatus {
     sweep: String,
     folder: PathBuf,
+    /// Of a search, how many points are decided and how many there are to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<SearchStatus>,
     runs: Vec<RunStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct SearchStatus {
+    decided: usize,
+    of: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -165,7 +174,12 @@ fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
         run.reason = run.reason.take().or_else(|| queued::reason(run.state, &task));
         run.scheduler = Some(task).filter(|_| run.state != State::Done);
     }
-    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), runs })
+    let search = sweep
+        .read_chosen()
+        .0
+        .last()
+        .map(|last| SearchStatus { decided: last.after + last.points.len(), of: last.of });
+    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), search, runs })
 }
 
 fn status_of(
@@ -254,7 +268,15 @@ fn in_text(sweep: &SweepStatus) -> String {
     let scores = conventions::in_words(sweep.runs.iter().map(|run| run.convention));
     let place = if has_places { auditing::PLACE } else { "" };
     let (folder, counts, failures) = (sweep.folder.display(), counts(sweep), failures_in_words(sweep));
-    format!("{folder}: {counts}\n{table}{scores}\n{place}{failures}")
+    let search = match &sweep.search {
+        Some(SearchStatus { decided, of }) if decided < of => {
+            format!(
+                "search: {decided} of {of} points are decided, the others follow from what they come to\n"
+            )
+        }
+        _ => String::new(),
+    };
+    format!("{folder}: {counts}\n{search}{table}{scores}\n{place}{failures}")
 }
 
 /// Why each failed run failed, and where to read more; why others were stopped in favour of better ones.
@@ -383,7 +405,8 @@ mod tests {
         let mut stopped = status("ra", Some(Status::Pruned), 1, false);
         stopped.reason = Some("stopped after epoch 1: worse".to_owned());
         assert_eq!(state_in_words(&stopped), "done (stopped)");
-        let sweep = SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), runs: vec![stopped] };
+        let sweep =
+            SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), search: None, runs: vec![stopped] };
         assert!(in_text(&sweep).ends_with("\nra stopped after epoch 1: worse\n"), "{}", in_text(&sweep));
     }
 
@@ -403,7 +426,7 @@ mod tests {
             diverged,
             status("rh", None, 0, false),
         ];
-        let sweep = SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), runs };
+        let sweep = SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), search: None, runs };
         insta::assert_snapshot!(in_text(&sweep), @r"
         runs/x: 8 runs: 1 done, 2 running, 2 failed, 2 interrupted, 1 waiting
         run  state         epoch  step   score    age  what

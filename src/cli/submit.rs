@@ -106,6 +106,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         preflight: false,
         policy: Policy { retry: args.retry, ..Policy::default() },
         contest: None,
+        search: None,
         checkpoint_every: args.checkpoint_every,
         cache: None,
         invocation: Invocation::now(typed_command(), args.device.clone(), &bytes),
@@ -114,7 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let prepared = {
         let mut progress = progress::for_standard_error();
         let mut ready =
-            |sweep: &SweepDir, progress: &mut dyn Progress| audit(sweep, &plan, &args.runs, progress);
+            |sweep: &SweepDir, progress: &mut dyn Progress| audit(sweep, &plan, &args.runs, true, progress);
         // Whatever is in the queue was submitted for the plan that is there now: it is asked before another takes its place.
         let look = |sweep: &SweepDir| {
             if args.to == Cluster::Slurm {
@@ -155,13 +156,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(exit::ALL_IS_WELL))
 }
 
-/// Points that are compared on the way have to be at work together, with someone who compares them.
+/// Points that are compared on the way, or follow from others, need someone who decides.
 fn refuse_rounds(spec: &SweepSpec) -> Result<(), BadInput> {
-    if spec.early_terminate.is_none() {
+    let message = if spec.early_terminate.is_some() {
+        "a sweep with `early_terminate` is not one of independent runs: after each round someone has to say which go on\n\
+         hint: `early_terminate=none` submits every run whole; `sweep run` does the rounds, also within one job"
+    } else if spec.search.is_some() {
+        "a sweep with `method: bayes` is not one of independent runs: what comes next follows from what came of others\n\
+         hint: `method=random` submits points that are all known before; `sweep run` searches, also within one job"
+    } else {
         return Ok(());
-    }
-    let message = "a sweep with `early_terminate` is not one of independent runs: after each round someone has to say which go on\n\
-                   hint: `early_terminate=none` submits every run whole; `sweep run` does the rounds, also within one job";
+    };
     Err(BadInput(message.to_owned()))
 }
 

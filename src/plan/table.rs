@@ -30,6 +30,9 @@ pub struct PlanView {
     pub ruled_out: usize,
     /// Combinations beyond `run_cap`.
     pub beyond_cap: usize,
+    /// Points of a search that follow from results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_come: Option<usize>,
     /// What of training and generation does not fit together.
     pub warnings: Vec<Warning>,
     /// Every setting, where they are asked for.
@@ -90,6 +93,7 @@ pub fn view(plan: &Plan, facts: &Facts) -> PlanView {
         ruled_out: plan.ruled_out,
         beyond_cap: plan.beyond_cap,
         warnings: consistency::warnings(&plan.runs, facts),
+        to_come: None,
         settings: None,
     }
 }

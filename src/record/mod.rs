@@ -21,6 +21,7 @@ pub mod pairing;
 pub mod recipe;
 pub mod rounds;
 pub mod run;
+pub mod search;
 pub mod store;
 pub mod submissions;
 mod training;

@@ -5,6 +5,7 @@
 //!              audit.json        what was found before training
 //!              invocations.jsonl how `sweep run` was called, a line a call
 //!              rounds.jsonl      what was stopped in favour of better runs, a line a comparison
+//!              search.jsonl      which points a search chose, a line a round
 //! runs/<sweep>/<run id>/config.yaml  the run's settings
 //!                       events.jsonl, log.txt, predictions.jsonl, per_image.jsonl
 //!                       best/ last/ diagnostics/
@@ -154,6 +155,10 @@ impl SweepDir {
 
     pub fn rounds_path(&self) -> PathBuf {
         self.path.join("rounds.jsonl")
+    }
+
+    pub fn search_path(&self) -> PathBuf {
+        self.path.join("search.jsonl")
     }
 
     pub fn invocations_path(&self) -> PathBuf {

@@ -18,6 +18,7 @@ use crate::record::invocation::Invocation;
 use crate::record::pairing::Pairing;
 use crate::record::recipe::{Convention, DataFiles, DataSource, Kind};
 use crate::record::run::{PerImage, Prediction};
+use crate::record::search::Chosen;
 use crate::record::{RunDir, RunRecord, RunSpec, Status, SweepDir};
 
 /// A sweep's runs, in the plan's order.
@@ -29,6 +30,8 @@ pub struct SweepData {
     pub audit: Option<Audit>,
     /// How the sweep was run, the first call first; none where an earlier version of this program ran it.
     pub invocations: Vec<Invocation>,
+    /// The points of a search, a round after the other; none where the sweep is none.
+    pub search: Vec<Chosen>,
     /// The captions that runs learnt from, as far as their files are still there.
     pub training: Vec<TrainingTexts>,
     /// The words that name attributes.
@@ -133,9 +136,11 @@ pub fn gather(sweep: &SweepDir, name: String, lexicon: &Lexicon) -> SweepData {
     let audit = read_audit(sweep, &runs, &mut left_out);
     let (invocations, problems) = sweep.read_invocations();
     left_out.extend(problems.iter().map(|problem| format!("invocations.jsonl: {problem}.")));
+    let (search, problems) = sweep.read_chosen();
+    left_out.extend(problems.iter().map(|problem| format!("search.jsonl: {problem}.")));
     let (training, unread) = read_training_texts(&runs);
     left_out.extend(unread);
-    SweepData { name, runs, audit, invocations, training, lexicon: lexicon.clone(), left_out }
+    SweepData { name, runs, audit, invocations, search, training, lexicon: lexicon.clone(), left_out }
 }
 
 fn read_audit(sweep: &SweepDir, runs: &[RunData], left_out: &mut Vec<String>) -> Option<Audit> {

@@ -20,6 +20,7 @@ mod bleu;
 pub mod charts;
 mod comparison;
 mod contest;
+mod data_size;
 mod cost;
 mod diagnosis;
 mod document;

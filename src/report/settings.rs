@@ -17,6 +17,7 @@ pub const RATE: &str = "training.learning_rate";
 pub const VISION_MULTIPLIER: &str = "training.vision_lr_multiplier";
 pub const TEXT_MULTIPLIER: &str = "training.text_lr_multiplier";
 pub const WEIGHT_DECAY: &str = "training.weight_decay";
+pub const TRAIN_EXAMPLES: &str = "training.train_examples";
 pub const SEED: &str = "seed";
 
 /// The order in which people ask for the axes; others follow by name, the seed comes last.

@@ -1,5 +1,6 @@
 //! `sweep run`, from a plan to its results.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,28 +11,29 @@ use super::cache::Cache;
 use super::devices::Devices;
 use super::dispatch::{Dispatched, Rules, dispatch};
 use super::download::fetch_models;
-use super::earlier;
 use super::inbox::Inbox;
 use super::inputs::{self, Checked};
 use super::label::{has_several_seeds, label};
 use super::launcher::Task;
 use super::lease::{self, Holder, Lease};
 use super::outcome::{Outcome, outcome};
-use super::policy::{Policy, Retry, Standing};
+use super::policy::Policy;
 use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
 use super::resources;
 use super::room::{check_disk, check_memory, disk_needed};
 use super::rounds::{Contest, dispatch_in_rounds};
+use super::search::Search;
 use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
 use super::survey::{Survey, survey};
+use super::told::look_around;
 use crate::hub::HubError;
 use crate::record::invocation::Invocation;
 use crate::record::recipe::DataSource;
 use crate::record::store::StoreError;
-use crate::record::{RunSpec, Status, Store, SweepDir};
+use crate::record::{RunSpec, Store, SweepDir};
 use crate::train::Preflight;
 
 /// A run that takes less memory than this is small: a second thread gains it nothing.
@@ -52,6 +54,8 @@ pub struct Options {
     pub policy: Policy,
     /// Stops points in favour of better ones.
     pub contest: Option<Contest>,
+    /// Chooses further points by the results.
+    pub search: Option<Search>,
     /// How much of a run's work may be lost if it is cut off.
     pub checkpoint_every: Duration,
     /// Where states of images are kept between runs; `None` goes without.
@@ -96,73 +100,134 @@ fn in_words([silence, most]: [Duration; 2]) -> String {
     )
 }
 
-/// Runs what is missing of a plan. Runs that fail are part of the outcome, not an error.
-///
-/// `ready` is called once the inputs are there and the plan is frozen, before the first run.
+/// What is done once the inputs are there and the plan is frozen, before its first run.
+pub type Ready<'a> = dyn FnMut(&SweepDir, &[RunSpec], &mut dyn Progress) + 'a;
+
+/// Runs what is missing of a plan, and of what follows from its results where points are searched. Runs that fail are
+/// part of the outcome, not an error.
 pub fn execute(
     name: &str,
     plan: &[RunSpec],
     options: &Options,
     progress: &mut dyn Progress,
-    ready: &mut dyn FnMut(&SweepDir, &mut dyn Progress),
+    ready: &mut Ready,
 ) -> anyhow::Result<Outcome> {
-    let began = Instant::now();
     let sweep = Store::new(&options.runs).sweep(name);
+    let mut sitting = Sitting::default();
     let _lease = take(&sweep)?;
-    let survey = survey(&sweep, plan, options.policy.retry)?;
-    tell_what_stays(&survey, options.policy.retry, progress);
-    if options.contest.is_none() {
-        tell_what_was_stopped(&sweep, plan, progress);
+    let Some(search) = &options.search else {
+        return work_through(&sweep, plan, options, &mut sitting, progress, ready);
+    };
+    let mut so_far = search.so_far(&sweep, plan, progress)?;
+    loop {
+        let outcome = work_through(&sweep, &so_far.plan, options, &mut sitting, progress, ready)?;
+        // What is unfinished may yet change what comes next.
+        if outcome.halt.is_some() || outcome.unfinished() > 0 {
+            return Ok(outcome);
+        }
+        search.begin(&sweep)?;
+        if !search.go_on(&sweep, &outcome.records, &mut so_far, progress)? {
+            return Ok(outcome);
+        }
     }
-    for warning in earlier::look_after(&sweep, plan, &options.runs) {
-        progress.note(&warning);
+}
+
+/// One call of `sweep run`: what is found out once for all the plans that it works through.
+struct Sitting {
+    began: Instant,
+    is_first: bool,
+    inbox: Option<Inbox>,
+    slots: Option<(Slots, Option<Preflight>)>,
+    /// Runs that had their turn: that a search goes on is no reason to try again what failed.
+    tried: BTreeSet<String>,
+}
+
+impl Default for Sitting {
+    fn default() -> Self {
+        Self { began: Instant::now(), is_first: true, inbox: None, slots: None, tried: BTreeSet::new() }
+    }
+}
+
+/// Runs what is missing of one plan.
+fn work_through(
+    sweep: &SweepDir,
+    plan: &[RunSpec],
+    options: &Options,
+    sitting: &mut Sitting,
+    progress: &mut dyn Progress,
+    ready: &mut Ready,
+) -> anyhow::Result<Outcome> {
+    let is_first = std::mem::replace(&mut sitting.is_first, false);
+    let mut survey = survey(sweep, plan, options.policy.retry)?;
+    survey.missing.retain(|task| !sitting.tried.contains(&task.spec.id));
+    if is_first {
+        look_around(sweep, plan, options, &survey, progress);
     }
     if survey.missing.is_empty() {
-        freeze(&sweep, plan, &survey)?;
-        record_call(&sweep, options, None, progress);
+        freeze(sweep, plan, &survey)?;
+        if is_first {
+            record_call(sweep, options, None, progress);
+        }
         // Sweeps of earlier versions have none.
         if !sweep.audit_path().exists() {
-            ready(&sweep, progress);
+            ready(sweep, plan, progress);
         }
-        return Ok(outcome(&sweep, plan, &Dispatched::default())?);
+        return Ok(outcome(sweep, plan, &Dispatched::default())?);
     }
 
-    let inbox = signals::inbox()?.until(options.policy.deadline(began));
+    let inbox = match sitting.inbox.take() {
+        Some(inbox) => inbox,
+        None => signals::inbox()?.until(options.policy.deadline(sitting.began)),
+    };
     let checked = inbox.with_nothing_to_lose(|| inputs::check(&survey.missing, &options.runs))?;
-    for warning in &checked.warnings {
+    for warning in checked.warnings.iter().filter(|_| is_first) {
         progress.note(&format!("warning: {warning}"));
     }
     match fetch_models(&checked.to_fetch, progress, &|| inbox.was_interrupted()) {
-        Err(HubError::Stopped) => return Ok(outcome(&sweep, plan, &Dispatched::stopped(inbox.halt()))?),
+        Err(HubError::Stopped) => return Ok(outcome(sweep, plan, &Dispatched::stopped(inbox.halt()))?),
         fetched => fetched?,
     }
     let processes = processes(options)?;
-    let measured = match trial(&survey.missing, &processes, options, &inbox)? {
-        Some(Trial::Interrupted) => return Ok(outcome(&sweep, plan, &Dispatched::stopped(inbox.halt()))?),
-        Some(Trial::Measured(measured)) => Some(measured),
-        None => None,
+    let (slots, measured) = match sitting.slots {
+        Some(known) => known,
+        None => {
+            let measured = match trial(&survey.missing, &processes, options, &inbox)? {
+                Some(Trial::Interrupted) => {
+                    return Ok(outcome(sweep, plan, &Dispatched::stopped(inbox.halt()))?);
+                }
+                Some(Trial::Measured(measured)) => Some(measured),
+                None => None,
+            };
+            *sitting.slots.insert((choose_slots(&survey.missing, options, measured), measured))
+        }
     };
-    let slots = choose_slots(&survey.missing, options, measured);
     if let Some(measured) = measured {
         check_memory(options, slots, measured, resources::available_memory())?;
         check_disk(&sweep.path, &survey.missing, waiting(options, slots), measured)?;
     }
 
-    freeze(&sweep, plan, &survey)?;
-    record_call(&sweep, options, Some(slots), progress);
-    inbox.with_nothing_to_lose(|| ready(&sweep, progress));
+    freeze(sweep, plan, &survey)?;
+    if let Some(search) = &options.search {
+        search.begin(sweep)?;
+    }
+    if is_first {
+        record_call(sweep, options, Some(slots), progress);
+    }
+    inbox.with_nothing_to_lose(|| ready(sweep, plan, progress));
     progress.note(&announcement(&survey, &checked, slots, measured.zip(Some(waiting(options, slots)))));
-    progress.planned(&frame(name, plan, &survey));
+    progress.planned(&frame(plan, &survey));
     let processes = Processes { threads: slots.threads, ..processes };
     let rules = Rules { jobs: slots.jobs, policy: &options.policy };
     let tasks = &survey.missing;
     let dispatched = match &options.contest {
         Some(contest) => {
-            dispatch_in_rounds(&sweep, plan, tasks, contest, (&rules, &processes), &inbox, progress)?
+            dispatch_in_rounds(sweep, plan, tasks, contest, (&rules, &processes), &inbox, progress)?
         }
         None => dispatch(tasks, &rules, &processes, &inbox, progress),
     };
-    Ok(outcome(&sweep, plan, &dispatched)?)
+    sitting.tried.extend(tasks.iter().map(|task| task.spec.id.clone()));
+    sitting.inbox = Some(inbox);
+    Ok(outcome(sweep, plan, &dispatched)?)
 }
 
 /// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command
@@ -196,46 +261,6 @@ pub(super) fn take(sweep: &SweepDir) -> anyhow::Result<Lease> {
         ExecuteError::Occupied { folder: sweep.path.clone(), holder, silence: lease::silence(&sweep.path) }
             .into()
     })
-}
-
-pub(super) fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Progress) {
-    match survey.left_behind.len() {
-        0 => {}
-        1 => progress.note("1 run is no longer planned; its folder stays"),
-        count => progress.note(&format!("{count} runs are no longer planned; their folders stay")),
-    }
-    let left_out = |standing| {
-        let ids = survey.left_out.iter().filter(|(_, stands)| *stands == standing).map(|(id, _)| id.as_str());
-        Some(ids.collect::<Vec<_>>().join(", ")).filter(|ids| !ids.is_empty())
-    };
-    if let Some(ids) = left_out(Standing::Diverged) {
-        progress.note(&format!(
-            "diverged before, and would again: {ids}\nhint: `--retry all` runs them all the same"
-        ));
-    }
-    let asked = retry.map(Retry::name).unwrap_or_default();
-    for (standing, what) in [(Standing::Failed, "failed"), (Standing::Interrupted, "interrupted")] {
-        if let Some(ids) = left_out(standing) {
-            progress.note(&format!("{what} before, and left out by `--retry {asked}`: {ids}"));
-        }
-    }
-}
-
-/// Says which runs have their end by a rule that the sweep no longer has.
-fn tell_what_was_stopped(sweep: &SweepDir, plan: &[RunSpec], progress: &mut dyn Progress) {
-    if !sweep.rounds_path().is_file() {
-        return;
-    }
-    let records = sweep.read_standings(plan).into_iter().filter_map(Result::ok);
-    let stopped = records.filter(|record| record.status == Some(Status::Pruned));
-    let ids: Vec<String> = stopped.map(|record| record.spec.id).collect();
-    if !ids.is_empty() {
-        progress.note(&format!(
-            "stopped before in favour of better runs (`early_terminate`), and left so: {}\nhint: remove their folders to \
-             run them whole",
-            ids.join(", ")
-        ));
-    }
 }
 
 fn processes(options: &Options) -> anyhow::Result<Processes> {
@@ -328,14 +353,14 @@ fn announcement(
     )
 }
 
-fn frame(name: &str, plan: &[RunSpec], survey: &Survey) -> Sweep {
+fn frame(plan: &[RunSpec], survey: &Survey) -> Sweep {
     let with_seed = has_several_seeds(plan);
     let weight = |task: &Task| match task.spec.recipe.kind {
         kind if kind.trains() => task.spec.recipe.training.epochs as f64,
         _ => 1.0,
     };
     Sweep {
-        name: name.to_owned(),
+        name: plan.first().map(|run| run.sweep.clone()).unwrap_or_default(),
         runs: plan.len(),
         complete: survey.complete,
         labels: survey.missing.iter().map(|task| label(&task.spec, with_seed)).collect(),

@@ -34,9 +34,11 @@ pub mod resources;
 mod room;
 pub mod rounds;
 pub mod rungs;
+pub mod search;
 pub mod share;
 pub mod signals;
 pub mod survey;
+mod told;
 pub mod worker;
 
 pub use execute::{Options, execute};

@@ -1,10 +1,11 @@
 //! Everything that comes before the first run and needs no device: what `sweep submit` does of `sweep run`.
 
-use super::execute::{Options, freeze, record_call, take, tell_what_stays};
+use super::execute::{Options, freeze, record_call, take};
+use super::inputs;
 use super::lease::Lease;
 use super::signals;
 use super::survey::{Survey, survey};
-use super::{earlier, inputs};
+use super::told::look_around;
 use crate::hub::HubError;
 use crate::record::{RunSpec, Store, SweepDir};
 use crate::run::download::fetch_models;
@@ -33,10 +34,7 @@ pub fn prepare(
     let sweep = Store::new(&options.runs).sweep(name);
     let lease = take(&sweep)?;
     let survey = survey(&sweep, plan, options.policy.retry)?;
-    tell_what_stays(&survey, options.policy.retry, progress);
-    for warning in earlier::look_after(&sweep, plan, &options.runs) {
-        progress.note(&warning);
-    }
+    look_around(&sweep, plan, options, &survey, progress);
     may_freeze(&sweep)?;
     let inbox = signals::inbox()?;
     let checked = inbox.with_nothing_to_lose(|| inputs::check(&survey.missing, &options.runs))?;

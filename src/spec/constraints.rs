@@ -68,8 +68,13 @@ fn setting(draft: &mut Draft, node: &Node) -> Option<&'static Setting> {
 /// The groups of settings that vary together, once all settings are known.
 pub(super) fn zipped(draft: &mut Draft) -> Vec<Vec<&'static Setting>> {
     let groups = draft.zipped.take().unwrap_or_default();
-    if let (Some((_, place)), Some((Method::Random, _))) = (groups.first(), &draft.method) {
-        draft.refuse(place, "`zip` pairs the values of a grid; `method: random` draws each by itself");
+    let alone = match &draft.method {
+        Some((Method::Random, _)) => Some("`method: random` draws each by itself"),
+        Some((Method::Bayes, _)) => Some("`method: bayes` chooses each by itself"),
+        _ => None,
+    };
+    if let (Some((_, place)), Some(alone)) = (groups.first(), alone) {
+        draft.refuse(place, format!("`zip` pairs the values of a grid; {alone}"));
     }
     let mut seen: Vec<&Setting> = Vec::new();
     for (group, place) in &groups {

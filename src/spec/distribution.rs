@@ -9,7 +9,7 @@ use crate::random::Random;
 
 /// A range of numbers.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Range {
+pub struct Range {
     low: f64,
     high: f64,
     form: Form,
@@ -34,7 +34,7 @@ const VALUES: f64 = 1000.0;
 
 impl Range {
     /// Reads `{min, max, distribution, q}`. Nothing has left a problem.
-    pub fn read(
+    pub(super) fn read(
         draft: &mut Draft,
         name: &str,
         setting: &Setting,
@@ -69,16 +69,40 @@ impl Range {
         Some(Self { low, high, form, step })
     }
 
-    /// A number of the range. Its digits are as few as tell a thousand values of the range apart.
+    /// A number of the range, drawn.
     pub fn draw(&self, random: &mut Random) -> f64 {
         let share = random.uniform();
         let Self { low, high, .. } = *self;
-        let number = match self.form {
-            Form::Whole => return low + random.below((high - low) as usize + 1) as f64,
+        self.snapped(match self.form {
+            Form::Whole => low + random.below((high - low) as usize + 1) as f64,
             Form::Uniform => low + share * (high - low),
             Form::Log => (low.ln() + share * (high.ln() - low.ln())).exp(),
-        };
-        let number = match (self.step, self.form) {
+        })
+    }
+
+    /// The lowest and the highest number.
+    pub fn bounds(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    /// Whether every order of magnitude is as likely, and not every number.
+    pub fn is_log(&self) -> bool {
+        self.form == Form::Log
+    }
+
+    /// What numbers are apart at least, where they are not as near as anyone likes.
+    pub fn step(&self) -> Option<f64> {
+        self.step.or((self.form == Form::Whole).then_some(1.0))
+    }
+
+    pub fn contains(&self, number: f64) -> bool {
+        (self.low..=self.high).contains(&number)
+    }
+
+    /// The number of the range next to this one. Its digits are as few as tell a thousand values of the range apart.
+    pub fn snapped(&self, number: f64) -> f64 {
+        let Self { low, high, .. } = *self;
+        let number = match (self.step(), self.form) {
             (Some(step), _) => (number / step).round() * step,
             (None, Form::Log) => rounded(number, number * (high / low).ln().min(1.0) / VALUES),
             (None, _) => rounded(number, (high - low) / VALUES),

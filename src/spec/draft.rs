@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::bayes::{self, Rounds};
 use super::constraints::{self, Pattern, Zipped};
 use super::data::{find, only, unique};
 use super::early_terminate::EarlyTerminate;
@@ -21,7 +22,7 @@ use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 20] = [
+pub(super) const TOP_LEVEL: [&str; 21] = [
     "extends",
     "name",
     "model",
@@ -37,6 +38,7 @@ pub(super) const TOP_LEVEL: [&str; 20] = [
     "include",
     "run_cap",
     "search_seed",
+    "bayes",
     "early_terminate",
     "references",
     "on_failure",
@@ -55,6 +57,7 @@ pub(super) struct Draft {
     pub seeds: Option<Vec<u64>>,
     pub run_cap: Option<usize>,
     pub search_seed: Option<u64>,
+    pub bayes: Option<Rounds>,
     pub zipped: Option<Vec<Zipped>>,
     pub exclude: Option<Vec<Pattern>>,
     pub include: Option<Vec<(Pattern, Place)>>,
@@ -124,6 +127,7 @@ impl Draft {
                 let seed = self.read_whole("search_seed", value, 0);
                 self.search_seed = seed.map(|seed| seed as u64).or(self.search_seed);
             }
+            "bayes" => bayes::read(self, value),
             "early_terminate" => self.read_early_terminate(value),
             "on_failure" => self.read_on_failure(value),
             "max_consecutive_failures" => self.read_max_consecutive_failures(value),

@@ -102,6 +102,7 @@ impl Draft {
             seeds: self.seeds.or(base.seeds),
             run_cap: self.run_cap.or(base.run_cap),
             search_seed: self.search_seed.or(base.search_seed),
+            bayes: self.bayes.or(base.bayes),
             zipped: self.zipped.or(base.zipped),
             exclude: self.exclude.or(base.exclude),
             include: self.include.or(base.include),

@@ -2,9 +2,11 @@
 //!
 //! [`yaml`] turns text into a tree whose nodes know their places, [`draft`] reads the tree and the command
 //! line's overrides key by key, [`sweep`] puts the parts together on top of a [`preset`]. What settings
-//! there are, which values they take and what they mean, is one [`table`]; [`search`] draws values at random.
+//! there are, which values they take and what they mean, is one [`table`]; [`search`] draws values at random, [`bayes`] says what a search learns
+//! over.
 
 pub mod architecture;
+pub mod bayes;
 mod condition;
 mod constraints;
 mod data;
@@ -33,6 +35,7 @@ mod search_tests;
 mod tests;
 
 pub use architecture::Architecture;
+pub use bayes::Bayes;
 pub use condition::Condition;
 pub use constraints::Pattern;
 pub use early_terminate::EarlyTerminate;

@@ -46,6 +46,7 @@ fn apply_value(draft: &mut Draft, entry: Entry) {
         | "data"
         | "run_cap"
         | "search_seed"
+        | "bayes"
         | "early_terminate"
         | "on_failure"
         | "max_consecutive_failures" => match single(&entry) {

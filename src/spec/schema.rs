@@ -100,7 +100,8 @@ fn top_level() -> Map<String, Value> {
         "recipe": {"enum": Preset::NAMES, "description": "The settings that nothing else mentions."},
         "method": {
             "enum": Method::NAMES.map(|(name, _)| name),
-            "description": "Every combination of the parameters, the points written out, or points drawn at random."
+            "description": "Every combination of the parameters, the points written out, points drawn at random, or points chosen in \
+                            rounds by the results of those before."
         },
         "seeds": {
             "type": "array",
@@ -141,8 +142,15 @@ fn top_level() -> Map<String, Value> {
             "Combinations that are added, whatever is excluded or capped: a line's, crossed with the parameters that it does \
              not name."
         ),
-        "run_cap": whole(1, "At most so many combinations are run; of `method: random`, how many are drawn."),
-        "search_seed": whole(0, "What `method: random` draws by; 0 where it is left out."),
+        "run_cap": whole(1, "At most so many combinations are run; of `method: random` and `bayes`, how many are drawn."),
+        "search_seed": whole(0, "What `method: random` and `bayes` draw by; 0 where it is left out."),
+        "bayes": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {"startup": {"type": "integer", "minimum": 1}, "round": {"type": "integer", "minimum": 1}},
+            "description": "The rounds of `method: bayes`: `startup` points are drawn as `random` draws them (10), then `round` \
+                            at a time (4) are chosen by a tree-structured Parzen estimator."
+        },
         "early_terminate": early_terminate(),
         "references": {
             "type": "object",

@@ -1,5 +1,7 @@
-//! `method: random`: points drawn from the parameters' values and ranges, as if they had been written out.
+//! `method: random`: points drawn from the parameters' values and ranges, as if they had been written out; and the first
+//! ones of `method: bayes`.
 
+use super::bayes::{self, Bayes};
 use super::distribution::Range;
 use super::draft::Draft;
 use super::parameter::Choice;
@@ -22,36 +24,61 @@ pub(super) enum Source {
 
 /// A plan has no more combinations.
 const MOST_POINTS: usize = 100_000;
+/// What a search learns from grows with its points.
+const MOST_SEARCHED: usize = 10_000;
+
+/// What was drawn.
+#[derive(Debug, Default)]
+pub(super) struct Drawn {
+    pub points: Vec<Vec<Choice>>,
+    /// What varies.
+    pub varying: Vec<Choice>,
+    /// How the points after these are found, where they follow from results.
+    pub search: Option<Bayes>,
+}
 
 /// Takes the parameters that vary out of the draft and draws so many points of theirs. A point is a pure function of the
 /// search's seed and its number, and of a setting's name and values: more points, or another parameter, change none of
 /// those that there are.
-pub(super) fn points(draft: &mut Draft) -> Vec<Vec<Choice>> {
-    let Some((Method::Random, place)) = draft.method.clone() else {
+pub(super) fn points(draft: &mut Draft) -> Drawn {
+    let Some((method @ (Method::Random | Method::Bayes), place)) = draft.method.clone() else {
         refuse_drawn(draft);
-        return Vec::new();
+        return Drawn::default();
+    };
+    let (name, most) = match method {
+        Method::Bayes => ("bayes", MOST_SEARCHED),
+        _ => ("random", MOST_POINTS),
     };
     let Some(count) = draft.run_cap else {
-        let problem = Problem::new(&place, "`method: random` needs `run_cap`, the number of points to draw");
+        let problem =
+            Problem::new(&place, format!("`method: {name}` needs `run_cap`, the number of points to draw"));
         draft.problems.push(problem.hint("`run_cap: 20`"));
-        return Vec::new();
+        return Drawn::default();
     };
-    if count > MOST_POINTS {
-        draft.refuse(&place, format!("`run_cap` is {count}; at most {MOST_POINTS} points are drawn"));
-        return Vec::new();
+    if count > most {
+        draft.refuse(&place, format!("`run_cap` is {count}; at most {most} points are drawn"));
+        return Drawn::default();
     }
     let seed = draft.search_seed.unwrap_or_default();
     let is_drawn = Choice::varies;
-    let (drawn, fixed) = std::mem::take(&mut draft.settings).into_iter().partition(is_drawn);
+    let (varying, fixed) = std::mem::take(&mut draft.settings).into_iter().partition(is_drawn);
     draft.settings = fixed;
-    let drawn: Vec<Choice> = drawn;
-    if drawn.is_empty() {
-        draft.refuse(&place, "`method: random` needs a parameter with several values or a range");
-        return Vec::new();
+    let varying: Vec<Choice> = varying;
+    if varying.is_empty() {
+        let message = format!("`method: {name}` needs a parameter with several values or a range");
+        draft.refuse(&place, message);
+        return Drawn::default();
     }
-    (0..count)
-        .map(|point| drawn.iter().filter_map(|choice| draw(choice, seed, point as u64)).collect())
-        .collect()
+    let rounds = draft.bayes.unwrap_or_default();
+    let search = (method == Method::Bayes).then(|| Bayes {
+        seed,
+        points: count,
+        rounds,
+        space: bayes::space(&varying),
+    });
+    let first = search.as_ref().map_or(count, |_| count.min(rounds.startup));
+    let point = |point: usize| varying.iter().filter_map(|choice| draw(choice, seed, point as u64)).collect();
+    Drawn { points: (0..first).map(point).collect(), varying, search }
 }
 
 /// Without drawing there is nothing to do with a range.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::bayes::Bayes;
 use super::condition::{self, Condition};
 use super::constraints::{self, Pattern};
 use super::draft::Draft;
@@ -17,7 +18,7 @@ use super::parameter::Choice;
 use super::preset::Preset;
 use super::problem::{Place, Problem, SpecError, quoted};
 use super::setting::Setting;
-use super::{extends, limits, overrides, search, yaml};
+use super::{bayes, extends, limits, overrides, search, yaml};
 use crate::record::recipe::{DataSource, Kind, MetricName};
 use crate::record::{Recipe, bounded};
 
@@ -39,7 +40,8 @@ pub struct SweepSpec {
     pub metric: MetricName,
     /// Settings that take several values each, in the order written.
     pub axes: Vec<Axis>,
-    /// The points of `method: list` and `method: random`, each crossed with the axes; empty for a grid.
+    /// The points of `method: list` and `method: random`, each crossed with the axes, and the first of `method: bayes`;
+    /// empty for a grid.
     pub points: Vec<Vec<(&'static Setting, Value)>>,
     /// Axes that vary together, by their settings; all of a group are as long.
     pub zipped: Vec<Vec<&'static Setting>>,
@@ -51,6 +53,8 @@ pub struct SweepSpec {
     pub include: Vec<Pattern>,
     /// At most so many combinations are run, the first ones, and those included.
     pub run_cap: Option<usize>,
+    /// What the points after the first are chosen from, for `method: bayes`.
+    pub search: Option<Bayes>,
     pub references: References,
     /// Which points are stopped in favour of better ones.
     pub early_terminate: Option<EarlyTerminate>,
@@ -80,11 +84,13 @@ pub enum Method {
     List,
     /// Points drawn from the parameters' values and ranges.
     Random,
+    /// Points chosen in rounds, by the results of those before.
+    Bayes,
 }
 
 impl Method {
-    pub(super) const NAMES: [(&'static str, Self); 3] =
-        [("grid", Self::Grid), ("list", Self::List), ("random", Self::Random)];
+    pub(super) const NAMES: [(&'static str, Self); 4] =
+        [("grid", Self::Grid), ("list", Self::List), ("random", Self::Random), ("bayes", Self::Bayes)];
 }
 
 /// The reference runs that a plan contains besides its fine-tuned ones.
@@ -199,11 +205,13 @@ pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<SweepSpec, 
 /// Puts the parts together. `None` has left a problem in the draft.
 fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
     let name = sweep_name(draft, file);
+    bayes::refuse_others(draft);
     let mut points = take_points(draft);
     let zipped = constraints::zipped(draft);
     let conditions = condition::take(draft);
     let include = constraints::included(draft, &zipped);
-    points.extend(search::points(draft));
+    let drawn = search::points(draft);
+    points.extend(drawn.points);
     let preset = draft.recipe.unwrap_or(Preset::Corrected);
     let mut base = preset.recipe();
     let mut written = BTreeMap::new();
@@ -229,6 +237,11 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
     let all: Vec<&Choice> = points.iter().chain(&include).flatten().collect();
     set_data(draft, &mut base, &all);
     limits::check(&base, &draft.settings, &points, &mut draft.problems);
+    if drawn.search.is_some() {
+        // Any value may come to stand beside any other.
+        let all: Vec<Choice> = drawn.varying.iter().chain(&draft.settings).cloned().collect();
+        limits::check(&base, &all, &[], &mut draft.problems);
+    }
     if draft.early_terminate.flatten().is_some() {
         limits::check_rungs(&base, &draft.settings, &points, &mut draft.problems);
     }
@@ -259,6 +272,7 @@ fn assemble(draft: &mut Draft, file: &str) -> Option<SweepSpec> {
         exclude: draft.exclude.take().unwrap_or_default(),
         include: include.iter().map(|line| line.iter().map(values).collect()).collect(),
         run_cap: draft.run_cap,
+        search: drawn.search,
         references: References::default().switched(&draft.references),
         early_terminate: draft.early_terminate.flatten(),
         on_failure: draft.on_failure,

@@ -228,7 +228,7 @@ learning_rate: 1e-5
     hint: `name:` takes up to 64 letters, digits, `-`, `_` and `.`, and begins with a letter or digit
     study.yaml:2:1: unknown key `modle`; did you mean `model`?
     study.yaml:4:9: `recipe` is the text `originl`; it must be `as-original` or `corrected`
-    study.yaml:5:9: `method` is the text `rndom`; it must be `grid`, `list` or `random`; did you mean `random`?
+    study.yaml:5:9: `method` is the text `rndom`; it must be `grid`, `list`, `random` or `bayes`; did you mean `random`?
     study.yaml:6:12: seed 0 is there twice
     study.yaml:6:15: a seed is -1; it must be a whole number of at least 0
     study.yaml:6:19: a seed is the text `a`; it must be a whole number of at least 0

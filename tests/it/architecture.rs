@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in reading order; each may use those after it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "cli", "report", "analysis", "cluster", "run", "lab", "hub", "train", "model", "data", "score", "plan",
-    "spec", "record", "random",
+    "spec", "record", "random", "normal",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod balance;
+mod bayes;
 mod captioning;
 mod changed_inputs;
 mod checkpoint_files;

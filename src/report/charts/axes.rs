@@ -6,7 +6,7 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
-use plotters::element::PathElement;
+use plotters::element::{EmptyElement, PathElement};
 use plotters::prelude::{Cartesian2d, DrawingBackend, Text};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, ShapeStyle, TRANSPARENT};
@@ -205,6 +205,42 @@ pub fn cut_above(points: &[(f64, f64)], top: f64) -> Vec<(f64, f64)> {
         before = Some((x, y));
     }
     inside
+}
+
+/// A name at the right of a plot.
+pub struct EndLabel {
+    /// Where what it names ends.
+    pub value: f64,
+    pub text: String,
+    pub ink: Ink,
+    pub is_bold: bool,
+}
+
+/// Names at the right of the plot, beside where each line ends.
+pub fn end_labels<B: DrawingBackend>(
+    plot: &mut Plot<B>,
+    x: &Scale,
+    y: &Scale,
+    labels: Vec<EndLabel>,
+) -> Drawn<B> {
+    let (_, heights) = plot.plotting_area().get_pixel_range();
+    let value_of_unit = (y.range.end - y.range.start) / f64::from(heights.end - heights.start);
+    let wanted: Vec<f64> = labels.iter().map(|label| label.value).collect();
+    let gap = f64::from(units(TICK_SIZE * 1.35)) * value_of_unit;
+    let placed = spread(&wanted, gap, y.range.start, y.range.end);
+    for (EndLabel { value, text: name, ink, is_bold }, place) in labels.into_iter().zip(placed) {
+        let style = if is_bold { bold(TICK_SIZE, ink) } else { text(TICK_SIZE, ink) };
+        let style = anchored(style, HPos::Left, VPos::Center);
+        plot.draw_series(std::iter::once(
+            EmptyElement::at((x.range.end, place)) + Text::new(name, (units(16.0), 0), style),
+        ))?;
+        let shift = ((value - place) / value_of_unit).round() as i32;
+        plot.draw_series(std::iter::once(
+            EmptyElement::at((x.range.end, place))
+                + PathElement::new(vec![(units(4.0), -shift), (units(13.0), 0)], line(ink, 1.0)),
+        ))?;
+    }
+    Ok(())
 }
 
 /// Moves positions apart until neighbours are at least `gap` from each other, within `low..=high` where they

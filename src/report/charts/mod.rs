@@ -17,6 +17,8 @@ pub mod panels;
 pub mod parallel;
 pub mod png;
 pub mod score_curves;
+pub mod search_curve;
+pub mod size_curves;
 pub mod share_bars;
 pub mod sheet;
 pub mod svg;

@@ -1,13 +1,11 @@
 //! The score of every run over its epochs, with the reference runs as levels.
 
-use plotters::element::{Circle, EmptyElement, PathElement, Text};
+use plotters::element::Circle;
 use plotters::prelude::DrawingBackend;
 use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::Color;
-use plotters::style::text_anchor::{HPos, VPos};
 
-use super::axes::{Frame, Grid, Plot, Scale, line, plot, spread};
-use super::font::{anchored, bold, text};
+use super::axes::{EndLabel, Frame, Grid, Plot, Scale, end_labels, line, plot};
 use super::theme::Ink;
 use super::{Area, Chart, Drawn, units};
 
@@ -48,7 +46,6 @@ pub struct ScoreCurves {
 
 const SIZE: (u32, u32) = (720, 400);
 const LABEL_SPACE: f64 = 150.0;
-const LABEL_SIZE: f64 = 12.0;
 
 impl Chart for ScoreCurves {
     fn size(&self) -> (u32, u32) {
@@ -74,7 +71,7 @@ impl Chart for ScoreCurves {
             },
         )?;
         for level in &self.levels {
-            draw_level(&mut plot, level, x.range.end)?;
+            draw_level(&mut plot, level, (x.range.start, x.range.end))?;
         }
         let mut curves: Vec<&Curve> = self.curves.iter().collect();
         curves.sort_by_key(|curve| curve.role == Role::Best);
@@ -89,40 +86,32 @@ impl Chart for ScoreCurves {
 impl ScoreCurves {
     /// Names at the right of the plot, beside where each line ends.
     fn draw_labels<B: DrawingBackend>(&self, plot: &mut Plot<B>, x: &Scale, y: &Scale) -> Drawn<B> {
-        let levels =
-            self.levels.iter().map(|level| (level.value, level.label.clone(), level_ink(level), false));
         let named = self.curves.iter().filter(|curve| curve.role != Role::Other);
         let curves = named.filter_map(|curve| {
             let (_, value) = curve.points.last()?;
-            Some((*value, curve.label.clone(), ink_of(curve.role), curve.role == Role::Best))
+            let (ink, is_bold) = (ink_of(curve.role), curve.role == Role::Best);
+            Some(EndLabel { value: *value, text: curve.label.clone(), ink, is_bold })
         });
-        let labels: Vec<(f64, String, Ink, bool)> = levels.chain(curves).collect();
-        let (_, heights) = plot.plotting_area().get_pixel_range();
-        let value_of_unit = (y.range.end - y.range.start) / f64::from(heights.end - heights.start);
-        let wanted: Vec<f64> = labels.iter().map(|label| label.0).collect();
-        let gap = f64::from(units(LABEL_SIZE * 1.35)) * value_of_unit;
-        let placed = spread(&wanted, gap, y.range.start, y.range.end);
-        for ((value, label, ink, is_bold), place) in labels.into_iter().zip(placed) {
-            let style = if is_bold { bold(LABEL_SIZE, ink) } else { text(LABEL_SIZE, ink) };
-            let style = anchored(style, HPos::Left, VPos::Center);
-            plot.draw_series(std::iter::once(
-                EmptyElement::at((x.range.end, place)) + Text::new(label, (units(16.0), 0), style),
-            ))?;
-            let shift = ((value - place) / value_of_unit).round() as i32;
-            plot.draw_series(std::iter::once(
-                EmptyElement::at((x.range.end, place))
-                    + PathElement::new(vec![(units(4.0), -shift), (units(13.0), 0)], line(ink, 1.0)),
-            ))?;
-        }
-        Ok(())
+        let labels: Vec<EndLabel> = self.levels.iter().map(level_label).chain(curves).collect();
+        end_labels(plot, x, y, labels)
     }
 }
 
-fn draw_level<B: DrawingBackend>(plot: &mut Plot<B>, level: &Level, end: f64) -> Drawn<B> {
+/// The name of a level.
+pub(super) fn level_label(level: &Level) -> EndLabel {
+    EndLabel { value: level.value, text: level.label.clone(), ink: level_ink(level), is_bold: false }
+}
+
+/// A line across the plot.
+pub(super) fn draw_level<B: DrawingBackend>(
+    plot: &mut Plot<B>,
+    level: &Level,
+    (start, end): (f64, f64),
+) -> Drawn<B> {
     let style = line(level_ink(level), 1.5);
     let (dash, gap) = if level.is_floor { (3.0, 4.0) } else { (9.0, 5.0) };
     plot.draw_series(DashedLineSeries::new(
-        [(0.0, level.value), (end, level.value)],
+        [(start, level.value), (end, level.value)],
         units(dash) as u32,
         units(gap) as u32,
         style,

@@ -24,6 +24,10 @@ struct Curve {
 }
 
 pub fn figure(study: &Study) -> anyhow::Result<Option<Figure>> {
+    // Points that were chosen by results are no draws of one search.
+    if !study.sweep.search.is_empty() {
+        return Ok(None);
+    }
     let is_higher_better = study.ranked_by.higher_is_better();
     let values: Vec<f64> = study.ranked().filter_map(|row| study.ranked_value(row)).collect();
     let Some(curve) = Curve::of(&values, is_higher_better) else { return Ok(None) };

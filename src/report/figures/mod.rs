@@ -5,6 +5,7 @@
 mod attribution;
 mod axis_effects;
 mod calibration;
+mod data_size;
 mod expected_best;
 mod gaps;
 mod heat_map;
@@ -13,6 +14,7 @@ mod learning_curves;
 mod losses;
 mod metrics;
 mod parallel;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -60,12 +62,14 @@ pub struct Figures {
     pub gaps: Option<Gaps>,
     pub expected_best: Option<Figure>,
     pub metrics: Option<Figure>,
+    pub data_size: Option<Figure>,
+    pub search: Option<Figure>,
     pub attribution: Option<Figure>,
 }
 
 impl Figures {
     /// All figures that there may be.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 12] = [
         metrics::NAME,
         learning_curves::NAME,
         losses::NAME,
@@ -75,6 +79,8 @@ impl Figures {
         heat_map::NAME,
         parallel::NAME,
         expected_best::NAME,
+        search::NAME,
+        data_size::NAME,
         attribution::NAME,
     ];
 
@@ -85,25 +91,27 @@ impl Figures {
 
     /// Those that show what settings do, which need no findings.
     pub fn of_settings(study: &Study) -> anyhow::Result<Self> {
-        let ((parallel, (importance, gaps)), (expected_best, (axis_effects, heat_map))) = rayon::join(
-            || {
-                rayon::join(
-                    || parallel::figure(study),
-                    || rayon::join(|| importance::figure(study), || gaps::gaps(study)),
-                )
-            },
-            || {
-                rayon::join(
-                    || expected_best::figure(study),
-                    || rayon::join(|| axis_effects::figure(study), || heat_map::figure(study)),
-                )
-            },
-        );
+        let ((parallel, (importance, gaps)), ((expected_best, search), (axis_effects, heat_map))) =
+            rayon::join(
+                || {
+                    rayon::join(
+                        || parallel::figure(study),
+                        || rayon::join(|| importance::figure(study), || gaps::gaps(study)),
+                    )
+                },
+                || {
+                    rayon::join(
+                        || (expected_best::figure(study), search::figure(study)),
+                        || rayon::join(|| axis_effects::figure(study), || heat_map::figure(study)),
+                    )
+                },
+            );
         Ok(Self {
             parallel: parallel?,
             importance: importance?,
             gaps,
             expected_best: expected_best?,
+            search: search?,
             axis_effects: axis_effects?,
             heat_map: heat_map?,
             ..Self::default()
@@ -112,7 +120,7 @@ impl Figures {
 
     /// With those that show runs.
     pub fn with_runs(self, study: &Study, findings: &Findings, steps: &[StepRow]) -> anyhow::Result<Self> {
-        let ((learning_curves, losses), (calibration, (metrics, attribution))) = rayon::join(
+        let ((learning_curves, losses), (calibration, (metrics, (attribution, data_size)))) = rayon::join(
             || {
                 rayon::join(
                     || learning_curves::figure(study, findings, steps),
@@ -125,7 +133,7 @@ impl Figures {
                     || {
                         rayon::join(
                             || metrics::figure(study, findings),
-                            || attribution::figure(study, findings),
+                            || (attribution::figure(study, findings), data_size::figure(study, findings)),
                         )
                     },
                 )
@@ -137,22 +145,26 @@ impl Figures {
             calibration: calibration?,
             metrics: metrics?,
             attribution: attribution?,
+            data_size: data_size?,
             ..self
         })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
         let learning = [&self.metrics, &self.learning_curves, &self.losses, &self.calibration];
-        let settings = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
+        let effects = [&self.axis_effects, &self.heat_map, &self.parallel];
+        let of_search = [&self.expected_best, &self.search, &self.data_size];
         let importance = self.importance.iter().flatten();
-        let behind = settings.into_iter().chain([&self.attribution]).flatten();
+        let behind = effects.into_iter().chain(of_search).chain([&self.attribution]).flatten();
         learning.into_iter().flatten().chain(importance).chain(behind)
     }
 
     /// Something says what settings do.
     pub fn has_effects(&self) -> bool {
-        let figures = [&self.axis_effects, &self.heat_map, &self.parallel, &self.expected_best];
-        self.importance.is_some() || self.gaps.is_some() || figures.into_iter().any(Option::is_some)
+        let of_settings = [&self.axis_effects, &self.heat_map, &self.parallel, &self.data_size];
+        let of_search = [&self.expected_best, &self.search];
+        let mut figures = of_settings.into_iter().chain(of_search);
+        self.importance.is_some() || self.gaps.is_some() || figures.any(Option::is_some)
     }
 }
 

@@ -104,6 +104,7 @@ impl Progress for Bars {
     fn planned(&mut self, sweep: &Sweep) {
         self.end_download();
         self.clock = Clock::new(&sweep.weights);
+        self.area.remove(&self.whole);
         self.whole = self.area.add(ProgressBar::new(sweep.runs as u64));
         self.whole.set_style(style("{prefix} {wide_bar} {pos}/{len} runs{msg}"));
         self.whole.set_prefix(sweep.name.clone());

@@ -55,6 +55,7 @@ impl<W: Write> Progress for Lines<W> {
     fn planned(&mut self, sweep: &Sweep) {
         self.clock = Clock::new(&sweep.weights);
         self.sweep = Some(sweep.clone());
+        self.ended = 0;
     }
 
     fn started(&mut self, index: usize, _: &Task) {

@@ -23,7 +23,7 @@ pub use words::{duration, size};
 
 /// Hears of everything that happens to the tasks, which are named by their index.
 pub trait Progress {
-    /// What is about to be done, said once.
+    /// What is about to be done; said again where a search goes on.
     fn planned(&mut self, sweep: &Sweep);
     fn started(&mut self, index: usize, task: &Task);
     fn said(&mut self, index: usize, task: &Task, event: &Event);

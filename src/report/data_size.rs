@@ -1,0 +1,149 @@
+//! What settings score by the number of images that they were trained on.
+//!
+//! Means are over seeds and images, with what seeds scatter in the interval where there are several; all on the images
+//! that every run captioned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::comparison::{ImageScores, Images, SCORE, SEED as RESAMPLING, image_scores};
+use super::findings::Study;
+use super::settings::{SEED, TRAIN_EXAMPLES, short_label, value_text};
+use super::tables::RunRow;
+use crate::analysis::replication::{replicated_difference, replicated_mean};
+use crate::analysis::{Interval, RESAMPLES, mean_intervals};
+
+/// Settings whose runs differ in nothing else but the number of images, and what goes with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SizeLine {
+    /// What tells these settings from the other lines'; empty for the only one.
+    pub label: String,
+    /// By number of images, ascending; at least two.
+    pub points: Vec<SizePoint>,
+}
+
+/// A mean score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SizePoint {
+    pub examples: usize,
+    pub seeds: usize,
+    pub mean: Interval,
+    /// `[seed][image]`.
+    scores: Vec<Vec<f64>>,
+}
+
+/// The lines of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SizeLines {
+    pub images: Images,
+    /// Images that all of the runs captioned.
+    pub common: usize,
+    /// The best at its largest number of images first.
+    pub lines: Vec<SizeLine>,
+    /// Settings that change with the number of images and with nothing else.
+    pub bound: Vec<String>,
+    common_images: BTreeSet<String>,
+}
+
+/// A run, how many images it was trained on and its scores by image.
+type Sized<'a> = (&'a RunRow, usize, BTreeMap<&'a str, ImageScores>);
+
+/// Nothing where the number of training images does not vary, or no settings have two of them.
+pub fn size_lines(study: &Study, images: Images) -> Option<SizeLines> {
+    if !study.varying.iter().any(|path| path == TRAIN_EXAMPLES) {
+        return None;
+    }
+    let sized = |row| -> Option<Sized> {
+        let row: &RunRow = row;
+        let scores = image_scores(study.data_of(row)?, images);
+        Some((row, row.origin.as_ref()?.train_examples, scores)).filter(|(_, _, scores)| scores.len() > 1)
+    };
+    let runs: Vec<Sized> = study.ranked().filter_map(sized).collect();
+    let (bound, free) = bound_and_free(study, &runs);
+    let common = runs
+        .iter()
+        .map(|(_, _, scores)| scores.keys().copied().collect::<BTreeSet<&str>>())
+        .reduce(|a, b| a.intersection(&b).copied().collect())
+        .filter(|common| common.len() > 1)?;
+    let mut groups: BTreeMap<String, BTreeMap<usize, Vec<&Sized>>> = BTreeMap::new();
+    for run in &runs {
+        let value = |path: &String| run.0.settings.get(path).map_or_else(String::new, value_text);
+        let key: Vec<String> = free.iter().map(value).collect();
+        groups.entry(key.join(" ")).or_default().entry(run.1).or_default().push(run);
+    }
+    let line = |sizes: BTreeMap<usize, Vec<&Sized>>| {
+        let label = short_label(&sizes.values().next()?.first()?.0.settings, &free);
+        let points = sizes.iter().filter_map(|(examples, runs)| point(*examples, runs, &common)).collect();
+        Some(SizeLine { label, points })
+    };
+    let mut lines: Vec<SizeLine> = groups.into_values().filter_map(line).collect();
+    lines.retain(|line| line.points.len() > 1);
+    let last = |line: &SizeLine| line.points.last().map_or(f64::NAN, |point| point.mean.estimate);
+    lines.sort_by(|a, b| last(b).total_cmp(&last(a)));
+    let common_images: BTreeSet<String> = common.into_iter().map(str::to_owned).collect();
+    (!lines.is_empty()).then(|| SizeLines {
+        images,
+        common: common_images.len(),
+        lines,
+        bound,
+        common_images,
+    })
+}
+
+/// The settings that vary with the number of images alone, and those that vary among runs of as many.
+fn bound_and_free(study: &Study, runs: &[Sized]) -> (Vec<String>, Vec<String>) {
+    let is_bound = |path: &String| {
+        let mut value_of: BTreeMap<usize, Option<&serde_json::Value>> = BTreeMap::new();
+        runs.iter().all(|(row, examples, _)| {
+            let value = row.settings.get(path);
+            *value_of.entry(*examples).or_insert(value) == value
+        })
+    };
+    let others = study.varying.iter().filter(|path| ![SEED, TRAIN_EXAMPLES].contains(&path.as_str()));
+    others.cloned().partition(is_bound)
+}
+
+fn point(examples: usize, runs: &[&Sized], common: &BTreeSet<&str>) -> Option<SizePoint> {
+    let of_run = |run: &&Sized| -> Vec<f64> {
+        common.iter().filter_map(|image| Some(run.2.get(image)?[SCORE])).collect()
+    };
+    let scores: Vec<Vec<f64>> = runs.iter().map(of_run).collect();
+    let mean = match replicated_mean(&scores) {
+        Some(replicated) => replicated.interval,
+        None => interval(scores.first()?)?,
+    };
+    Some(SizePoint { examples, seeds: scores.len(), mean, scores })
+}
+
+/// The mean of one run's scores, or of differences, for other images.
+fn interval(scores: &[f64]) -> Option<Interval> {
+    let rows: Vec<[f64; 1]> = scores.iter().map(|score| [*score]).collect();
+    mean_intervals(&rows, RESAMPLES, RESAMPLING).map(|[interval]| interval)
+}
+
+impl SizePoint {
+    /// How much higher the score is than that of another number of images.
+    pub fn minus(&self, other: &Self) -> Option<Interval> {
+        if let Some(replicated) = replicated_difference(&self.scores, &other.scores) {
+            return Some(replicated.interval);
+        }
+        let mean_of = |point: &Self, image: usize| {
+            point.scores.iter().filter_map(|scores| scores.get(image)).sum::<f64>()
+                / point.scores.len() as f64
+        };
+        let images = self.scores.first()?.len();
+        let differences: Vec<f64> =
+            (0..images).map(|image| mean_of(self, image) - mean_of(other, image)).collect();
+        interval(&differences)
+    }
+}
+
+impl SizeLines {
+    /// The mean score of a run on the same images; nothing where it did not caption all of them.
+    pub fn level(&self, study: &Study, row: &RunRow) -> Option<f64> {
+        let scores = image_scores(study.data_of(row)?, self.images);
+        let of_images: Option<Vec<f64>> =
+            self.common_images.iter().map(|image| Some(scores.get(image.as_str())?[SCORE])).collect();
+        let of_images = of_images?;
+        Some(of_images.iter().sum::<f64>() / of_images.len() as f64)
+    }
+}
