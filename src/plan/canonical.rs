@@ -4,6 +4,7 @@
 //! without effect is set to a neutral value in the recipe: equal ids have equal recipes (but for
 //! `evaluation.batch_size`, see [`id`](super::id)).
 
+use super::simple;
 use crate::record::Recipe;
 use crate::record::recipe::{
     BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
@@ -81,17 +82,19 @@ pub fn matters(kind: Kind, path: &str) -> bool {
         }
         Kind::ConstantCaption => group == "evaluation",
         Kind::NearestImage => matches!(group, "model" | "evaluation") || path == "training.precision",
+        Kind::SmallDecoder => simple::matters(group, path),
     }
 }
 
-/// Sets what cannot matter to its neutral value. Returns the settings that this run's other settings make
+/// Sets what cannot matter to its neutral value, or to that which all runs of the kind have. Returns the settings that this run's other settings make
 /// inactive; what its kind never uses goes without saying.
 pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     let neutral = neutral();
-    if !recipe.kind.trains() {
+    if !recipe.kind.fine_tunes() {
         let kind = recipe.kind;
+        let fixed = if kind == Kind::SmallDecoder { simple::small_decoder(neutral) } else { neutral };
         for setting in SETTINGS.iter().filter(|setting| !matters(kind, setting.path)) {
-            setting.write(recipe, &setting.read(&neutral))?;
+            setting.write(recipe, &setting.read(&fixed))?;
         }
         return Ok(Vec::new());
     }

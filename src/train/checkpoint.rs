@@ -18,6 +18,7 @@ use super::optimizer::{AdamW, Moments};
 use super::origin::Origin;
 use super::provenance::{self, Provenance};
 pub use super::state::State;
+use crate::model::small_decoder;
 use crate::model::weight_files::write_safetensors;
 use crate::model::{COMPANIONS, Weights};
 use crate::record::disk::free_disk;
@@ -133,7 +134,11 @@ fn fill(
     for name in COMPANIONS {
         let source = pretrained.join(name);
         if source.is_file() {
-            let bytes = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
+            let mut bytes = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
+            if let Some(sizes) = small_decoder::sizes_of(weights).filter(|_| name == "config.json") {
+                bytes = small_decoder::in_config(&bytes, sizes)
+                    .with_context(|| format!("cannot read {}", source.display()))?;
+            }
             write_new(&fresh.join(name), &bytes)?;
         }
     }

@@ -21,12 +21,13 @@ use super::partial::Partial;
 use super::resume::resume;
 use super::schedule::factor;
 use super::views::Views;
-use super::{Emit, Session, Stopped, image_use, observed, pairs};
+use super::{Emit, Session, Stopped, image_use, observed, pairs, small_decoder};
 use crate::data::Example;
 use crate::model::{Blip, Weights};
 use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary, paused_after};
 use crate::record::image_use::ImageUse;
+use crate::record::recipe::Kind;
 use crate::record::run::Prediction;
 
 /// Why the test scores of a run are not those of its training.
@@ -38,7 +39,10 @@ const STEPS_RECORDED: usize = 10;
 /// Fine-tunes the pretrained model as the recipe says.
 pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
     let origin = Origin::of(session, &loaded)?;
-    unfreeze(session, &mut loaded.pretrained)?;
+    match session.spec.recipe.kind {
+        Kind::SmallDecoder => small_decoder::put_in_place(session, &mut loaded)?,
+        _ => unfreeze(session, &mut loaded.pretrained)?,
+    }
     let Loaded { pretrained, material, .. } = &loaded;
     let frozen_digest = pretrained.weights.frozen_digest()?;
     let mut bench = Bench::new(session, pretrained, material, origin)?;
@@ -328,16 +332,22 @@ fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScor
     let (session, best) = (bench.session, state.progress.best.as_ref());
     let epoch = best.map_or(0, |best| best.epoch);
     let of_last = last_knows_more(state).map(|last| use_of_images(bench, last)).transpose()?;
-    let comparison = Comparison::before(bench)?;
+    // A small decoder has nothing to compare itself with.
+    let is_tuned = session.spec.recipe.kind.fine_tunes();
+    let comparison = if is_tuned { Some(Comparison::before(bench)?) } else { None };
     if best.is_some() {
         checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)?;
     } else {
         bench.restore_pretrained()?;
     }
-    comparison.after(bench, epoch)?;
+    if let Some(comparison) = comparison {
+        comparison.after(bench, epoch)?;
+    }
     let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
     session.directory.write_diagnostic(&found)?;
-    pairs::measure(bench)?;
+    if is_tuned {
+        pairs::measure(bench)?;
+    }
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
     let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
     if best.is_none() {

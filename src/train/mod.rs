@@ -37,6 +37,7 @@ mod resume;
 pub mod schedule;
 pub mod shared_captions;
 pub mod shared_states;
+pub mod small_decoder;
 mod state;
 mod step;
 pub mod views;

@@ -27,7 +27,7 @@ data:
 method: list
 training: {learning_rate: 1.0e-2, weight_decay: 0.1, max_length: 16, epochs: 2, warmup_steps: 1}
 generation: {max_length: 8, num_beams: 1}
-references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}
+references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false, simple_models: false}
 points:
 ";
     let work = prepared();
@@ -272,7 +272,7 @@ fn mirroring_every_image_is_training_on_mirrored_files() {
              training: {{unfrozen_vision_layers: 1, learning_rate: 1.0e-2, batch_size: 2, epochs: 2, warmup_steps: 1, \
              max_length: 16, horizontal_flip: {flip}}}\n\
              generation: {{max_length: 8, num_beams: 1}}\n\
-             references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}}\n"
+             references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false, simple_models: false}}\n"
         );
         work.file("toy.yaml", &text);
         let seen = work.sweep(&command(1));
