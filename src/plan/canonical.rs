@@ -53,6 +53,8 @@ const NO_WARMUP: [Inactive; 2] = [
 ];
 const VIEWS: Inactive =
     Inactive { path: "training.augmentation_views", why: "training images are seen as they are" };
+const PROTECTED: Inactive =
+    Inactive { path: "training.protected_words", why: "no synonyms take the place of words" };
 const EPOCHS: Inactive = Inactive { path: "training.epochs", why: "`max_steps` is set" };
 const ZERO_CIDER: Inactive =
     Inactive { path: "early_stopping.zero_cider", why: "the best epoch is not chosen by the score" };
@@ -123,6 +125,10 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     if recipe.training.balance == 0.0 && !recipe.training.balance_by.is_empty() {
         recipe.training.balance_by = neutral.training.balance_by;
         inactive.push(BALANCE_BY);
+    }
+    if recipe.training.synonym_replacement == 0.0 && !recipe.training.protected_words.is_empty() {
+        recipe.training.protected_words = neutral.training.protected_words;
+        inactive.push(PROTECTED);
     }
     if recipe.early_stopping.metric != MetricName::Score {
         recipe.early_stopping.zero_cider = neutral.early_stopping.zero_cider;
@@ -221,6 +227,9 @@ fn neutral() -> Recipe {
             rotation: 0.0,
             color_jitter: 0.0,
             augmentation_views: 0,
+            synonym_replacement: 0.0,
+            protected_words: String::new(),
+            paraphrases: String::new(),
             precision: Precision::F32,
             gradient_checkpointing: false,
         },

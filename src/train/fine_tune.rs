@@ -21,6 +21,7 @@ use super::partial::Partial;
 use super::resume::resume;
 use super::schedule::factor;
 use super::views::Views;
+use super::wordings::Wordings;
 use super::{Emit, Session, Stopped, image_use, observed, pairs, small_decoder};
 use crate::data::Example;
 use crate::model::{Blip, Weights};
@@ -112,6 +113,8 @@ pub(super) struct Bench<'a> {
     pub(super) test: Split<'a>,
     /// How training images are seen, where they are changed.
     pub(super) views: Option<Views>,
+    /// How training captions are worded, where they are changed.
+    pub(super) wordings: Option<Wordings<'a>>,
     balance: Option<Balance>,
     pub(super) steps_per_epoch: usize,
     pub(super) total_steps: usize,
@@ -161,6 +164,7 @@ impl<'a> Bench<'a> {
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
             views: Views::of(session, material, BUDGET_BYTES / 3 / state_bytes(config)),
+            wordings: Wordings::of(session, material, pretrained)?,
             balance: Balance::of(training, dataset.train.iter().map(|example| example.image.as_str()))?,
             steps_per_epoch,
             total_steps: training.total_steps(dataset.train.len()),

@@ -41,6 +41,7 @@ pub mod small_decoder;
 mod state;
 mod step;
 pub mod views;
+pub mod wordings;
 
 use std::path::PathBuf;
 use std::time::Duration;

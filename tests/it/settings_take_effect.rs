@@ -31,6 +31,7 @@ references: {zero_shot: false, constant_caption: false, nearest_image: false, ma
 points:
 ";
     let work = prepared();
+    work.file("more.json", r#"{"0.png": ["a red thing", "something red"], "3.png": "a thing on the grass"}"#);
     let points: Vec<String> = points.iter().map(|point| format!("  - {{{point}}}\n")).collect();
     work.file("toy.yaml", &format!("{SPEC}{}", points.concat()));
     let seen = work.sweep(&command(1));
@@ -95,6 +96,9 @@ fn every_setting_of_an_update_makes_another_run() {
         "unfrozen_vision_layers: 2, training.batch_size: 2, random_resized_crop: 0.5, augmentation_views: 1",
         "unfrozen_vision_layers: 2, training.batch_size: 2, rotation: 30",
         "unfrozen_vision_layers: 2, training.batch_size: 2, color_jitter: 0.5",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, synonym_replacement: 0.9",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, synonym_replacement: 0.9, protected_words: standing house",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, paraphrases: more.json",
     ];
     let runs = trained(&points);
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
