@@ -4,7 +4,7 @@ import json, pathlib, resource, shutil, subprocess, sys
 here = pathlib.Path(__file__).resolve().parent
 PROGRAM = here.parent / "target/release/sweep"
 # What the script does not do before, between and after its runs.
-ALONE = "references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}\n"
+ALONE = "references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}\nsimple_models: false\n"
 
 
 def cpu_seconds(command, **options):

@@ -5,7 +5,7 @@
 //! (one form into another), `split` and [`mt19937`] (the seeded split), [`problems`] (all faults in one error).
 //! Pictures: [`image_file`], `decoders` and [`completeness`] (decoding), [`processor`], [`processor_config`] and
 //! [`resample`] (the model's input), [`pixels`] (many at once), [`augmentation`], [`difference_hash`], [`fingerprint`]. Text: [`tokenizer`],
-//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`]. Panics of other crates: `contain`; memory: `share`. What
+//! [`tokenizer_build`] and [`tokenizer_config`], [`batch`], [`wording`]. Panics of other crates: `contain`; memory: `share`. What
 //! the model makes of images, kept on disk as plain numbers: [`feature_cache`].
 
 pub mod augmentation;
@@ -35,6 +35,7 @@ mod split;
 pub mod tokenizer;
 pub mod tokenizer_build;
 pub mod tokenizer_config;
+pub mod wording;
 
 #[cfg(test)]
 mod reference_tests;

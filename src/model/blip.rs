@@ -7,8 +7,8 @@ use candle_core::{Error, Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::config::Config;
+use super::decoder::Decoder;
 use super::ops::{Dropout, Engine, Mask, Targets, by_candle, cross_entropy, reshape};
-use super::text::TextDecoder;
 use super::vision::VisionModel;
 use super::weights::Weights;
 use crate::data::TokenBatch;
@@ -18,7 +18,7 @@ use crate::data::TokenBatch;
 pub struct Blip {
     pub config: Config,
     pub vision_model: VisionModel,
-    pub text_decoder: TextDecoder,
+    pub text_decoder: Decoder,
     engine: Engine,
 }
 
@@ -38,7 +38,7 @@ impl Blip {
         Ok(Self {
             config: config.clone(),
             vision_model: VisionModel::new(&config.vision, &engine, vb.pp("vision_model"))?,
-            text_decoder: TextDecoder::new(&config.text, config.tokens.pad, &engine, vb.pp("text_decoder"))?,
+            text_decoder: Decoder::new(config, &engine, vb.pp("text_decoder"))?,
             engine,
         })
     }

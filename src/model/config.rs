@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::ops::Precision;
+use super::small_decoder;
 use crate::record::bounded;
 
 /// Largest file that is read, in bytes; BLIP's has 4.6 kB.
@@ -33,6 +34,8 @@ pub struct Config {
     pub precision: Precision,
     /// Whether training computes layers again instead of keeping what they computed; no file says it.
     pub gradient_checkpointing: bool,
+    /// The sizes of the small decoder that says the captions, where one has the place of BLIP's.
+    pub small_decoder: Option<small_decoder::Sizes>,
 }
 
 /// Token ids with a meaning of their own.
@@ -75,7 +78,8 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, String> {
         let root: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         // What another kind of model says would be read as BLIP's defaults.
-        if let Some(kind) = root.get("model_type").filter(|kind| **kind != json!("blip")) {
+        let is_small = root.get("model_type") == Some(&json!(small_decoder::MODEL_TYPE));
+        if let Some(kind) = root.get("model_type").filter(|kind| !is_small && **kind != json!("blip")) {
             return Err(format!("`model_type` is {kind}; it must be \"blip\""));
         }
         let part = |name: &str, defaults: Value| -> Result<Value, String> {
@@ -118,11 +122,20 @@ impl Config {
         ];
         let dropout = rates.into_iter().filter_map(Value::as_f64).fold(0.0, f64::max);
         let read = |name: &str, error: serde_json::Error| format!("`{name}`: {error}");
+        let words: blip_text::Config =
+            serde_json::from_value(text.clone()).map_err(|error| read("text_config", error))?;
+        let small_decoder = if is_small {
+            let given = root.get(small_decoder::KEY).unwrap_or(&Value::Null);
+            Some(small_decoder::Sizes::parse(given, words.vocab_size)?)
+        } else {
+            None
+        };
         Ok(Self {
             dropout,
-            tokens: serde_json::from_value(text.clone()).map_err(|error| read("text_config", error))?,
+            tokens: serde_json::from_value(text).map_err(|error| read("text_config", error))?,
             vision: serde_json::from_value(vision).map_err(|error| read("vision_config", error))?,
-            text: serde_json::from_value(text).map_err(|error| read("text_config", error))?,
+            text: words,
+            small_decoder,
             tied_head,
             precision: Precision::default(),
             gradient_checkpointing: false,
@@ -212,6 +225,15 @@ impl Config {
             linear(format!("{layer}.mlp.fc1"), vision.intermediate_size, width);
             linear(format!("{layer}.mlp.fc2"), width, vision.intermediate_size);
             norms.extend([1, 2].map(|n| (format!("{layer}.layer_norm{n}"), width)));
+        }
+        if let Some(sizes) = &self.small_decoder {
+            for (name, width) in norms {
+                add(format!("{name}.weight"), &[width]);
+                add(format!("{name}.bias"), &[width]);
+            }
+            shapes.extend(sizes.tensor_shapes(width));
+            shapes.sort();
+            return shapes;
         }
         let (text, width) = (&self.text, self.text.hidden_size);
         norms.push(("text_decoder.bert.embeddings.LayerNorm".to_owned(), width));

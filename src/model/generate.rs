@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::beam::{BeamSearch, BeamSettings, Continuation, Hypothesis};
 use super::decode::Decoding;
-use super::text::TextDecoder;
+use super::decoder::Decoder;
 
 /// What the model says of an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ impl GeneratedCaption {
 
 /// One caption for each image of `image_embeds` (images, image tokens, width), in order.
 pub fn generate(
-    decoder: &TextDecoder,
+    decoder: &Decoder,
     image_embeds: &Tensor,
     settings: &BeamSettings,
 ) -> Result<Vec<GeneratedCaption>> {
@@ -35,7 +35,7 @@ pub fn generate(
 /// As [`generate`], asking before every token whether to go on: a batch of long captions takes a large model minutes on a
 /// CPU. `None` where the answer was no.
 pub fn generate_while(
-    decoder: &TextDecoder,
+    decoder: &Decoder,
     image_embeds: &Tensor,
     settings: &BeamSettings,
     go_on: impl Fn() -> bool,

@@ -8,10 +8,12 @@ pub mod beam;
 pub mod blip;
 pub mod config;
 pub mod decode;
+pub mod decoder;
 pub mod generate;
 pub mod layers;
 pub mod lora;
 pub mod ops;
+pub mod small_decoder;
 pub mod text;
 pub mod vision;
 pub mod weight_files;
@@ -32,6 +34,7 @@ pub const COMPANIONS: [&str; 8] = [
 
 pub use blip::Blip;
 pub use config::Config;
+pub use decoder::Decoder;
 pub use generate::{GeneratedCaption, generate, generate_while};
 pub use weight_files::WeightsError;
 pub use weights::{Part, Unfrozen, Weights};

@@ -4,6 +4,7 @@
 //! without effect is set to a neutral value in the recipe: equal ids have equal recipes (but for
 //! `evaluation.batch_size`, see [`id`](super::id)).
 
+use super::simple;
 use crate::record::Recipe;
 use crate::record::recipe::{
     BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
@@ -52,6 +53,8 @@ const NO_WARMUP: [Inactive; 2] = [
 ];
 const VIEWS: Inactive =
     Inactive { path: "training.augmentation_views", why: "training images are seen as they are" };
+const PROTECTED: Inactive =
+    Inactive { path: "training.protected_words", why: "no synonyms take the place of words" };
 const EPOCHS: Inactive = Inactive { path: "training.epochs", why: "`max_steps` is set" };
 const ZERO_CIDER: Inactive =
     Inactive { path: "early_stopping.zero_cider", why: "the best epoch is not chosen by the score" };
@@ -81,17 +84,19 @@ pub fn matters(kind: Kind, path: &str) -> bool {
         }
         Kind::ConstantCaption => group == "evaluation",
         Kind::NearestImage => matches!(group, "model" | "evaluation") || path == "training.precision",
+        Kind::SmallDecoder => simple::matters(group, path),
     }
 }
 
-/// Sets what cannot matter to its neutral value. Returns the settings that this run's other settings make
+/// Sets what cannot matter to its neutral value, or to that which all runs of the kind have. Returns the settings that this run's other settings make
 /// inactive; what its kind never uses goes without saying.
 pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     let neutral = neutral();
-    if !recipe.kind.trains() {
+    if !recipe.kind.fine_tunes() {
         let kind = recipe.kind;
+        let fixed = if kind == Kind::SmallDecoder { simple::small_decoder(neutral) } else { neutral };
         for setting in SETTINGS.iter().filter(|setting| !matters(kind, setting.path)) {
-            setting.write(recipe, &setting.read(&neutral))?;
+            setting.write(recipe, &setting.read(&fixed))?;
         }
         return Ok(Vec::new());
     }
@@ -120,6 +125,10 @@ pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     if recipe.training.balance == 0.0 && !recipe.training.balance_by.is_empty() {
         recipe.training.balance_by = neutral.training.balance_by;
         inactive.push(BALANCE_BY);
+    }
+    if recipe.training.synonym_replacement == 0.0 && !recipe.training.protected_words.is_empty() {
+        recipe.training.protected_words = neutral.training.protected_words;
+        inactive.push(PROTECTED);
     }
     if recipe.early_stopping.metric != MetricName::Score {
         recipe.early_stopping.zero_cider = neutral.early_stopping.zero_cider;
@@ -218,6 +227,9 @@ fn neutral() -> Recipe {
             rotation: 0.0,
             color_jitter: 0.0,
             augmentation_views: 0,
+            synonym_replacement: 0.0,
+            protected_words: String::new(),
+            paraphrases: String::new(),
             precision: Precision::F32,
             gradient_checkpointing: false,
         },

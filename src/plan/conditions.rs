@@ -69,7 +69,7 @@ mod tests {
     use crate::spec::parse;
 
     const LAYERS: &str = "model: lab\nreferences: {zero_shot: false, constant_caption: false, nearest_image: false, \
-                          matched_length: false}\nparameters:\n  unfrozen_vision_layers: [1, 2, 3]\n";
+                          matched_length: false, simple_models: false}\nparameters:\n  unfrozen_vision_layers: [1, 2, 3]\n";
 
     fn with(parameters: &str) -> Vec<String> {
         points(&plan(&format!("{LAYERS}{parameters}")))

@@ -64,6 +64,15 @@ pub fn of(run: &RunSpec, facts: &Facts) -> Cost {
         };
     }
     let trainable = facts.architecture(&recipe.model).map(|sizes| (sizes, trainable(&sizes, recipe)));
+    if recipe.kind == Kind::SmallDecoder {
+        // How many values its words take only their captions tell; beside the vision model they are few.
+        return Cost {
+            trainable: None,
+            steps: steps(recipe, facts.train_examples),
+            memory_bytes: trainable.as_ref().map(|(sizes, none)| memory_bytes(sizes, none, recipe)),
+            disk_bytes: trainable.as_ref().map(|(_, none)| BYTES * 2 * none.frozen),
+        };
+    }
     Cost {
         steps: steps(recipe, facts.train_examples),
         memory_bytes: trainable.as_ref().map(|(sizes, trainable)| memory_bytes(sizes, trainable, recipe)),

@@ -148,7 +148,7 @@ mod tests {
         insta::assert_snapshot!(draw(&difference, ["a.yaml", "b.yaml"]), @"
         A: a.yaml (first)
         B: b.yaml (second)
-        6 runs in both, 2 runs only in A, 4 runs only in B
+        7 runs in both, 2 runs only in A, 4 runs only in B
 
                 A     B
         epochs  2, 3  2, 4
@@ -164,14 +164,14 @@ mod tests {
           r76887f7ec8 fine-tuned epochs=4 learning_rate=1e-4 seed 1
           rb13bdf84f0 fine-tuned epochs=2 learning_rate=1e-5 seed 1
         ");
-        assert_eq!(difference.in_both.len(), 4 + 2, "four reference runs and epochs: 2");
+        assert_eq!(difference.in_both.len(), 5 + 2, "five reference runs and epochs: 2");
     }
 
     #[test]
     fn a_sweep_does_not_differ_from_itself_under_another_name() {
         let same = difference([A, &A.replace("first", "other")]);
         assert_eq!((same.settings.len(), same.only_in_a.len(), same.only_in_b.len()), (0, 0, 0));
-        assert_eq!(same.in_both.len(), 8);
+        assert_eq!(same.in_both.len(), 9);
     }
 
     #[test]

@@ -132,8 +132,8 @@ pub(super) fn recipe_of(
     Ok(recipe)
 }
 
-/// One run for each distinct set of the settings that matter to the kind, under seed 0: nothing in it is
-/// drawn by the run's seed.
+/// One run for each distinct set of the settings that matter to the kind, under seed 0 where nothing in it is
+/// drawn by the run's seed, else under the first seed.
 fn add_references(
     kind: Kind,
     spec: &SweepSpec,
@@ -145,13 +145,14 @@ fn add_references(
     // What occurs together is not known from the axes alone where some vary conditionally.
     let is_grid = spec.conditions.is_empty() && spec.include.is_empty();
     let all = if is_grid { combinations(spec, matters) } else { projected(wanted, matters) };
+    let seed = if kind.trains() { spec.seeds.first().copied().unwrap_or_default() } else { 0 };
     for combination in all {
         let mut recipe = recipe_of(spec, &combination, kind)?;
         canonicalise(&mut recipe)?;
-        let id = id::of(&recipe, 0)?;
+        let id = id::of(&recipe, seed)?;
         if !rank_of.contains_key(&id) {
             rank_of.insert(id.clone(), plan.runs.len());
-            plan.runs.push(run(plan, id, combination, &[], 0, recipe));
+            plan.runs.push(run(plan, id, combination, &[], seed, recipe));
         }
     }
     Ok(())

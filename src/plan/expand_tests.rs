@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::recipe::Training;
 use crate::spec::parse;
 
 pub(in crate::plan) fn plan(text: &str) -> Plan {
@@ -46,7 +47,7 @@ fn the_first_parameter_varies_slowest_and_seeds_fastest() {
 fn a_sweep_that_varies_nothing_is_one_run_and_its_references() {
     let plan = plan("model: lab");
     assert_eq!(points(&plan), [" #0"]);
-    assert_eq!(kinds(&plan), Kind::REFERENCES[..4], "all but the control that trains");
+    assert_eq!(kinds(&plan), Kind::REFERENCES[..5], "all but the control that trains");
     assert!(plan.runs.iter().all(|run| run.point.is_empty() && run.sweep == "study"));
 }
 
@@ -73,7 +74,7 @@ fn values_written_twice_are_merged_however_they_are_spelt() {
 #[test]
 fn the_evaluation_batch_size_does_not_make_another_run() {
     let plan = plan("model: lab\nparameters: {evaluation.batch_size: [8, 16]}");
-    assert_eq!((points(&plan).len(), kinds(&plan).len()), (1, 4));
+    assert_eq!((points(&plan).len(), kinds(&plan).len()), (1, 5));
     assert_eq!(plan.merged[0].why, "evaluation.batch_size has no effect on results");
 }
 
@@ -86,17 +87,43 @@ fn references_are_there_once_for_each_set_of_settings_they_depend_on() {
     assert_eq!(number(Kind::NearestImage), 2, "two models");
     assert_eq!(number(Kind::ConstantCaption), 1);
     assert_eq!(number(Kind::MatchedLength), 4, "two models, two numbers of beams");
+    assert_eq!(number(Kind::SmallDecoder), 4, "two models, two numbers of beams, whatever the rate");
     assert_eq!((points(&plan).len(), plan.merged.len()), (16, 0));
     assert_eq!(plan.runs[0].point.keys().collect::<Vec<_>>(), ["generation.num_beams", "model"]);
-    assert!(plan.runs[..11].iter().all(|run| run.seed == 0));
+    assert!(plan.runs[..15].iter().all(|run| run.seed == 0));
 }
 
 #[test]
 fn references_can_be_switched_off() {
-    let plan = plan(
-        "model: lab\nreferences: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}",
+    const OTHERS: &str =
+        "zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false";
+    let kinds_of = |text: &str| kinds(&plan(&format!("model: lab\n{text}")));
+    assert!(kinds_of(&format!("references: {{{OTHERS}, simple_models: false}}")).is_empty());
+    assert!(
+        kinds_of(&format!("simple_models: false\nreferences: {{{OTHERS}}}")).is_empty(),
+        "at the top, too"
     );
-    assert_eq!((kinds(&plan).len(), points(&plan).len()), (0, 1));
+    assert_eq!(kinds_of(&format!("references: {{{OTHERS}}}")), [Kind::SmallDecoder]);
+}
+
+#[test]
+fn a_small_decoder_is_trained_once_by_its_own_settings_under_the_first_seed() {
+    let text = "model: lab\nseeds: [3, 1]\nparameters: {learning_rate: [1e-5, 1e-4], training.batch_size: [2, 4], \
+                start_token: [cls, dec], epochs: [1, 2]}\nearly_stopping: {patience: 0}";
+    let plan = plan(text);
+    let small: Vec<&RunSpec> = plan.runs.iter().filter(|run| run.recipe.kind == Kind::SmallDecoder).collect();
+    let [run] = small[..] else { panic!("{}", small.len()) };
+    assert_eq!((run.seed, run.point.len()), (3, 0));
+    let Training { learning_rate, batch_size, epochs, dropout, unfrozen_vision_layers, .. } =
+        run.recipe.training;
+    assert_eq!((learning_rate, batch_size, epochs, dropout, unfrozen_vision_layers), (3e-3, 16, 15, 0.3, 0));
+    assert_eq!((run.recipe.early_stopping.patience, run.recipe.evaluation.eval_every), (3, 3));
+    let seen = self::plan("model: lab\nparameters: {training.max_length: [40, 60], train_examples: [0, 20]}");
+    assert_eq!(
+        kinds(&seen).into_iter().filter(|kind| *kind == Kind::SmallDecoder).count(),
+        4,
+        "it sees other captions"
+    );
 }
 
 #[test]
@@ -157,7 +184,7 @@ fn a_large_plan_has_every_combination_once() {
     let axes = ["warmup_steps", "epochs"].map(axis).concat();
     let plan = plan(&format!("model: lab\nseeds: [0, 1]\nparameters:\n{axes}"));
     let ids: std::collections::BTreeSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
-    assert_eq!((plan.runs.len(), ids.len()), (20_004, 20_004));
+    assert_eq!((plan.runs.len(), ids.len()), (20_005, 20_005));
 }
 
 #[test]
@@ -193,7 +220,7 @@ proptest! {
             return Ok(());
         };
         let combinations = layers.len() * multipliers.len() * flags.len() * multipliers.len() * seeds.len();
-        prop_assert_eq!(plan.runs.len() - 4 + plan.merged.len() + plan.excluded, combinations);
+        prop_assert_eq!(plan.runs.len() - 5 + plan.merged.len() + plan.excluded, combinations);
         let ids: BTreeSet<&str> = plan.runs.iter().map(|run| run.id.as_str()).collect();
         prop_assert_eq!(ids.len(), plan.runs.len());
         prop_assert!(plan.merged.iter().all(|merged| ids.contains(merged.kept.as_str())));

@@ -17,6 +17,7 @@ pub mod id;
 pub mod parts;
 pub mod settings;
 mod shuffled;
+mod simple;
 pub mod table;
 pub mod work;
 

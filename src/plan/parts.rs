@@ -24,13 +24,13 @@ impl Size {
 /// Parameters and tensors by part. The head's weight is that of the word embedding, its bias that of the
 /// predictions; both count once.
 pub fn trainable(sizes: &Architecture, recipe: &Recipe) -> Trainable {
-    let (vision, text) = if recipe.kind.trains() {
+    let (vision, text) = if recipe.kind.fine_tunes() {
         (chosen_vision(sizes, &recipe.training), chosen_text(sizes, &recipe.training))
     } else {
         (Size::default(), Size::default())
     };
     // What has adapters is frozen itself.
-    let has_adapters = recipe.kind.trains() && recipe.training.lora_rank > 0;
+    let has_adapters = recipe.kind.fine_tunes() && recipe.training.lora_rank > 0;
     let changed = match (has_adapters, recipe.training.train_embeddings && recipe.training.train_text_decoder)
     {
         (false, _) => vision.parameters + text.parameters,

@@ -337,6 +337,9 @@ training: {epochs: 10, batch_size: 6}
           rotation                     0               recipe
           color_jitter                 0               recipe
           augmentation_views           0               recipe
+          synonym_replacement          0               recipe
+          protected_words              ''              recipe
+          paraphrases                  ''              recipe
           precision                    f32             recipe
           gradient_checkpointing       false           recipe
         evaluation

@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_model_and_data_that_are_not_known_leave_dashes() {
         let plan = plan(
-            "model: models/mine\ndata: {train: {captions: c.json, images: i}}\nreferences: {nearest_image: false}\n\
+            "model: models/mine\ndata: {train: {captions: c.json, images: i}}\nreferences: {nearest_image: false, simple_models: false}\n\
              parameters:\n  generation.max_length: [60, 96]\n",
         );
         insta::assert_snapshot!(draw(&plan, &Facts::default()), @"
@@ -308,7 +308,7 @@ mod tests {
     fn many_merged_combinations_are_summed_up() {
         let seeds: Vec<u64> = (0..20).collect();
         let plan = plan(&format!(
-            "model: lab\nseeds: {seeds:?}\nparameters: {{unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 1.0]}}"
+            "model: lab\nsimple_models: false\nseeds: {seeds:?}\nparameters: {{unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 1.0]}}"
         ));
         let text = draw(&plan, &FACTS);
         let (_, notes) = text.split_once("\nmerged").unwrap();
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn programs_read_the_plan_with_numbers_by_part() {
         let plan = plan(
-            "model: lab\nreferences: {zero_shot: false, nearest_image: false, matched_length: false}\nparameters: {unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 0.2]}",
+            "model: lab\nreferences: {zero_shot: false, nearest_image: false, matched_length: false, simple_models: false}\nparameters: {unfrozen_vision_layers: [0], vision_lr_multiplier: [0.1, 0.2]}",
         );
         insta::assert_snapshot!(serde_json::to_string_pretty(&view(&plan, &FACTS)).unwrap(), @r#"
         {

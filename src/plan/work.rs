@@ -20,6 +20,9 @@ const CAPTIONED: f64 = 64.0;
 const TRAINING_SHARE: f64 = 0.5;
 const GENERATION_SHARE: f64 = 0.2;
 
+/// The largest state of a small decoder; its words and keys have half the width.
+const SMALL_STATE: f64 = 256.0;
+
 /// Multiplications, each with an addition.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Work {
@@ -86,13 +89,22 @@ impl<'a> Run<'a> {
 
     fn unfrozen(&self) -> usize {
         let layers = self.recipe.training.unfrozen_vision_layers;
-        if self.recipe.kind.trains() { layers.min(self.sizes.vision.layers) } else { 0 }
+        if self.recipe.kind.fine_tunes() { layers.min(self.sizes.vision.layers) } else { 0 }
     }
 
     /// What is trained or has a loss taken, and what is said.
     fn work(&self) -> (f64, f64) {
         let Evaluations { losses, captions } = self.evaluations();
-        let training = if self.recipe.kind.trains() { self.training() } else { 0.0 };
+        if self.recipe.kind == Kind::SmallDecoder {
+            let seen = (self.train * self.recipe.training.epochs) as f64;
+            let generation = &self.recipe.generation;
+            let said = (generation.max_length * generation.num_beams) as f64;
+            return (
+                (3.0 * seen + losses) * self.tokens as f64 * self.small_step(),
+                captions * said * self.small_step(),
+            );
+        }
+        let training = if self.recipe.kind.fine_tunes() { self.training() } else { 0.0 };
         (training + losses * self.forward(), captions * self.caption())
     }
 
@@ -126,6 +138,15 @@ impl<'a> Run<'a> {
             losses: times * (validation + validation.min(train).min(OBSERVED)) + test,
             captions: times * validated + tested + validation.min(train).min(CAPTIONED),
         }
+    }
+
+    /// A token of a small decoder: its gates, the patches it looks at (a hyperbolic tangent is worth about ten multiplications), and
+    /// its head.
+    fn small_step(&self) -> f64 {
+        let (patches, width) = (self.sizes.vision.tokens() as f64, self.sizes.vision.width as f64);
+        let state = width.min(SMALL_STATE);
+        let gates = 3.0 * state * (state / 2.0 + width + state);
+        gates + patches * (10.0 * state / 2.0 + width) + state * self.sizes.text.vocabulary.min(2000) as f64
     }
 
     /// A caption's loss, from the frozen boundary up.

@@ -36,6 +36,8 @@ pub enum Kind {
     ConstantCaption,
     /// Floor: says the caption of the training image that is nearest in frozen features.
     NearestImage,
+    /// Simple model: a small decoder, trained from nothing on the frozen vision model's features.
+    SmallDecoder,
     /// Control: the pretrained model as it is, made to say captions as long as the training captions. What it gains over
     /// the zero-shot model is length, not knowledge of the domain.
     MatchedLength,
@@ -46,16 +48,22 @@ pub enum Kind {
 
 impl Kind {
     /// The kinds that serve as points of reference for the fine-tuned runs, in the order of a plan.
-    pub const REFERENCES: [Self; 5] = [
+    pub const REFERENCES: [Self; 6] = [
         Self::ZeroShot,
         Self::ConstantCaption,
         Self::NearestImage,
+        Self::SmallDecoder,
         Self::MatchedLength,
         Self::ShuffledCaptions,
     ];
 
-    /// Whether a run of this kind trains the model.
+    /// Whether a run of this kind trains anything.
     pub fn trains(self) -> bool {
+        self.fine_tunes() || self == Self::SmallDecoder
+    }
+
+    /// Whether a run of this kind trains the pretrained model.
+    pub fn fine_tunes(self) -> bool {
         matches!(self, Self::FineTuned | Self::ShuffledCaptions)
     }
 
@@ -66,6 +74,7 @@ impl Kind {
             Self::ZeroShot => "zero-shot",
             Self::ConstantCaption => "constant caption",
             Self::NearestImage => "nearest image",
+            Self::SmallDecoder => "small GRU decoder",
             Self::MatchedLength => "matched length",
             Self::ShuffledCaptions => "shuffled captions",
         }

@@ -121,6 +121,9 @@ pub(crate) mod tests {
             rotation: 0.0,
             color_jitter: 0.0,
             augmentation_views: 0,
+            synonym_replacement: 0.0,
+            protected_words: String::new(),
+            paraphrases: String::new(),
             precision: Precision::F32,
             gradient_checkpointing: false,
         };

@@ -122,6 +122,16 @@ pub struct Training {
     /// Different views that the four above make of an image; 0 is another one every epoch, and is left out.
     #[serde(default, skip_serializing_if = "is_none")]
     pub augmentation_views: usize,
+    /// The probability that a word of a training caption which may be replaced gives way to a synonym, anew every epoch. Left out
+    /// where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub synonym_replacement: f64,
+    /// Words that are never replaced, beside those that name attributes. Left out where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub protected_words: String,
+    /// A file of captions, of which an image's are drawn from as well as its own, one an epoch. Left out where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub paraphrases: String,
     /// How exactly the factors of matrix products are taken, in training and in evaluation. Left out where it is `f32`.
     #[serde(default, skip_serializing_if = "Precision::is_full")]
     pub precision: Precision,

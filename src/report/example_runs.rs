@@ -87,7 +87,7 @@ fn skill(spec: &RunSpec, epoch: usize) -> f64 {
     match spec.recipe.kind {
         Kind::ZeroShot | Kind::MatchedLength => 0.0,
         Kind::ConstantCaption => 0.80,
-        Kind::NearestImage => 0.83,
+        Kind::NearestImage | Kind::SmallDecoder => 0.83,
         Kind::FineTuned | Kind::ShuffledCaptions => {
             let speed = (training.learning_rate / 1e-3).powf(0.7);
             let reach = 0.95
@@ -326,7 +326,7 @@ fn prediction(spec: &RunSpec, image: usize) -> Prediction {
     let caption = match spec.recipe.kind {
         Kind::ZeroShot | Kind::MatchedLength => "a brown car and a black tree on the snow".to_owned(),
         Kind::ConstantCaption => caption_of(3),
-        Kind::NearestImage => caption_of(image + 6),
+        Kind::NearestImage | Kind::SmallDecoder => caption_of(image + 6),
         Kind::FineTuned if image.is_multiple_of(3) => caption_of(image + 1),
         Kind::FineTuned | Kind::ShuffledCaptions => reference.clone(),
     };

@@ -91,11 +91,16 @@ impl<'a> Study<'a> {
 
     /// The reference run of a kind that was evaluated as `run` was; the best of them where several were.
     pub fn reference(&self, kind: Kind, run: &RunRow) -> Option<&RunRow> {
+        let mut of_kind = self.rows.iter().filter(|row| row.kind == RowKind::Run(kind));
+        self.alike(kind, run).next().or_else(|| of_kind.next())
+    }
+
+    /// The reference runs of a kind that were evaluated as `run` was, the best first.
+    pub fn alike(&self, kind: Kind, run: &RunRow) -> impl Iterator<Item = &RunRow> {
         let is_alike = |row: &&RunRow| {
             row.settings.iter().all(|(path, value)| run.settings.get(path).is_none_or(|other| other == value))
         };
-        let of_kind = || self.rows.iter().filter(move |row| row.kind == RowKind::Run(kind));
-        of_kind().find(is_alike).or_else(|| of_kind().next())
+        self.rows.iter().filter(move |row| row.kind == RowKind::Run(kind)).filter(is_alike)
     }
 }
 
@@ -122,6 +127,8 @@ pub struct Findings<'a> {
     pub floors: Vec<&'a RunRow>,
     pub over_zero_shot: Option<Comparison>,
     pub over_floors: Vec<FloorGain>,
+    /// The small decoder that was trained and evaluated on the same as the best run, and the best minus it.
+    pub small_decoder: Option<(&'a RunRow, Option<Comparison>)>,
     /// Other systems, and the best run minus each.
     pub others: Vec<(&'a RunRow, Option<Comparison>)>,
     /// The second best run, and the best minus it.
@@ -165,6 +172,9 @@ impl<'a> Findings<'a> {
             over_zero_shot: zero_shot.and_then(against),
             over_floors: over_floors(&floors.iter().filter_map(|(kind, floor)| Some((*kind, against(floor)?))).collect::<Vec<_>>()),
             floors: floors.iter().map(|(_, floor)| *floor).collect(),
+            small_decoder: best
+                .and_then(|best| study.alike(Kind::SmallDecoder, best).next())
+                .map(|row| (row, against(row))),
             others: study.others().map(|other| (other, against(other))).collect(),
             contest: contest(study, images),
             seeds: seeds(study, images),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::format::significant;
+use crate::plan::canonical::matters;
 use crate::record::RunSpec;
 use crate::record::recipe::Kind;
 use crate::spec::setting::SETTINGS;
@@ -45,6 +46,7 @@ pub fn active_settings(spec: &RunSpec) -> Settings {
             }
         }
         Kind::ZeroShot => settings.retain(|path, _| !is_of_training(path)),
+        Kind::SmallDecoder => settings.retain(|path, _| matters(Kind::SmallDecoder, path)),
         // The training captions say how long its captions may be.
         Kind::MatchedLength => {
             let is_length = |path: &str| matches!(path, "generation.max_length" | "generation.min_length");

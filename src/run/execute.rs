@@ -342,7 +342,7 @@ fn announcement(
         slots.jobs
     );
     let Some((measured, at_work)) = measured else { return text };
-    let trained = survey.missing.iter().filter(|task| task.spec.recipe.kind.trains());
+    let trained = survey.missing.iter().filter(|task| task.spec.recipe.kind.fine_tunes());
     let steps: usize = trained.map(|task| checked.steps(task)).sum();
     let seconds = steps as f64 * measured.step_seconds / slots.jobs as f64;
     format!(
@@ -356,7 +356,7 @@ fn announcement(
 fn frame(plan: &[RunSpec], survey: &Survey) -> Sweep {
     let with_seed = has_several_seeds(plan);
     let weight = |task: &Task| match task.spec.recipe.kind {
-        kind if kind.trains() => task.spec.recipe.training.epochs as f64,
+        kind if kind.fine_tunes() => task.spec.recipe.training.epochs as f64,
         _ => 1.0,
     };
     Sweep {

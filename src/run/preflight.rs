@@ -43,7 +43,7 @@ pub fn heaviest(tasks: &[Task]) -> Option<&Task> {
         let training = &task.spec.recipe.training;
         (training.unfrozen_vision_layers, training.batch_size * training.max_length)
     };
-    tasks.iter().filter(|task| task.spec.recipe.kind.trains()).max_by_key(weight)
+    tasks.iter().filter(|task| task.spec.recipe.kind.fine_tunes()).max_by_key(weight)
 }
 
 /// Makes a step of a run in a process of its own, so that its memory is measured alone and returned.

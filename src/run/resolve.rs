@@ -56,6 +56,10 @@ pub fn resolved(spec: &RunSpec, runs: &Path) -> Result<RunSpec, ResolveError> {
     let mut spec = spec.clone();
     spec.recipe.model = model.to_string_lossy().into_owned();
     spec.recipe.data = DataSource::Files(Box::new(data));
+    let paraphrases = &mut spec.recipe.training.paraphrases;
+    if !paraphrases.is_empty() {
+        *paraphrases = absolute(Path::new(paraphrases)).to_string_lossy().into_owned();
+    }
     Ok(spec)
 }
 

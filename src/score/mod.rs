@@ -16,7 +16,7 @@ mod reference_test;
 mod rouge;
 mod scores;
 mod tokenize;
-mod wordnet;
+pub mod wordnet;
 
 pub use bleu::BleuCounts;
 pub use medoid::medoid;

@@ -22,7 +22,7 @@ use super::yaml::{Content, Entry, Node};
 use crate::record::recipe::{DataSource, MetricName};
 
 /// Keys of a sweep file besides the groups.
-pub(super) const TOP_LEVEL: [&str; 21] = [
+pub(super) const TOP_LEVEL: [&str; 22] = [
     "extends",
     "name",
     "model",
@@ -41,6 +41,7 @@ pub(super) const TOP_LEVEL: [&str; 21] = [
     "bayes",
     "early_terminate",
     "references",
+    "simple_models",
     "on_failure",
     "max_consecutive_failures",
     "launcher",
@@ -117,6 +118,7 @@ impl Draft {
             "seeds" => self.read_seeds(value),
             "metric" => self.read_metric(value),
             "references" => self.read_references(value),
+            "simple_models" => self.read_switch("simple_models", value),
             "parameters" => self.read_parameters(value),
             "points" => self.read_points(value),
             "zip" => constraints::read_zip(self, value),
@@ -290,6 +292,16 @@ impl Draft {
                 }
                 _ => self.refuse_word(&format!("references.{}", entry.key), &entry.value, &["true", "false"]),
             }
+        }
+    }
+
+    /// A reference that has a key of its own at the top, too.
+    fn read_switch(&mut self, name: &str, node: &Node) {
+        match node.content {
+            Content::Flag(flag) => {
+                self.references.insert(name.to_owned(), flag);
+            }
+            _ => self.refuse_word(name, node, &["true", "false"]),
         }
     }
 

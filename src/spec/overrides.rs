@@ -44,6 +44,7 @@ fn apply_value(draft: &mut Draft, entry: Entry) {
         | "method"
         | "metric"
         | "data"
+        | "simple_models"
         | "run_cap"
         | "search_seed"
         | "bayes"

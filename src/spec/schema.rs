@@ -158,6 +158,11 @@ fn top_level() -> Map<String, Value> {
             "properties": switches,
             "description": "Runs that serve as points of reference, on or off."
         },
+        "simple_models": {
+            "type": "boolean",
+            "description": "Whether a small decoder is trained on frozen features beside the fine-tuned runs; the same as \
+                            `references.simple_models`."
+        },
         "on_failure": {"enum": OnFailure::WORDS, "description": "What becomes of the other runs when one fails."},
         "max_consecutive_failures": whole(0, "After how many failures in a row no other run starts; 0 is never."),
         "launcher": super::launcher::schema(),

@@ -254,6 +254,8 @@ mod tests {
         (recipe.training.horizontal_flip, recipe.training.random_resized_crop) = (0.5, 0.5);
         (recipe.training.rotation, recipe.training.color_jitter) = (5.0, 0.1);
         recipe.training.augmentation_views = 3;
+        recipe.training.synonym_replacement = 0.1;
+        (recipe.training.protected_words, recipe.training.paraphrases) = ("a".to_owned(), "b".to_owned());
         recipe.training.layer_lr_decay = 0.9;
         (recipe.training.unfreeze_from_epoch, recipe.training.unfreeze_every) = (2, 1);
         recipe.training.train_examples = 5;

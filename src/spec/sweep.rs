@@ -99,6 +99,8 @@ pub struct References {
     pub zero_shot: bool,
     pub constant_caption: bool,
     pub nearest_image: bool,
+    /// Models that are trained from nothing on frozen features.
+    pub simple_models: bool,
     pub matched_length: bool,
     pub shuffled_captions: bool,
 }
@@ -109,16 +111,23 @@ impl Default for References {
             zero_shot: true,
             constant_caption: true,
             nearest_image: true,
+            simple_models: true,
             matched_length: true,
-            // The only one that trains: it costs about as much as a run of the sweep.
+            // The only one that fine-tunes: it costs about as much as a run of the sweep.
             shuffled_captions: false,
         }
     }
 }
 
 impl References {
-    pub(super) const NAMES: [&'static str; 5] =
-        ["zero_shot", "constant_caption", "nearest_image", "matched_length", "shuffled_captions"];
+    pub(super) const NAMES: [&'static str; 6] = [
+        "zero_shot",
+        "constant_caption",
+        "nearest_image",
+        "simple_models",
+        "matched_length",
+        "shuffled_captions",
+    ];
 
     /// These, but for what the switches say.
     fn switched(mut self, switches: &BTreeMap<String, bool>) -> Self {
@@ -135,6 +144,7 @@ impl References {
             "zero_shot" => Some(&mut self.zero_shot),
             "constant_caption" => Some(&mut self.constant_caption),
             "nearest_image" => Some(&mut self.nearest_image),
+            "simple_models" => Some(&mut self.simple_models),
             "matched_length" => Some(&mut self.matched_length),
             "shuffled_captions" => Some(&mut self.shuffled_captions),
             _ => None,
@@ -148,6 +158,7 @@ impl References {
             Kind::ZeroShot => self.zero_shot,
             Kind::ConstantCaption => self.constant_caption,
             Kind::NearestImage => self.nearest_image,
+            Kind::SmallDecoder => self.simple_models,
             Kind::MatchedLength => self.matched_length,
             Kind::ShuffledCaptions => self.shuffled_captions,
         }

@@ -32,7 +32,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 60] = [
+pub static SETTINGS: [Setting; 63] = [
     setting!(
         model,
         Text,
@@ -213,6 +213,21 @@ pub static SETTINGS: [Setting; 60] = [
         training.augmentation_views,
         Count(0, 10_000),
         "Different views of an image that these make, whose features can be kept; 0 is a new one every epoch."
+    ),
+    setting!(
+        training.synonym_replacement,
+        Number(Included(0.0), Included(1.0)),
+        "Probability that a word of a training caption gives way to a synonym, anew every epoch; never one that names an attribute."
+    ),
+    setting!(
+        training.protected_words,
+        Line,
+        "Words that no synonym takes the place of, beside those that name colours, garments and other attributes."
+    ),
+    setting!(
+        training.paraphrases,
+        Line,
+        "A file of other captions of the training images: every epoch draws one of an image's own and these. Empty is none."
     ),
     setting!(
         training.precision,

@@ -18,6 +18,7 @@ use super::optimizer::{AdamW, Moments};
 use super::origin::Origin;
 use super::provenance::{self, Provenance};
 pub use super::state::State;
+use crate::model::small_decoder;
 use crate::model::weight_files::write_safetensors;
 use crate::model::{COMPANIONS, Weights};
 use crate::record::disk::free_disk;
@@ -170,7 +171,8 @@ fn save(
     let fresh = folder::fresh(folder)?;
     let unwritten = (!weights.link(&fresh)).then_some(weights);
     let filled = check_room(&fresh, size(unwritten, going_on), free_disk(&fresh))
-        .and_then(|()| fill(&fresh, pretrained, unwritten, provenance, going_on));
+        .and_then(|()| write_companions(&fresh, pretrained, weights))
+        .and_then(|()| fill(&fresh, unwritten, provenance, going_on));
     if let Err(error) = filled {
         // Half a checkpoint is of no use, and may be what fills the disk.
         let _ = folder::remove(&fresh);
@@ -179,20 +181,32 @@ fn save(
     Ok(folder::replace(folder, &fresh)?)
 }
 
+/// What belongs to the weights: of the pretrained model, or of the folder that they were saved in.
+fn write_companions(fresh: &Path, pretrained: &Path, weights: WeightsFrom) -> Result<()> {
+    let (folder, sizes) = match weights {
+        WeightsFrom::Memory(weights) => (pretrained, small_decoder::sizes_of(weights)),
+        WeightsFrom::Saved(folder) => (folder, None),
+    };
+    for name in COMPANIONS {
+        let source = folder.join(name);
+        if source.is_file() {
+            let unreadable = || format!("cannot read {}", source.display());
+            let mut bytes = fs::read(&source).with_context(unreadable)?;
+            if let Some(sizes) = sizes.filter(|_| name == "config.json") {
+                bytes = small_decoder::in_config(&bytes, sizes).with_context(unreadable)?;
+            }
+            write_new(&fresh.join(name), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
 fn fill(
     fresh: &Path,
-    pretrained: &Path,
     weights: Option<WeightsFrom>,
     provenance: Provenance,
     going_on: Option<GoingOn>,
 ) -> Result<()> {
-    for name in COMPANIONS {
-        let source = pretrained.join(name);
-        if source.is_file() {
-            let bytes = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
-            write_new(&fresh.join(name), &bytes)?;
-        }
-    }
     if let Some(weights) = weights {
         write_new_with(&fresh.join(WEIGHTS), |out| weights.write_to(out))?;
     }

@@ -3,7 +3,6 @@
 use anyhow::{Result, ensure};
 
 use super::execute::Loaded;
-use super::material::Tokens;
 use super::{Emit, Session, references};
 use crate::data::{CaptionTokenizer, Example};
 use crate::random::Random;
@@ -19,18 +18,18 @@ const LONGEST: f64 = 0.95;
 ///
 /// # Errors
 /// There is only one image.
-pub fn dealt_anew(tokens: Vec<Tokens>, seed: u64) -> Result<Vec<Tokens>> {
+pub fn dealt_anew<T>(captions: Vec<T>, seed: u64) -> Result<Vec<T>> {
     ensure!(
-        tokens.len() > 1,
+        captions.len() > 1,
         "the captions of {} training image cannot be shuffled\nhint: leave the control out: `references: {{shuffled_captions: false}}`",
-        tokens.len()
+        captions.len()
     );
-    let mut tokens = tokens;
+    let mut captions = captions;
     let mut random = Random::new(seed, "shuffled captions", &[]);
-    for i in (1..tokens.len()).rev() {
-        tokens.swap(i, random.below(i));
+    for i in (1..captions.len()).rev() {
+        captions.swap(i, random.below(i));
     }
-    Ok(tokens)
+    Ok(captions)
 }
 
 /// Evaluates the pretrained model with captions as long as the training captions.
@@ -96,6 +95,7 @@ pub fn note(recipe: &Recipe) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::material::Tokens;
 
     #[test]
     fn no_image_keeps_its_captions_and_every_caption_is_dealt_once() {

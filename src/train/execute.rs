@@ -32,6 +32,12 @@ impl Loaded {
     pub fn new(session: &Session) -> Result<Self> {
         let prompt = &session.spec.recipe.training.prompt;
         let mut pretrained = Pretrained::load(&session.inputs.model, &session.device)?.with_prompt(prompt)?;
+        ensure!(
+            pretrained.config.small_decoder.is_none(),
+            "{}: its decoder is the small one of a run of this program, not BLIP's\nhint: `model:` takes what that run began \
+             with; `sweep caption --model` captions with this one",
+            session.inputs.model.display()
+        );
         pretrained.config.precision = precision(session)?;
         pretrained.config.gradient_checkpointing = session.spec.recipe.training.gradient_checkpointing;
         let mut material = Material::load(session.inputs, &session.spec.recipe, &pretrained)?;
@@ -89,7 +95,7 @@ pub fn execute(session: &Session, emit: &mut Emit) -> Result<Ended> {
     let loaded = Loaded::new(session)?;
     let shared = loaded.pretrained.states.clone();
     let ended = match session.spec.recipe.kind {
-        Kind::FineTuned | Kind::ShuffledCaptions => fine_tune(session, loaded, emit),
+        Kind::FineTuned | Kind::ShuffledCaptions | Kind::SmallDecoder => fine_tune(session, loaded, emit),
         Kind::ZeroShot => references::zero_shot(session, loaded, emit),
         Kind::ConstantCaption => references::constant_caption(session, loaded, emit),
         Kind::NearestImage => references::nearest_image(session, loaded, emit),

@@ -21,12 +21,14 @@ use super::partial::Partial;
 use super::resume::resume;
 use super::schedule::factor;
 use super::views::Views;
-use super::{Emit, Session, Stopped, image_use, observed, pairs};
+use super::wordings::Wordings;
+use super::{Emit, Session, Stopped, image_use, observed, pairs, small_decoder};
 use crate::data::Example;
 use crate::model::{Blip, Weights};
 use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary, paused_after};
 use crate::record::image_use::ImageUse;
+use crate::record::recipe::Kind;
 use crate::record::run::Prediction;
 
 /// Why the test scores of a run are not those of its training.
@@ -38,7 +40,10 @@ const STEPS_RECORDED: usize = 10;
 /// Fine-tunes the pretrained model as the recipe says.
 pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Result<Ended> {
     let origin = Origin::of(session, &loaded)?;
-    unfreeze(session, &mut loaded.pretrained)?;
+    match session.spec.recipe.kind {
+        Kind::SmallDecoder => small_decoder::put_in_place(session, &mut loaded)?,
+        _ => unfreeze(session, &mut loaded.pretrained)?,
+    }
     let Loaded { pretrained, material, .. } = &loaded;
     let frozen_digest = pretrained.weights.frozen_digest()?;
     let mut bench = Bench::new(session, pretrained, material, origin)?;
@@ -108,6 +113,8 @@ pub(super) struct Bench<'a> {
     pub(super) test: Split<'a>,
     /// How training images are seen, where they are changed.
     pub(super) views: Option<Views>,
+    /// How training captions are worded, where they are changed.
+    pub(super) wordings: Option<Wordings<'a>>,
     balance: Option<Balance>,
     pub(super) steps_per_epoch: usize,
     pub(super) total_steps: usize,
@@ -157,6 +164,7 @@ impl<'a> Bench<'a> {
             validation: split("validation", &dataset.validation, &material.validation),
             test: split("test", &dataset.test, &material.test),
             views: Views::of(session, material, BUDGET_BYTES / 3 / state_bytes(config)),
+            wordings: Wordings::of(session, material, pretrained)?,
             balance: Balance::of(training, dataset.train.iter().map(|example| example.image.as_str()))?,
             steps_per_epoch,
             total_steps: training.total_steps(dataset.train.len()),
@@ -340,16 +348,22 @@ fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScor
     let (session, best) = (bench.session, state.progress.best.as_ref());
     let epoch = best.map_or(0, |best| best.epoch);
     let of_last = last_knows_more(state).map(|last| use_of_images(bench, last)).transpose()?;
-    let comparison = Comparison::before(bench)?;
+    // A small decoder has nothing to compare itself with.
+    let is_tuned = session.spec.recipe.kind.fine_tunes();
+    let comparison = if is_tuned { Some(Comparison::before(bench)?) } else { None };
     if best.is_some() {
         checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)?;
     } else {
         bench.restore_pretrained()?;
     }
-    comparison.after(bench, epoch)?;
+    if let Some(comparison) = comparison {
+        comparison.after(bench, epoch)?;
+    }
     let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
     session.directory.write_diagnostic(&found)?;
-    pairs::measure(bench)?;
+    if is_tuned {
+        pairs::measure(bench)?;
+    }
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
     let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
     if best.is_none() {

@@ -18,7 +18,9 @@ use super::fine_tune::Bench;
 use super::judged::Judged;
 use super::pace::Pace;
 use super::provenance::Provenance;
+use super::small_decoder;
 use crate::record::event::{Checkpointed, Event};
+use crate::record::recipe::Kind;
 use crate::record::run::Prediction;
 
 /// How the disk stands to the run.
@@ -82,6 +84,9 @@ impl Bench<'_> {
 
     /// Puts the weights from before training into the model. They are read anew, and must be those of then.
     pub(super) fn restore_pretrained(&self) -> Result<()> {
+        if self.session.spec.recipe.kind == Kind::SmallDecoder {
+            return small_decoder::begin_anew(self.session, &self.pretrained.config, self.weights());
+        }
         let (folder, weights) = (&self.session.inputs.model, self.weights());
         checkpoint::restore_weights(folder, weights, &self.session.device)?;
         ensure!(

@@ -160,7 +160,12 @@ impl Material {
                 Random::new(seed, "caption", &[epoch as u64, *i as u64]).pick(&self.train[*i]).as_slice()
             })
             .collect();
-        collate(&rows, self.pad).with_prompt(self.prompt)
+        self.joined(&rows)
+    }
+
+    /// Captions as a batch.
+    pub fn joined(&self, rows: &[&[u32]]) -> TokenBatch {
+        collate(rows, self.pad).with_prompt(self.prompt)
     }
 }
 
@@ -182,21 +187,28 @@ pub fn longest<'a>(
     Ok(longest)
 }
 
-fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Result<Vec<Tokens>> {
+/// A caption as token ids, cut to the recipe's length and with its start token and prompt.
+pub fn encode_caption(
+    caption: &str,
+    recipe: &Recipe,
+    pretrained: &Pretrained,
+) -> Result<Vec<u32>, TokenizerError> {
     let prompt = &pretrained.prompt;
     let room = recipe.training.max_length.saturating_sub(prompt.len());
-    let encode_one = |caption: &String| -> Result<Vec<u32>> {
-        let mut ids = pretrained.tokenizer.encode(caption, room)?;
-        ids.splice(1..1, prompt.iter().copied());
-        if let (StartToken::Dec, Some(first)) = (recipe.training.start_token, ids.first_mut()) {
-            *first = pretrained.config.tokens.start;
-        }
-        Ok(ids)
-    };
+    let mut ids = pretrained.tokenizer.encode(caption, room)?;
+    ids.splice(1..1, prompt.iter().copied());
+    if let (StartToken::Dec, Some(first)) = (recipe.training.start_token, ids.first_mut()) {
+        *first = pretrained.config.tokens.start;
+    }
+    Ok(ids)
+}
+
+fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Result<Vec<Tokens>> {
+    let encode_one = |caption: &String| encode_caption(caption, recipe, pretrained);
     examples
         .iter()
         .map(|example| {
-            let tokens: Result<Tokens> = example.captions.iter().map(encode_one).collect();
+            let tokens: Result<Tokens, TokenizerError> = example.captions.iter().map(encode_one).collect();
             let tokens = tokens.with_context(|| format!("cannot encode a caption of `{}`", example.image))?;
             ensure!(!tokens.is_empty(), "`{}` has no caption", example.image);
             Ok(tokens)

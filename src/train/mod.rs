@@ -38,9 +38,11 @@ mod resume;
 pub mod schedule;
 pub mod shared_captions;
 pub mod shared_states;
+pub mod small_decoder;
 mod state;
 mod step;
 pub mod views;
+pub mod wordings;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -10,11 +10,12 @@ use thiserror::Error;
 
 use super::Session;
 use super::execute::Loaded;
+use super::wordings::digest_of_paraphrases;
 use crate::record::RunSpec;
 
 /// The names of model and data stand for what their digests say, and how many images are captioned at once changes
 /// nothing.
-const WITHOUT_EFFECT: [&str; 3] = ["model", "data", "evaluation.batch_size"];
+const WITHOUT_EFFECT: [&str; 4] = ["model", "data", "training.paraphrases", "evaluation.batch_size"];
 /// Digits of a digest that a message shows.
 const SHOWN: usize = 12;
 
@@ -67,7 +68,7 @@ impl Origin {
             device: session.device_name.clone(),
             model_digest: loaded.pretrained.weights.digest()?,
             data_digest: loaded.material.digest.clone(),
-            settings: settings(session.spec)?,
+            settings: with_content(settings(session.spec)?, session.spec)?,
         })
     }
 
@@ -102,6 +103,15 @@ impl Origin {
         }
         notes
     }
+}
+
+/// With what a file of paraphrases holds in the place of its name.
+fn with_content(mut settings: Settings, spec: &RunSpec) -> Result<Settings> {
+    let training = &spec.recipe.training;
+    if let Some(digest) = digest_of_paraphrases(training)?.filter(|_| spec.recipe.kind.trains()) {
+        settings.insert("training.paraphrases".to_owned(), Value::from(digest));
+    }
+    Ok(settings)
 }
 
 /// The settings of a run that determine its result, model and data aside.

@@ -15,7 +15,10 @@ impl Bench<'_> {
     pub(super) fn step(&mut self, indices: &[usize], epoch: usize, rate: f64) -> Result<(f64, f64)> {
         let training = &self.session.spec.recipe.training;
         // Padded as one, so that accumulated gradients are those of one batch where pads count in the loss, too.
-        let captions = self.material.training_batch(indices, self.session.spec.seed, epoch);
+        let captions = match &self.wordings {
+            Some(wordings) => wordings.training_batch(self.material, indices, epoch)?,
+            None => self.material.training_batch(indices, self.session.spec.seed, epoch),
+        };
         let counted = targets(&captions, !training.mask_padding).iter().flatten().count().max(1);
         let (mut loss, mut gradients) = (0.0, None);
         for (part, images) in indices.chunks(training.batch_size.max(1)).enumerate() {

@@ -14,7 +14,7 @@ use crate::workdir::Workdir;
 fn trained(workdir: &Workdir, overrides: &str) -> PathBuf {
     let command = format!(
         "run small.yaml unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=2 references.zero_shot=false \
-         references.constant_caption=false references.nearest_image=false references.matched_length=false --no-preflight --threads 1 {overrides}"
+         references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false --no-preflight --threads 1 {overrides}"
     );
     let shown = workdir.sweep(&command);
     assert!(shown.starts_with("exit 0\n"), "{shown}");
@@ -125,7 +125,7 @@ fn a_plan_and_the_start_of_a_run_warn_once_where_generation_does_not_fit_trainin
     let run = |overrides: &str| {
         let command = format!(
             "run small.yaml unfrozen_vision_layers=0 epochs=1 --no-preflight --threads 1 references.zero_shot=false \
-             references.constant_caption=false references.nearest_image=false references.matched_length=false {overrides}"
+             references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false {overrides}"
         );
         let output = workdir.command(&command).output().unwrap();
         assert!(output.status.success());

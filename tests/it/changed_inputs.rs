@@ -306,7 +306,7 @@ fn cut_off_in_sweep(bed: &Bed) -> RunDir {
 }
 
 const ONLY: &str = "references.zero_shot=false references.constant_caption=false references.nearest_image=false \
-                    references.matched_length=false --no-preflight --threads 1 --device cpu";
+                    references.matched_length=false simple_models=false --no-preflight --threads 1 --device cpu";
 
 #[test]
 fn the_program_names_the_input_that_changed_and_what_to_do() {

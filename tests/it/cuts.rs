@@ -269,7 +269,9 @@ fn a_run_cut_off_anywhere_comes_to_the_same_to_the_last_bit() {
 
 #[test]
 fn controls_and_references_cut_off_anywhere_come_to_the_same() {
-    for kind in [Kind::ZeroShot, Kind::MatchedLength, Kind::ConstantCaption, Kind::NearestImage] {
+    for kind in
+        [Kind::ZeroShot, Kind::MatchedLength, Kind::ConstantCaption, Kind::NearestImage, Kind::SmallDecoder]
+    {
         cut_and_compare(kind, ALWAYS, 4);
     }
 }

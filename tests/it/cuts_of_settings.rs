@@ -2,7 +2,7 @@
 
 use sweep::record::recipe::{LoraTargets, Training};
 
-use crate::cuts::{ALWAYS, Bed, HOURLY, cut_and_compare_on};
+use crate::cuts::{ALWAYS, Bed, Cut, HOURLY, cut_and_compare_on};
 
 /// Cuts the toy with some of its settings changed.
 fn cut(change: impl Fn(&mut Training)) {
@@ -47,4 +47,24 @@ fn a_run_on_images_changed_at_random_cut_off_anywhere_comes_to_the_same_to_the_l
     });
     cut(|training| training.horizontal_flip = 0.5);
     cut(|training| (training.color_jitter, training.augmentation_views) = (0.3, 2));
+}
+
+#[test]
+fn a_run_on_captions_in_other_words_cut_off_anywhere_comes_to_the_same_to_the_last_bit() {
+    let mut bed = Bed::new();
+    bed.workdir
+        .file("more.json", r#"{"0.png": ["a red thing", "something red"], "3.png": "a thing on the grass"}"#);
+    let more = bed.workdir.path().join("more.json");
+    bed.run.recipe.training.paraphrases = more.display().to_string();
+    bed.run.recipe.training.synonym_replacement = 0.5;
+    for every in [ALWAYS, HOURLY] {
+        assert!(cut_and_compare_on(&bed, every, 3) >= 6);
+    }
+    // Other paraphrases are other data.
+    let folder = bed.folder("other");
+    bed.attempt(&folder, ALWAYS, Cut::Stopped(20));
+    bed.workdir.file("more.json", r#"{"0.png": "another thing"}"#);
+    let (ended, _) = bed.attempt(&folder, ALWAYS, Cut::Never);
+    let error = format!("{:#}", ended.unwrap().unwrap_err());
+    assert!(error.contains("training.paraphrases is ") && error.contains("when the run began"), "{error}");
 }

@@ -10,7 +10,7 @@ use crate::toy;
 use crate::workdir::Workdir;
 
 const RULE: &str = "extends: toy.yaml\nearly_terminate: {type: top_k, k: 1, noise: 0}\ntraining: {epochs: 3}\nparameters: \
-                    {unfrozen_vision_layers: [0, 1, 2]}\nreferences: {zero_shot: false, nearest_image: false, matched_length: false}\n";
+                    {unfrozen_vision_layers: [0, 1, 2]}\nreferences: {zero_shot: false, nearest_image: false, matched_length: false, simple_models: false}\n";
 
 fn prepared() -> Workdir {
     let workdir = toy::prepared();

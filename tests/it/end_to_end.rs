@@ -167,7 +167,7 @@ fn report_has_every_run(workdir: &Workdir, runs: &[Value]) {
 fn training_images_are_evaluated_beside_the_others_and_enter_no_number_of_theirs() {
     let workdir = prepared();
     let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=2 num_beams=1 references.constant_caption=false \
-                references.nearest_image=false references.matched_length=false --no-preflight --threads 1 --runs runs";
+                references.nearest_image=false references.matched_length=false simple_models=false --no-preflight --threads 1 --runs runs";
     assert!(workdir.sweep(&format!("run small.yaml {only}")).starts_with("exit 0\n"));
     let sweep = workdir.path().join("runs/small");
     for run in plan(&sweep) {
@@ -242,7 +242,7 @@ fn training_images_are_evaluated_beside_the_others_and_enter_no_number_of_theirs
 fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
     let workdir = prepared();
     let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 dropout=0.1 epochs=6 references.zero_shot=false \
-                references.constant_caption=false references.nearest_image=false references.matched_length=false --no-preflight --threads 1";
+                references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false --no-preflight --threads 1";
     assert!(workdir.sweep(&format!("run small.yaml {only} --runs whole")).starts_with("exit 0\n"));
     let whole = workdir.path().join("whole/small");
     let run = plan(&whole).remove(0);
@@ -275,7 +275,7 @@ fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
 fn a_run_in_bf16_is_another_run_that_says_the_captions_it_was_scored_for() {
     let workdir = prepared();
     let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=1 references.zero_shot=false \
-                references.constant_caption=false references.nearest_image=false references.matched_length=false --no-preflight";
+                references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false --no-preflight";
     let shown = workdir.sweep(&format!("run small.yaml precision=f32,bf16 {only}"));
     assert!(shown.starts_with("exit 0\n"), "{shown}");
     let sweep = workdir.path().join("runs/small");
@@ -298,7 +298,7 @@ fn dropout_changes_what_is_learnt_in_the_same_way_every_time_and_leaves_evaluati
     let workdir = prepared();
     let evaluations = |dropout: &str, runs: &str| {
         let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=1 warmup_steps=0 references.zero_shot=false \
-                    references.constant_caption=false references.nearest_image=false references.matched_length=false --no-preflight --threads 1";
+                    references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false --no-preflight --threads 1";
         let shown = workdir.sweep(&format!("run small.yaml dropout={dropout} {only} --runs {runs}"));
         assert!(shown.starts_with("exit 0\n"), "{shown}");
         let sweep = workdir.path().join(format!("{runs}/small"));

@@ -19,7 +19,7 @@ use crate::workdir::Workdir;
 
 /// Two runs of two epochs over a cut of the built-in study.
 const STUDY: &str = "run small.yaml vision_lr_multiplier=1.0 epochs=2 references.constant_caption=false \
-    references.nearest_image=false references.matched_length=false --runs runs --no-preflight --device cpu --threads 1 --jobs 2";
+    references.nearest_image=false references.matched_length=false simple_models=false --runs runs --no-preflight --device cpu --threads 1 --jobs 2";
 
 /// An orphan has this long to save its checkpoint and end.
 const PATIENCE: Duration = Duration::from_secs(60);

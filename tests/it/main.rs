@@ -43,6 +43,7 @@ mod pruning;
 mod resume;
 mod second_opinion;
 mod settings_take_effect;
+mod small_decoder;
 #[cfg(target_os = "linux")]
 mod shared_folders;
 #[cfg(target_os = "linux")]

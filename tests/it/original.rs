@@ -136,7 +136,7 @@ data:
   validation: {{fraction: {fraction}, seed: 42}}
   test: {{captions: test.json, images: images}}
 recipe: as-original
-references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}}
+references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false, simple_models: false}}
 # The original's order of training is unseeded; the values compared with are of the order as split.
 training: {{unfrozen_vision_layers: 0, batch_size: {batch_size}, epochs: {epochs}, learning_rate: {rate:?},
            warmup_steps: {warmup}, max_length: {max_length}, shuffle: false}}

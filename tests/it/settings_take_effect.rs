@@ -27,10 +27,11 @@ data:
 method: list
 training: {learning_rate: 1.0e-2, weight_decay: 0.1, max_length: 16, epochs: 2, warmup_steps: 1}
 generation: {max_length: 8, num_beams: 1}
-references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}
+references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false, simple_models: false}
 points:
 ";
     let work = prepared();
+    work.file("more.json", r#"{"0.png": ["a red thing", "something red"], "3.png": "a thing on the grass"}"#);
     let points: Vec<String> = points.iter().map(|point| format!("  - {{{point}}}\n")).collect();
     work.file("toy.yaml", &format!("{SPEC}{}", points.concat()));
     let seen = work.sweep(&command(1));
@@ -95,6 +96,9 @@ fn every_setting_of_an_update_makes_another_run() {
         "unfrozen_vision_layers: 2, training.batch_size: 2, random_resized_crop: 0.5, augmentation_views: 1",
         "unfrozen_vision_layers: 2, training.batch_size: 2, rotation: 30",
         "unfrozen_vision_layers: 2, training.batch_size: 2, color_jitter: 0.5",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, synonym_replacement: 0.9",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, synonym_replacement: 0.9, protected_words: standing house",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, paraphrases: more.json",
     ];
     let runs = trained(&points);
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -272,7 +276,7 @@ fn mirroring_every_image_is_training_on_mirrored_files() {
              training: {{unfrozen_vision_layers: 1, learning_rate: 1.0e-2, batch_size: 2, epochs: 2, warmup_steps: 1, \
              max_length: 16, horizontal_flip: {flip}}}\n\
              generation: {{max_length: 8, num_beams: 1}}\n\
-             references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}}\n"
+             references: {{zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false, simple_models: false}}\n"
         );
         work.file("toy.yaml", &text);
         let seen = work.sweep(&command(1));

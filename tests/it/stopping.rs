@@ -22,10 +22,10 @@ const AT_LAST: Duration = Duration::from_secs(120);
 
 /// Overrides that leave the sweep a single run.
 pub const ONE_RUN: &str = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 references.zero_shot=false \
-                       references.constant_caption=false references.nearest_image=false references.matched_length=false";
+                       references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false";
 /// The same with three runs.
 const THREE_RUNS: &str = "unfrozen_vision_layers=0,1,2 vision_lr_multiplier=1.0 references.zero_shot=false \
-                          references.constant_caption=false references.nearest_image=false references.matched_length=false";
+                          references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false";
 
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + AT_LAST;
@@ -327,7 +327,7 @@ fn a_run_that_hangs_is_ended_as_timed_out_and_the_others_go_on() {
     let workdir = toy::prepared();
     // The first has so many epochs that it is still at work when it is made to hang; the second has a few.
     let plan = "unfrozen_vision_layers=1 epochs=100000,2 patience=0 references.zero_shot=false \
-                references.nearest_image=false references.matched_length=false";
+                references.nearest_image=false references.matched_length=false simple_models=false";
     let arguments = format!("{plan} --no-preflight --device cpu --threads 1 --jobs 1 --run-timeout 5s");
     let mut command = workdir.command(&format!("run toy.yaml {arguments}"));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -37,7 +37,7 @@ parameters:
 training: {learning_rate: 1.0e-2, batch_size: 2, epochs: 2, warmup_steps: 1, max_length: 16, dropout: 0.1}
 generation: {max_length: 8, num_beams: 2}
 metric: {name: val_loss, goal: minimize}
-references: {constant_caption: false}
+references: {constant_caption: false, simple_models: false}
 ";
 
 const SIDE: u32 = 32;

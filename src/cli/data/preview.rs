@@ -14,6 +14,7 @@ use crate::data::captions::{Entry, read_captions};
 use crate::data::dataset::place_in;
 use crate::data::image_file::with_rgb;
 use crate::data::resample::resize_bicubic;
+use crate::data::wording::Rewording;
 use crate::random::Random;
 use crate::record::recipe::Split;
 use crate::record::store::write_new;
@@ -47,6 +48,9 @@ pub struct Args {
     /// Pictures in a row
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=12))]
     columns: u64,
+    /// Shows the captions as `training.synonym_replacement: RATE` changes them, below what they are
+    #[arg(long, value_name = "RATE", value_parser = typed_rate)]
+    synonyms: Option<f64>,
     /// Folder of the results, where the built-in study is written to
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
@@ -55,7 +59,8 @@ pub struct Args {
 const EXAMPLES: &str = "\
 Examples:
   sweep data preview captions.json images
-  sweep data preview sweeps/unfreeze.yaml --count 40 --seed 1 --out figures.png";
+  sweep data preview sweeps/unfreeze.yaml --count 40 --seed 1 --out figures.png
+  sweep data preview captions.json images --synonyms 0.3";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.out.symlink_metadata().is_ok() {
@@ -70,7 +75,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let all = entries.len();
     Random::new(args.seed, "preview", &[]).shuffle(&mut entries);
     entries.truncate(usize::try_from(args.count)?);
-    let (tiles, unreadable) = tiles(split, entries)?;
+    let (mut tiles, unreadable) = tiles(split, entries)?;
+    if let Some(rate) = args.synonyms {
+        reword(&mut tiles, rate, args.seed)?;
+    }
     if tiles.is_empty() {
         let reason = unreadable.first().cloned().unwrap_or_else(|| "it has no captions".to_owned());
         return Err(BadInput(format!("{}: nothing to show: {reason}", split.captions)).into());
@@ -101,6 +109,26 @@ fn tiles(split: &Split, entries: Vec<Entry>) -> anyhow::Result<(Vec<Tile>, Vec<S
         }
     }
     Ok((tiles, unreadable))
+}
+
+/// Puts below each caption what synonyms make of it, where they change it.
+fn reword(tiles: &mut [Tile], rate: f64, seed: u64) -> anyhow::Result<()> {
+    let rewording = Rewording::new(rate, "")?;
+    for (place, tile) in tiles.iter_mut().enumerate() {
+        let both = std::mem::take(&mut tile.captions).into_iter().flat_map(|caption| {
+            let reworded = rewording.apply(&caption, Random::new(seed, "synonyms", &[place as u64]));
+            let other = (reworded != caption).then(|| format!("reworded: {reworded}"));
+            std::iter::once(caption).chain(other)
+        });
+        tile.captions = both.collect();
+    }
+    Ok(())
+}
+
+/// A share of words.
+fn typed_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.0..=1.0).contains(rate));
+    rate.ok_or_else(|| "it must be a number from 0 to 1".to_owned())
 }
 
 /// The picture as large as a tile.

@@ -4,7 +4,8 @@ use candle_core::{Device, Tensor};
 
 use super::buffers::Buffers;
 use super::tensors::Tensors;
-use crate::model::{Blip, Config, Weights};
+use crate::model::text::TextDecoder;
+use crate::model::{Blip, Config, Decoder, Weights};
 use crate::random::Random;
 
 const IMAGE_WIDTH: usize = 24;
@@ -23,6 +24,13 @@ fn random_model(width: usize, heads: usize) -> Blip {
     let tensors =
         config.tensor_shapes().into_iter().map(|(name, shape)| (name.clone(), normal(&name, &shape)));
     Blip::new(&config, &Weights::from_tensors(tensors.collect::<BTreeMap<_, _>>())).unwrap()
+}
+
+fn bert(model: &Blip) -> &TextDecoder {
+    match &model.text_decoder {
+        Decoder::Bert(decoder) => decoder,
+        Decoder::Small(_) => panic!("a small decoder"),
+    }
 }
 
 fn normal(name: &str, shape: &[usize]) -> Tensor {
@@ -44,7 +52,7 @@ fn buffers_and_tensors_say_the_same_of_beams_that_part_and_images_that_leave() {
     for (width, heads, image_tokens) in [(32, 4, 5), (24, 2, 100), (40, 5, 33)] {
         let model = random_model(width, heads);
         let embeds = normal("images", &[3, image_tokens, IMAGE_WIDTH]);
-        let decoder = &model.text_decoder;
+        let decoder = bert(&model);
         let mut buffers = Buffers::begin(decoder, &embeds, 0).unwrap();
         let mut tensors = Tensors::begin(decoder, &embeds).unwrap();
         let steps: [Step; 5] = [
@@ -71,7 +79,7 @@ fn buffers_and_tensors_say_the_same_of_beams_that_part_and_images_that_leave() {
 #[test]
 fn a_caption_has_the_same_bits_whatever_it_is_said_beside() {
     let model = random_model(32, 4);
-    let decoder = &model.text_decoder;
+    let decoder = bert(&model);
     let embeds = normal("images", &[7, 40, IMAGE_WIDTH]);
     let said = |embeds: &Tensor| {
         let images = embeds.dim(0).unwrap() as u32;
@@ -94,13 +102,13 @@ fn a_caption_has_the_same_bits_whatever_it_is_said_beside() {
 fn what_the_model_has_no_embedding_for_is_an_error() {
     let model = random_model(32, 4);
     let embeds = normal("images", &[1, 5, IMAGE_WIDTH]);
-    let mut buffers = Buffers::begin(&model.text_decoder, &embeds, 0).unwrap();
+    let mut buffers = Buffers::begin(bert(&model), &embeds, 0).unwrap();
     let mut logits = Vec::new();
-    let error = buffers.step(&model.text_decoder, &[131], &mut logits).unwrap_err().to_string();
+    let error = buffers.step(bert(&model), &[131], &mut logits).unwrap_err().to_string();
     assert!(error.contains("token id 131 is beyond the 131 of the model"), "{error}");
     for _ in 0..12 {
-        buffers.step(&model.text_decoder, &[1], &mut logits).unwrap();
+        buffers.step(bert(&model), &[1], &mut logits).unwrap();
     }
-    let error = buffers.step(&model.text_decoder, &[1], &mut logits).unwrap_err().to_string();
+    let error = buffers.step(bert(&model), &[1], &mut logits).unwrap_err().to_string();
     assert!(error.contains("position 12 is beyond the 12 of the model"), "{error}");
 }

@@ -6,12 +6,15 @@
 //! chunks of fixed size that are added in a fixed order, so results do not depend on the number of threads.
 //! [`product`] has the matrix products below them.
 
+pub mod additive_attention;
+pub mod arrange;
 pub mod attention;
 mod buffer;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
 pub mod gelu;
+pub mod gru;
 pub mod head;
 pub mod layer_norm;
 pub mod linear;
@@ -25,11 +28,14 @@ pub mod vector;
 #[cfg(test)]
 mod tests;
 
+pub use additive_attention::additive_attention;
+pub use arrange::{in_turn, spread};
 pub use attention::{Mask, attention, packed_attention};
 pub use cross_entropy::{Targets, cross_entropy};
 pub use dropout::{Dropout, Drops, dropout};
 pub use embedding::embedding;
 pub use gelu::gelu;
+pub use gru::gru_cell;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use patch_tokens::patch_tokens;

@@ -292,3 +292,33 @@ fn what_is_computed_outside_keeps_nothing_and_gets_no_gradient() {
     assert!(grads.get(&xs).is_none());
     assert!(!outside.track_op());
 }
+
+#[test]
+fn a_gated_recurrent_unit_agrees_with_the_composed_one() {
+    let args = [random(&[5, 21], "of input"), random(&[5, 21], "of state"), random(&[5, 7], "state")];
+    let [a, b, h] = args.each_ref().map(Var::as_tensor);
+    check(&args, |engine| gru_cell(a, b, h, engine), || gru::composed(a, b, h));
+}
+
+#[test]
+fn additive_attention_agrees_with_the_composed_one_for_one_row_an_image_and_for_several() {
+    for rows in [2, 6] {
+        let args = [random(&[rows, 5], "query"), random(&[2, 19, 5], "keys"), random(&[5], "scale")];
+        let [query, keys, scale] = args.each_ref().map(Var::as_tensor);
+        let values = &random(&[2, 19, 4], "values").as_detached_tensor();
+        let form = |engine: &Engine| additive_attention(query, keys, values, scale, engine);
+        check(&args, form, || additive_attention::composed(query, keys, values, scale));
+    }
+}
+
+#[test]
+fn steps_come_in_turn_and_columns_are_spread() {
+    let args = [random(&[2, 3], "first"), random(&[2, 3], "second")];
+    let steps = args.each_ref().map(|step| step.as_tensor().clone());
+    let composed = || Tensor::stack(&steps, 1)?.reshape((4, 3));
+    check(&args, |engine| in_turn(&steps, engine), composed);
+    let (xs, places) = (&args[0], [2, 0, 2, 2]);
+    let composed = || xs.index_select(&Tensor::new(&places, &Device::Cpu)?, 1);
+    check(&args[..1], |engine| spread(xs, &places, engine), composed);
+    assert!(spread(xs, &[3], &exact()).is_err());
+}

@@ -63,6 +63,18 @@ pub fn exp(x: f32) -> f32 {
     y * power
 }
 
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// The hyperbolic tangent, with an absolute error below 3e-7.
+#[inline(always)]
+pub fn tanh(x: f32) -> f32 {
+    1.0 - 2.0 / (exp(2.0 * x) + 1.0)
+}
+
 /// The error function with an error below 2e-7, absolute and relative.
 ///
 /// Below 1, `x` times a polynomial in `x^2`; from 1 on, `1 - t e^(-x^2)` times a polynomial in `t = 1 / (1 + x / 2)`.
@@ -197,6 +209,16 @@ mod tests {
             let x = i as f32 * 0.001;
             let want = candle_core::cpu::erf::erf_f64(x as f64);
             assert!((erf(x) as f64 - want).abs() <= 2e-7 * want.abs(), "erf({x}) = {}, not {want}", erf(x));
+        }
+    }
+
+    #[test]
+    fn the_gates_functions_agree_with_double_precision_ones() {
+        for i in -2_000..2_000 {
+            let x = i as f32 * 0.05;
+            let (t, s) = ((x as f64).tanh(), 1.0 / (1.0 + (-x as f64).exp()));
+            assert!((tanh(x) as f64 - t).abs() < 3e-7, "tanh({x}) = {}, not {t}", tanh(x));
+            assert!((sigmoid(x) as f64 - s).abs() < 3e-7, "sigmoid({x}) = {}, not {s}", sigmoid(x));
         }
     }
 

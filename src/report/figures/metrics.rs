@@ -32,7 +32,8 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
     let Some(best) = findings.best else { return Ok(None) };
     let others = findings.others.iter().map(|(other, _)| *other);
     let floors = findings.floors.iter().copied();
-    let rows = findings.zero_shot.into_iter().chain(floors).chain(others).chain([best]);
+    let small = findings.small_decoder.iter().map(|(row, _)| *row);
+    let rows = findings.zero_shot.into_iter().chain(floors).chain(small).chain(others).chain([best]);
     let compared: Vec<Compared> = rows.map(|row| compared(study, findings, row)).collect();
     let panels: Vec<MetricPanel> = Metric::SCORE_LAST
         .into_iter()
@@ -58,9 +59,9 @@ fn compared<'a>(study: &Study, findings: &Findings, row: &'a RunRow) -> Compared
     let (label, system) = match row.kind {
         RowKind::Run(Kind::FineTuned) => (format!("best run #{}", row.rank.unwrap_or(1)), System::FineTuned),
         RowKind::Run(Kind::ZeroShot | Kind::MatchedLength) => (row.name(), System::ZeroShot),
-        RowKind::Run(Kind::ConstantCaption | Kind::NearestImage | Kind::ShuffledCaptions) => {
-            (row.name(), System::Floor)
-        }
+        RowKind::Run(
+            Kind::ConstantCaption | Kind::NearestImage | Kind::SmallDecoder | Kind::ShuffledCaptions,
+        ) => (row.name(), System::Floor),
         RowKind::Other => (fitted(&row.name(), LABEL_CHARACTERS), System::Other),
     };
     let (run, images) = (study.data_of(row), findings.images);

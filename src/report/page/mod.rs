@@ -17,6 +17,7 @@ mod prose;
 mod rating_section;
 mod seeds_section;
 mod setup;
+mod simple;
 mod verdict;
 mod view;
 

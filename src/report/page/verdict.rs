@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::advice::{advice, lead_is_open};
 use super::seeds_section::lead_of_settings;
+use super::simple::over_small_decoder;
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::{Cause, Diagnosis};
 use crate::report::comparison::{Comparison, Images};
@@ -41,7 +42,12 @@ pub fn verdict(study: &Study, findings: &Findings) -> Vec<Statement> {
         let nothing = statement("No result yet", nothing_yet(study));
         return [Some(nothing), why, change].into_iter().flatten().collect();
     };
-    let against = [over_zero_shot(findings), over_floors(findings), over_others(findings)];
+    let against = [
+        over_zero_shot(findings),
+        over_floors(findings),
+        over_small_decoder(findings),
+        over_others(findings),
+    ];
     let against: Vec<String> = against.into_iter().flatten().collect();
     let topics = [
         Some(statement("Best run", winner(study, findings, best))),

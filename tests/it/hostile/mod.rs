@@ -187,7 +187,7 @@ parameters:
   learning_rate: {values: [1.0e-4, 1.0e-3]}
 training: {batch_size: 2, epochs: 1, warmup_steps: 0, max_length: 20}
 generation: {max_length: 8, num_beams: 1}
-references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false}
+references: {zero_shot: false, constant_caption: false, nearest_image: false, matched_length: false, simple_models: false}
 ";
 
 const TRAIN: &str = r#"{"a.png": "a red ball", "b.png": "a green tree", "c.png": "a white house"}"#;
