@@ -353,6 +353,7 @@ fn dispatched(home: &Path, runs: usize) -> Duration {
         runs: home.join("runs"),
         wish: Wish { jobs: Some(1), threads: Some(1) },
         device: "cpu".to_owned(),
+        devices: Vec::new(),
         preflight: false,
         policy: Policy::default(),
         contest: None,
