@@ -252,29 +252,30 @@ mod tests {
              vision_lr_multiplier: [0.1, 1.0]\n  learning_rate: [5.0e-4]\n  train_text_decoder: [true, false]\n",
         );
         insta::assert_snapshot!(draw(&plan, &FACTS), @"
-        unfreeze: 10 fine-tuned runs, 4 reference runs
+        unfreeze: 10 fine-tuned runs, 5 reference runs
 
-        id           kind              unfrozen_vision_layers  vision_lr_multiplier  train_text_decoder  seed  trainable  steps
-        rf53cef8680  zero-shot                              -                     -                   -     0          -      -
-        r4acb2cc49f  constant caption                       -                     -                   -     0          -      -
-        r52a9fd9dda  nearest image                          -                     -                   -     0          -      -
-        rf1a69e684d  matched length                         -                     -                   -     0          -      -
-        rd4e4d91883  fine-tuned                             0                     -                true     0    904.8 k    170
-        r2747d343ab  fine-tuned                             0                     -                true     1    904.8 k    170
-        rd1662cd61a  fine-tuned                             2                   0.1                true     0      1.3 M    170
-        rcddc0a6200  fine-tuned                             2                   0.1                true     1      1.3 M    170
-        r90dd2949cf  fine-tuned                             2                   0.1               false     0    396.5 k    170
-        r1781a7d95e  fine-tuned                             2                   0.1               false     1    396.5 k    170
-        ra246e154d6  fine-tuned                             2                     1                true     0      1.3 M    170
-        r1171044e0c  fine-tuned                             2                     1                true     1      1.3 M    170
-        r4d954b1022  fine-tuned                             2                     1               false     0    396.5 k    170
-        r996cafc85c  fine-tuned                             2                     1               false     1    396.5 k    170
+        id           kind               unfrozen_vision_layers  vision_lr_multiplier  train_text_decoder  seed  trainable  steps
+        rf53cef8680  zero-shot                               -                     -                   -     0          -      -
+        r4acb2cc49f  constant caption                        -                     -                   -     0          -      -
+        r52a9fd9dda  nearest image                           -                     -                   -     0          -      -
+        r41fdee14bb  small GRU decoder                       -                     -                   -     0          -    105
+        rf1a69e684d  matched length                          -                     -                   -     0          -      -
+        rd4e4d91883  fine-tuned                              0                     -                true     0    904.8 k    170
+        r2747d343ab  fine-tuned                              0                     -                true     1    904.8 k    170
+        rd1662cd61a  fine-tuned                              2                   0.1                true     0      1.3 M    170
+        rcddc0a6200  fine-tuned                              2                   0.1                true     1      1.3 M    170
+        r90dd2949cf  fine-tuned                              2                   0.1               false     0    396.5 k    170
+        r1781a7d95e  fine-tuned                              2                   0.1               false     1    396.5 k    170
+        ra246e154d6  fine-tuned                              2                     1                true     0      1.3 M    170
+        r1171044e0c  fine-tuned                              2                     1                true     1      1.3 M    170
+        r4d954b1022  fine-tuned                              2                     1               false     0    396.5 k    170
+        r996cafc85c  fine-tuned                              2                     1               false     1    396.5 k    170
 
         merged: 2 combinations already in the plan
           rd4e4d91883: unfrozen_vision_layers=0 vision_lr_multiplier=1 train_text_decoder=true, seed 0 (vision_lr_multiplier has no effect where no vision layer is unfrozen)
           r2747d343ab: unfrozen_vision_layers=0 vision_lr_multiplier=1 train_text_decoder=true, seed 1 (vision_lr_multiplier has no effect where no vision layer is unfrozen)
         excluded: 4 combinations in which nothing trains
-        needs: about 70.7 MB of memory for the largest run, 239.0 MB of disk for all
+        needs: about 70.7 MB of memory for the largest run, 256.1 MB of disk for all
         ");
     }
 
