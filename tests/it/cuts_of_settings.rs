@@ -62,7 +62,7 @@ fn a_run_on_captions_in_other_words_cut_off_anywhere_comes_to_the_same_to_the_la
     }
     // Other paraphrases are other data.
     let folder = bed.folder("other");
-    bed.attempt(&folder, ALWAYS, Cut::Stopped(20));
+    bed.attempt(&folder, ALWAYS, Cut::Stopped(120));
     bed.workdir.file("more.json", r#"{"0.png": "another thing"}"#);
     let (ended, _) = bed.attempt(&folder, ALWAYS, Cut::Never);
     let error = format!("{:#}", ended.unwrap().unwrap_err());
