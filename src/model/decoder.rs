@@ -11,14 +11,14 @@ use super::text::TextDecoder;
 /// The decoder of a model.
 #[derive(Debug, Clone)]
 pub enum Decoder {
-    Bert(TextDecoder),
+    Bert(Box<TextDecoder>),
     Small(Box<SmallDecoder>),
 }
 
 impl Decoder {
     pub fn new(config: &Config, engine: &Engine, vb: VarBuilder) -> Result<Self> {
         Ok(match config.small_decoder {
-            None => Self::Bert(TextDecoder::new(&config.text, config.tokens.pad, engine, vb)?),
+            None => Self::Bert(Box::new(TextDecoder::new(&config.text, config.tokens.pad, engine, vb)?)),
             Some(sizes) => Self::Small(Box::new(SmallDecoder::new(config, sizes, engine, vb)?)),
         })
     }

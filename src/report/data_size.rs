@@ -80,7 +80,7 @@ pub fn size_lines(study: &Study, images: Images) -> Option<SizeLines> {
     let last = |line: &SizeLine| line.points.last().map_or(f64::NAN, |point| point.mean.estimate);
     lines.sort_by(|a, b| last(b).total_cmp(&last(a)));
     let common_images: BTreeSet<String> = common.into_iter().map(str::to_owned).collect();
-    (!lines.is_empty()).then(|| SizeLines {
+    (!lines.is_empty()).then_some(SizeLines {
         images,
         common: common_images.len(),
         lines,

@@ -19,7 +19,7 @@ method: bayes
 run_cap: 13
 bayes: {startup: 5, round: 4}
 seeds: [0, 1]
-references: {nearest_image: false, matched_length: false}
+references: {nearest_image: false, matched_length: false, simple_models: false}
 parameters:
   learning_rate: {distribution: log_uniform_values, min: 1.0e-5, max: 1.0e-1}
   weight_decay: {min: 0.0, max: 1.0}
