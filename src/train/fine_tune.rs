@@ -27,6 +27,7 @@ use crate::data::Example;
 use crate::model::{Blip, Weights};
 use crate::record::diagnostics;
 use crate::record::event::{Checkpointed, Ended, Evaluated, Event, Status, Step, Summary, paused_after};
+use crate::record::folder;
 use crate::record::image_use::ImageUse;
 use crate::record::recipe::Kind;
 use crate::record::run::Prediction;
@@ -261,7 +262,7 @@ fn train(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<End> {
     {
         // It trains by itself then.
         session.say(&format!("warning: {error:#}"));
-        let _ = std::fs::remove_dir_all(heir.directory.last());
+        let _ = folder::remove(&heir.directory.last());
     }
     if state.progress.is_out_of_patience(&recipe.early_stopping) {
         let evaluated = if recipe.evaluation.eval_every > 1 { "evaluated " } else { "" };

@@ -26,7 +26,6 @@ impl Bench<'_> {
         let (from, to) = (&session.spec.id, &heir.spec.id);
         let within = || format!("cannot hand on to the run {to}");
         // First what says that there are epochs: without their checkpoint the heir begins anew.
-        fs::create_dir_all(&heir.directory.path).with_context(within)?;
         journal::hand_on(&own.events(), &heir.directory.events(), to)?;
         own.sync_rows()?;
         for (rows, copy) in

@@ -144,19 +144,20 @@ fn overrides_change_the_plan() {
     assert_snapshot!(workdir.sweep("plan s.yaml learning_rate=1e-5 unfrozen_vision_layers=0,1 seeds=0,1"), @"
     exit 0
     --- stdout
-    s: 4 fine-tuned runs, 4 reference runs
+    s: 4 fine-tuned runs, 5 reference runs
 
-    id           kind              unfrozen_vision_layers  seed  trainable  steps
-    rf53cef8680  zero-shot                              -     0          -      -
-    r4acb2cc49f  constant caption                       -     0          -      -
-    r52a9fd9dda  nearest image                          -     0          -      -
-    rf1a69e684d  matched length                         -     0          -      -
-    rb79ca1c03c  fine-tuned                             0     0    904.8 k    540
-    rff2635652f  fine-tuned                             0     1    904.8 k    540
-    r7dc1db0623  fine-tuned                             1     0      1.1 M    540
-    r7edc47c978  fine-tuned                             1     1      1.1 M    540
+    id           kind               unfrozen_vision_layers  seed  trainable  steps
+    rf53cef8680  zero-shot                               -     0          -      -
+    r4acb2cc49f  constant caption                        -     0          -      -
+    r52a9fd9dda  nearest image                           -     0          -      -
+    r41fdee14bb  small GRU decoder                       -     0          -    300
+    rf1a69e684d  matched length                          -     0          -      -
+    rb79ca1c03c  fine-tuned                              0     0    904.8 k    540
+    rff2635652f  fine-tuned                              0     1    904.8 k    540
+    r7dc1db0623  fine-tuned                              1     0      1.1 M    540
+    r7edc47c978  fine-tuned                              1     1      1.1 M    540
 
-    needs: about 64.8 MB of memory for the largest run, 100.2 MB of disk for all
+    needs: about 64.8 MB of memory for the largest run, 117.2 MB of disk for all
     time: about [TIME] on this processor, less with early stopping
     ");
 }

@@ -84,7 +84,7 @@ fn a_sweep_is_the_same_whatever_the_jobs_and_is_not_run_twice() {
     let runs = plan(&sweep);
     // Without an unfrozen layer both multipliers are one run.
     assert_eq!(runs.iter().filter(|run| is_fine_tuned(run)).count(), 3);
-    assert_eq!(runs.len(), 7);
+    assert_eq!(runs.len(), 8);
 
     let logs = || {
         runs.iter().map(|run| fs::read(sweep.join(run["id"].as_str().unwrap()).join("events.jsonl")).unwrap())

@@ -84,7 +84,7 @@ fn the_file_says_why_and_plans_and_audits_as_it_is() {
     early_stopping: {patience: 3}
     ");
     let plan = workdir.sweep("plan sweep.yaml");
-    assert!(plan.starts_with("exit 0\n--- stdout\nsweep: 27 fine-tuned runs, 4 reference runs\n"), "{plan}");
+    assert!(plan.starts_with("exit 0\n--- stdout\nsweep: 27 fine-tuned runs, 5 reference runs\n"), "{plan}");
     let audit = workdir.sweep("audit sweep.yaml");
     assert!(audit.starts_with("exit 0\n") && !audit.contains("max_length"), "{audit}");
     let again = workdir.sweep("init images captions.json");

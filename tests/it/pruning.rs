@@ -34,7 +34,7 @@ fn disk_is_freed_only_when_told_to() {
     ");
     let ended = Ended { status: Status::Finished, reason: None, summary: Summary::default() };
     Journal::open(&directory.events(), 1).unwrap().append(Event::Ended(Box::new(ended))).unwrap();
-    assert_snapshot!(workdir.sweep("prune runs --keep winner"), @r"
+    assert_snapshot!(workdir.sweep("prune runs --keep winner"), @"
     exit 0
     --- stdout
     runs/x
@@ -44,7 +44,7 @@ fn disk_is_freed_only_when_told_to() {
     3 MB would be freed; nothing was removed
     to remove it: sweep prune runs --keep winner --yes
     --- stderr
-    note: runs/x: the best model of every run stays, for 4 of its runs have no result yet
+    note: runs/x: the best model of every run stays, for 5 of its runs have no result yet
     ");
     assert!(directory.last().is_dir());
     assert_snapshot!(workdir.sweep("prune runs --yes"), @r"

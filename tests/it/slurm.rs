@@ -174,7 +174,8 @@ fn a_sweep_as_job_arrays_comes_to_the_tables_of_a_local_one() {
 
 /// Two runs long enough to be disturbed.
 const TWO_RUNS: &str = "small.yaml unfrozen_vision_layers=1 vision_lr_multiplier=1.0 seeds=0,1 epochs=8 patience=0 \
-    references.zero_shot=false references.constant_caption=false references.nearest_image=false references.matched_length=false";
+    references.zero_shot=false references.constant_caption=false references.nearest_image=false references.matched_length=false \
+    simple_models=false";
 
 #[test]
 fn tasks_that_are_killed_and_tasks_whose_node_is_lost_resume_to_the_bit() {
