@@ -1,5 +1,7 @@
 //! What runs cost and what they were spared, from what they recorded themselves.
 
+use std::collections::BTreeMap;
+
 use super::findings::Study;
 use super::gather::RowKind;
 use super::tables::RunRow;
@@ -55,11 +57,13 @@ impl<'a> Costs<'a> {
 /// their epoch. Nothing where the run was resumed: its time is of all attempts, its steps are not.
 fn training_share(record: &RunRecord, seconds: f64) -> Option<f64> {
     let examples = record.started.as_ref()?.train_examples as f64;
-    let of_epoch = |epoch: usize| {
-        let of_it = record.steps.iter().filter(|step| step.epoch == epoch && step.images_per_second > 0.0);
-        let times: Vec<f64> = of_it.map(|step| 1.0 / step.images_per_second).collect();
-        (!times.is_empty()).then(|| examples * times.iter().sum::<f64>() / times.len() as f64)
-    };
+    let mut by_epoch: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
+    for step in record.steps.iter().filter(|step| step.images_per_second > 0.0) {
+        let (sum, count) = by_epoch.entry(step.epoch).or_default();
+        *sum += 1.0 / step.images_per_second;
+        *count += 1;
+    }
+    let of_epoch = |epoch: usize| by_epoch.get(&epoch).map(|(sum, count)| examples * sum / *count as f64);
     let epochs = record.curve.iter().map(|evaluated| evaluated.epoch).filter(|epoch| *epoch > 0);
     let times: Vec<f64> = epochs.map(of_epoch).collect::<Option<_>>()?;
     let share = times.iter().sum::<f64>() / seconds;

@@ -30,11 +30,12 @@ pub struct Study<'a> {
 
 impl<'a> Study<'a> {
     pub fn new(sweep: &'a SweepData, rows: Vec<RunRow>, ranked_by: MetricName) -> Self {
-        let settings: Vec<Settings> =
-            rows.iter().filter(|row| !row.is_reference()).map(|row| row.settings.clone()).collect();
+        let settings: Vec<&Settings> =
+            rows.iter().filter(|row| !row.is_reference()).map(|row| &row.settings).collect();
         let data = sweep.runs.iter().map(|run| (run.id(), run)).collect();
         let varying = varying(&settings);
-        Self { sweep, rows, ranked_by, drawn: drawn(&settings, &varying), varying, data }
+        let drawn = drawn(&settings, &varying);
+        Self { sweep, rows, ranked_by, drawn, varying, data }
     }
 
     pub fn data_of(&self, row: &RunRow) -> Option<&'a RunData> {

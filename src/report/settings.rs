@@ -82,13 +82,18 @@ fn flatten(path: &str, value: &Value, settings: &mut Settings) {
 }
 
 /// Paths of the settings that take at least two values among these runs, in the order of display.
-pub fn varying(runs: &[Settings]) -> Vec<String> {
-    let mut values: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for (path, value) in runs.iter().flatten() {
-        values.entry(path).or_default().insert(value_text(value));
+pub fn varying(runs: &[&Settings]) -> Vec<String> {
+    let mut values: BTreeMap<&str, (&Value, BTreeSet<String>)> = BTreeMap::new();
+    for (path, value) in runs.iter().copied().flatten() {
+        let (last, texts) = values.entry(path).or_insert((&Value::Null, BTreeSet::new()));
+        // Most settings are the same in thousands of runs: their text is made once.
+        if texts.is_empty() || *last != value {
+            texts.insert(value_text(value));
+            *last = value;
+        }
     }
     let mut paths: Vec<&str> =
-        values.iter().filter(|(_, values)| values.len() > 1).map(|(path, _)| *path).collect();
+        values.iter().filter(|(_, (_, texts))| texts.len() > 1).map(|(path, _)| *path).collect();
     paths.sort_by_key(|path| {
         let first = FIRST.iter().position(|first| first == path);
         (*path == SEED, first.unwrap_or(FIRST.len()), *path)
@@ -101,7 +106,7 @@ const MANY_VALUES: usize = 5;
 
 /// Those of the varying settings whose values were drawn, or might have been: many numbers, hardly any of them in two runs.
 /// Where only one setting is like that, its values are in an order that a line may follow.
-pub fn drawn(runs: &[Settings], varying: &[String]) -> BTreeSet<String> {
+pub fn drawn(runs: &[&Settings], varying: &[String]) -> BTreeSet<String> {
     let is_drawn = |path: &&String| {
         let values: Vec<&Value> = runs.iter().filter_map(|run| run.get(*path)).collect();
         let distinct: BTreeSet<String> = values.iter().map(|value| value_text(value)).collect();
@@ -115,7 +120,7 @@ pub fn drawn(runs: &[Settings], varying: &[String]) -> BTreeSet<String> {
 }
 
 /// The settings that are the same in all of these runs.
-pub fn common(runs: &[Settings]) -> Settings {
+pub fn common(runs: &[&Settings]) -> Settings {
     let Some((first, others)) = runs.split_first() else { return Settings::new() };
     first
         .iter()
@@ -197,7 +202,10 @@ mod tests {
                 training.unfrozen_vision_layers = layers;
             })
         };
-        let of = |runs: &[Settings]| drawn(runs, &varying(runs)).into_iter().collect::<Vec<_>>();
+        let of = |runs: &[Settings]| {
+            let runs: Vec<&Settings> = runs.iter().collect();
+            drawn(&runs, &varying(&runs)).into_iter().collect::<Vec<_>>()
+        };
         let number = |i: usize| i as f64;
         let random: Vec<Settings> =
             (1..8).map(|i| run(1e-4 * number(i), 0.01 * number(i), 1 + i % 3)).collect();
@@ -218,6 +226,7 @@ mod tests {
             settings_of(|spec| spec.recipe.training.unfrozen_vision_layers = 0),
             settings_of(|spec| spec.recipe.training.batch_size = 4),
         ];
+        let runs = runs.each_ref();
         assert_eq!(varying(&runs), [LAYERS, WEIGHT_DECAY, "training.batch_size", SEED]);
         let common = common(&runs);
         assert!(common.contains_key(RATE) && !common.contains_key(LAYERS));

@@ -1,5 +1,7 @@
 //! The audit in words, and the range that scores lie in.
 
+use std::collections::HashSet;
+
 use askama::Template;
 
 use crate::record::audit::{AttainableRange, Finding, MetricRange};
@@ -49,8 +51,9 @@ pub fn audit_section(study: &Study, findings: &Findings) -> Option<AuditSection>
 }
 
 fn line(study: &Study, finding: &Finding) -> Line {
-    let all = study.fine_tuned().count();
-    let concerned = finding.runs.iter().filter(|run| study.fine_tuned().any(|row| row.run == **run)).count();
+    let fine_tuned: HashSet<&str> = study.fine_tuned().map(|row| row.run.as_str()).collect();
+    let all = fine_tuned.len();
+    let concerned = finding.runs.iter().filter(|run| fine_tuned.contains(run.as_str())).count();
     let remedy = finding.remedy.as_ref();
     Line {
         severity: finding.severity.name(),

@@ -144,7 +144,7 @@ fn settings(Two { a, b }: Two) -> Table {
     let mut table = Table::new(&["setting", "path"]);
     table.add_column(a.name());
     table.add_column(b.name());
-    let mut paths = varying(&[a.settings.clone(), b.settings.clone()]);
+    let mut paths = varying(&[&a.settings, &b.settings]);
     // What acts in one of them alone differs, too.
     let alone = |path: &&String| a.settings.contains_key(*path) != b.settings.contains_key(*path);
     let both_ways = a.settings.keys().chain(b.settings.keys());

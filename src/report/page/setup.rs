@@ -80,7 +80,7 @@ pub fn contradictions(study: &Study) -> Vec<String> {
 
 /// Settings that all fine-tuned runs share.
 pub fn common_settings(study: &Study) -> Table {
-    let settings: Vec<Settings> = study.fine_tuned().map(|row| row.settings.clone()).collect();
+    let settings: Vec<&Settings> = study.fine_tuned().map(|row| &row.settings).collect();
     let mut table = Table::new(&["setting", "value"]);
     for (path, value) in common(&settings) {
         table.add([path, value_text(&value)]);
