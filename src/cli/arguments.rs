@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::exit::BadInput;
+pub use crate::cluster::command::quoted;
 use crate::plan::{Plan, expand};
 use crate::record::recipe::BeamStopping;
 use crate::run::cache::Cache;
@@ -143,16 +144,6 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 /// A path as the user would type it behind a command, quoted where a shell would take it apart.
 pub fn typed(path: &Path) -> String {
     quoted(&path.to_string_lossy())
-}
-
-/// A word as it is typed in a shell.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./=,:@+%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 //!
 //! Lines are only ever added. Nothing in them comes from the environment or names the machine: both may be private.
 
-use std::fs;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::files::{StoreError, append_rows, read_rows_with};
+use super::files::{StoreError, append_rows};
 use super::store::SweepDir;
+use super::versioned;
 
 /// The version of the format, written into every line as `v`.
 const VERSION: u64 = 1;
@@ -67,25 +67,14 @@ impl SweepDir {
     /// The calls in their order, and what was wrong with lines left out. No file means none: earlier versions of this
     /// program wrote no such file.
     pub fn read_invocations(&self) -> (Vec<Invocation>, Vec<String>) {
-        let path = self.invocations_path();
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
-            return (Vec::new(), vec![format!("longer than {MAX_BYTES} bytes")]);
-        }
-        read_rows_with(&path, decode).unwrap_or_else(|error| (Vec::new(), vec![error.to_string()]))
-    }
-}
-
-fn decode(text: &str) -> Result<Invocation, String> {
-    let invocation: Invocation = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    match invocation.v {
-        VERSION => Ok(invocation),
-        other => Err(format!("has version {other} of the format; this program reads version {VERSION}")),
+        versioned::read(&self.invocations_path(), VERSION, MAX_BYTES)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn sweep(folder: &tempfile::TempDir) -> SweepDir {
         SweepDir { path: folder.path().to_owned() }

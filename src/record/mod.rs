@@ -26,6 +26,7 @@ pub mod store;
 pub mod submissions;
 mod training;
 mod upkeep;
+mod versioned;
 
 pub use event::{Event, Line, Status};
 pub use journal::Journal;

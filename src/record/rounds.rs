@@ -3,13 +3,13 @@
 //!
 //! Lines are only ever added. A run that is stopped also has its end and the reason in its own log, once that is written.
 
-use std::fs;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{StoreError, append_rows, read_rows_with};
+use super::files::{StoreError, append_rows};
 use super::store::SweepDir;
+use super::versioned;
 
 /// The version of the format, written into every line as `v`.
 const VERSION: u64 = 1;
@@ -53,25 +53,14 @@ impl SweepDir {
 
     /// The comparisons in their order, and what was wrong with lines left out. No file means none.
     pub fn read_rounds(&self) -> (Vec<Round>, Vec<String>) {
-        let path = self.rounds_path();
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
-            return (Vec::new(), vec![format!("longer than {MAX_BYTES} bytes")]);
-        }
-        read_rows_with(&path, decode).unwrap_or_else(|error| (Vec::new(), vec![error.to_string()]))
-    }
-}
-
-fn decode(text: &str) -> Result<Round, String> {
-    let round: Round = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    match round.v {
-        VERSION => Ok(round),
-        other => Err(format!("has version {other} of the format; this program reads version {VERSION}")),
+        versioned::read(&self.rounds_path(), VERSION, MAX_BYTES)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn round(epoch: usize) -> Round {
         let stop = Stop { run: "r2".to_owned(), reason: "worse".to_owned() };

@@ -4,14 +4,14 @@
 //! Lines are only ever added. Without the file the rounds are made again from the runs' logs, which say the same.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::files::{StoreError, append_rows, read_rows_with};
+use super::files::{StoreError, append_rows};
 use super::store::SweepDir;
+use super::versioned;
 
 /// The version of the format, written into every line as `v`.
 const VERSION: u64 = 1;
@@ -51,25 +51,14 @@ impl SweepDir {
 
     /// The rounds in their order, and what was wrong with lines left out. No file means none.
     pub fn read_chosen(&self) -> (Vec<Chosen>, Vec<String>) {
-        let path = self.search_path();
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
-            return (Vec::new(), vec![format!("longer than {MAX_BYTES} bytes")]);
-        }
-        read_rows_with(&path, decode).unwrap_or_else(|error| (Vec::new(), vec![error.to_string()]))
-    }
-}
-
-fn decode(text: &str) -> Result<Chosen, String> {
-    let chosen: Chosen = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    match chosen.v {
-        VERSION => Ok(chosen),
-        other => Err(format!("has version {other} of the format; this program reads version {VERSION}")),
+        versioned::read(&self.search_path(), VERSION, MAX_BYTES)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn rounds_read_back_in_their_order_and_what_is_no_round_is_said() {

@@ -38,8 +38,8 @@ impl Bench<'_> {
         let provenance = || Provenance { spec: heir.spec, longest_caption: self.material.longest_caption };
         let source = &session.inputs.model;
         if state.progress.best.is_some() {
-            let best = WeightsFrom::Saved(&own.path.join("best"));
-            checkpoint::save_model(&heir.directory.best(), source, best, provenance())?;
+            let best = &own.best();
+            checkpoint::save_model(&heir.directory.best(), source, WeightsFrom::Saved(best), provenance())?;
         }
         let origin = Origin { settings: origin::settings(heir.spec)?, ..self.origin.clone() };
         // Its epochs cost the heir nothing.
@@ -49,7 +49,13 @@ impl Bench<'_> {
         let training = Training { optimizer: &self.optimizer, apart: &apart };
         let is_over = state.epoch > self.epochs;
         let going_on = GoingOn { saved: &saved, training: (!is_over).then_some(training) };
-        let last = WeightsFrom::Saved(&own.path.join("last"));
-        checkpoint::save_resumable(&heir.directory.last(), source, last, provenance(), going_on)
+        let last = &own.last();
+        checkpoint::save_resumable(
+            &heir.directory.last(),
+            source,
+            WeightsFrom::Saved(last),
+            provenance(),
+            going_on,
+        )
     }
 }
