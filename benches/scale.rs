@@ -192,6 +192,7 @@ fn log_of(spec: &RunSpec) -> String {
                 learning_rate: 1e-5,
                 gradient_norm: 1.0,
                 images_per_second: 99.0,
+                ..Step::default()
             };
             add(Event::Step(step));
         }

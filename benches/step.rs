@@ -1,7 +1,7 @@
 //! Times training steps of a model folder, as a run makes them.
 //!
 //! ```text
-//! cargo bench --bench step -- FOLDER [--layers N] [--batch N] [--steps N] [--cached] [--precision f32|bf16]
+//! cargo bench --bench step -- FOLDER [--layers N] [--batch N] [--steps N] [--cached] [--precision f32|bf16|f16]
 //! ```
 //!
 //! FOLDER is what `prepare.py` writes. Prints one JSON object: seconds of each step after the first, losses, and the peak
@@ -112,8 +112,9 @@ fn arguments() -> Result<Arguments> {
             "--steps" => found.steps = value.parse()?,
             "--precision" if value == "f32" => found.precision = Precision::F32,
             "--precision" if value == "bf16" => found.precision = Precision::Bf16,
+            "--precision" if value == "f16" => found.precision = Precision::F16,
             _ => bail!(
-                "{word} {value}: there are --layers, --batch, --steps, --cached and --precision f32|bf16"
+                "{word} {value}: there are --layers, --batch, --steps, --cached and --precision f32|bf16|f16"
             ),
         }
     }

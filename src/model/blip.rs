@@ -100,6 +100,11 @@ impl Blip {
         let losses = self.losses(logits, targets, label_smoothing)?;
         by_candle(&losses, move |losses| losses.sum_all()? / count as f64, &self.engine)
     }
+
+    /// A loss times a factor, so that its gradients are that much larger.
+    pub fn scaled(&self, loss: &Tensor, factor: f64) -> Result<Tensor> {
+        by_candle(loss, move |loss| loss * factor, &self.engine)
+    }
 }
 
 /// The tokens that the logits of [`Blip::logits`] should predict: none that are given, and padding only where `pads_count`.

@@ -43,24 +43,24 @@ impl Work {
 ///
 /// Images are encoded below the unfrozen layers once for all runs, as with the feature cache; captions are counted as
 /// long as the limits let them be, and early stopping not at all. Captions are said in full precision.
-pub fn of(runs: &[RunSpec], facts: &Facts) -> Option<[(Precision, Work); 2]> {
-    let [mut full, mut half] = [Work::default(); 2];
-    let mut encoded: BTreeMap<(&str, bool), f64> = BTreeMap::new();
+pub fn of(runs: &[RunSpec], facts: &Facts) -> Option<[(Precision, Work); 3]> {
+    let mut works = Precision::ALL.map(|precision| (precision, Work::default()));
+    let mut encoded: BTreeMap<(&str, usize), f64> = BTreeMap::new();
     for run in runs.iter().filter(|run| run.recipe.kind != Kind::ConstantCaption) {
         let recipe = &run.recipe;
         let (run, images) = (Run::new(recipe, facts)?, facts.all_images()?);
-        let is_half = recipe.training.precision == Precision::Bf16;
+        let precision = recipe.training.precision as usize;
         let below = images as f64 * run.vision(run.sizes.vision.layers - run.unfrozen());
-        let most = encoded.entry((recipe.model.as_str(), is_half)).or_default();
+        let most = encoded.entry((recipe.model.as_str(), precision)).or_default();
         *most = most.max(below);
         let (trained, said) = run.work();
-        full.said += said;
-        *(if is_half { &mut half.trained } else { &mut full.trained }) += trained;
+        works[Precision::F32 as usize].1.said += said;
+        works[precision].1.trained += trained;
     }
-    for ((_, is_half), below) in encoded {
-        *(if is_half { &mut half.trained } else { &mut full.trained }) += below;
+    for ((_, precision), below) in encoded {
+        works[precision].1.trained += below;
     }
-    Some([(Precision::F32, full), (Precision::Bf16, half)])
+    Some(works)
 }
 
 /// A run with what its work depends on.

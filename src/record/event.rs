@@ -82,10 +82,10 @@ impl Trainable {
 }
 
 /// One optimizer step. Not every step is recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub epoch: usize,
-    /// Optimizer steps done, this one included.
+    /// Steps done, this one included.
     pub step: usize,
     /// Mean loss of this step's batch.
     #[serde(deserialize_with = "null_is_nan")]
@@ -98,6 +98,13 @@ pub struct Step {
     pub gradient_norm: f64,
     #[serde(deserialize_with = "null_is_nan")]
     pub images_per_second: f64,
+    /// What this step's loss was multiplied by for its gradients. Absent where losses are not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Steps so far, this one included, that updated nothing, since their gradients were too large for the run's precision
+    /// as they were scaled: then `gradient_norm` is no number. Likewise absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<usize>,
 }
 
 /// The model after an epoch; epoch 0 is the model before training.
@@ -213,6 +220,10 @@ pub struct Summary {
     /// Wall-clock seconds that encoding took, decoding of the images included. Absent where there was no feature cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encode_seconds: Option<f64>,
+    /// Steps that updated nothing, since their gradients were too large for the run's precision as they were scaled. Absent
+    /// where losses are not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_steps: Option<usize>,
 }
 
 /// How a run stands or ended.

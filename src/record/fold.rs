@@ -194,6 +194,7 @@ mod tests {
             learning_rate: 1e-5,
             gradient_norm: 1.0,
             images_per_second: 1.0,
+            ..Step::default()
         })
     }
 

@@ -12,6 +12,7 @@ fn step(number: usize) -> Event {
         learning_rate: 1e-5,
         gradient_norm: 0.5,
         images_per_second: 12.0,
+        ..Step::default()
     })
 }
 
@@ -38,6 +39,33 @@ fn a_line_has_the_form_of_the_contract() {
         encode(&line).unwrap(),
         r#"{"v":1,"at":"2026-01-09T12:00:00.000Z","attempt":2,"event":"step","epoch":1,"step":7,"loss":2.5,"learning_rate":0.00001,"gradient_norm":0.5,"images_per_second":12.0}"#
     );
+}
+
+#[test]
+fn a_step_that_was_skipped_says_so_and_one_of_before_there_were_any_is_read() {
+    let Event::Step(plain) = step(7) else { unreachable!() };
+    let skipped = Step {
+        gradient_norm: f64::INFINITY,
+        loss_scale: Some(65536.0),
+        skipped_steps: Some(1),
+        ..plain.clone()
+    };
+    let line = Line { at: "2026-01-09T12:00:00.000Z".into(), attempt: 1, event: Event::Step(skipped) };
+    let text = encode(&line).unwrap();
+    assert!(
+        text.contains(
+            r#""gradient_norm":null,"images_per_second":12.0,"loss_scale":65536.0,"skipped_steps":1}"#
+        ),
+        "{text}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let old = encode(&Line { event: Event::Step(plain.clone()), ..line }).unwrap();
+    std::fs::write(&path, format!("{old}\n{text}\n")).unwrap();
+    let (lines, problems) = read(&path).unwrap();
+    assert!(problems.is_empty() && lines[0].event == Event::Step(plain));
+    let Event::Step(read) = &lines[1].event else { panic!("{:?}", lines[1]) };
+    assert!(read.gradient_norm.is_nan() && read.skipped_steps == Some(1));
 }
 
 #[test]
@@ -257,10 +285,23 @@ fn any_event() -> impl Strategy<Value = Event> {
             notes: Vec::new(),
         }))
     });
-    let step = (any::<usize>(), prop::array::uniform4(any_number())).prop_map(|(step, numbers)| {
-        let [loss, learning_rate, gradient_norm, images_per_second] = numbers;
-        Event::Step(Step { epoch: 1, step, loss, learning_rate, gradient_norm, images_per_second })
-    });
+    let skipped = prop::option::of(any::<usize>());
+    let step = (any::<usize>(), prop::array::uniform4(any_number()), skipped).prop_map(
+        |(step, numbers, skipped_steps)| {
+            let [loss, learning_rate, gradient_norm, images_per_second] = numbers;
+            let loss_scale = skipped_steps.map(|_| 0.5);
+            Event::Step(Step {
+                epoch: 1,
+                step,
+                loss,
+                learning_rate,
+                gradient_norm,
+                images_per_second,
+                loss_scale,
+                skipped_steps,
+            })
+        },
+    );
     let checkpointed = (any::<usize>(), any::<String>())
         .prop_map(|(step, checkpoint)| Event::Checkpointed(Checkpointed { epoch: 0, step, checkpoint }));
     let test = prop::collection::btree_map(any::<String>(), any_number(), 0..3);

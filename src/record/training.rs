@@ -260,11 +260,25 @@ pub enum Precision {
     /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-9. So are those of linear
     /// layers, and those of attention where the processor has instructions for it; captions are said in full precision.
     Bf16,
+    /// Rounded to `f16`, which has 11 bits of mantissa and ends at 65504: what is larger is infinite, and what is smaller
+    /// than 2^-14 loses digits. Losses are scaled for it in training; the rest is as for `bf16`.
+    F16,
 }
 
 impl Precision {
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::F16];
+
     fn is_full(&self) -> bool {
         *self == Self::F32
+    }
+
+    /// The word for it in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
     }
 }
 

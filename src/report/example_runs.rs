@@ -235,6 +235,7 @@ fn step(spec: &RunSpec, evaluated: &Evaluated) -> Step {
         learning_rate: spec.recipe.training.learning_rate,
         gradient_norm: 1.5,
         images_per_second: 240.0,
+        ..Step::default()
     }
 }
 

@@ -45,9 +45,15 @@ pub fn started(run: &str) -> Event {
 }
 
 pub fn step(epoch: usize, step: usize) -> Event {
-    let numbers =
-        Step { epoch, step, loss: 1.0, learning_rate: 1e-5, gradient_norm: 1.0, images_per_second: 9.0 };
-    Event::Step(numbers)
+    Event::Step(Step {
+        epoch,
+        step,
+        loss: 1.0,
+        learning_rate: 1e-5,
+        gradient_norm: 1.0,
+        images_per_second: 9.0,
+        ..Step::default()
+    })
 }
 
 pub fn evaluated(epoch: usize, score: f64) -> Evaluated {

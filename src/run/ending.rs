@@ -159,6 +159,7 @@ pub fn summary_so_far(record: &RunRecord) -> Summary {
         initial: record.curve.iter().find(|evaluated| evaluated.epoch == 0).cloned(),
         best: progress.best,
         last: last.cloned(),
+        skipped_steps: record.steps.last().and_then(|step| step.skipped_steps),
         ..Summary::default()
     }
 }

@@ -14,7 +14,6 @@ use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
 use super::{Emit, Session, checkpoint, controls, references, views};
 use crate::model::ops::product::kernels;
-use crate::model::ops::product::panels::Format;
 use crate::model::{Config, Part, Weights};
 use crate::record::RunDir;
 use crate::record::event::{Ended, Started, Trainable};
@@ -63,8 +62,9 @@ fn precision(session: &Session) -> Result<Precision> {
     let precision = session.spec.recipe.training.precision;
     ensure!(
         precision == Precision::F32 || session.device.is_cpu(),
-        "training.precision is bf16, which only the CPU computes, and the device is {}\nhint: `precision: f32`, or \
+        "training.precision is {}, which only the CPU computes, and the device is {}\nhint: `precision: f32`, or \
          `--device cpu`",
+        precision.name(),
         session.device_name
     );
     ensure!(
@@ -76,13 +76,20 @@ fn precision(session: &Session) -> Result<Precision> {
     Ok(precision)
 }
 
-/// bf16 is rounded to wherever it is asked for, so that results compare; only some processors gain by it.
+/// Values are rounded wherever it is asked for, so that results compare; only some processors gain by it.
 fn precision_note(recipe: &Recipe) -> Option<String> {
-    let is_slow = recipe.training.precision == Precision::Bf16 && !kernels::is_available(Format::Bf16);
-    is_slow.then(|| {
-        "this processor has no instructions for bf16 (AVX512_BF16): values are rounded all the same, but for attention, which takes longer \
-         than f32\nhint: `precision: f32`"
-            .to_owned()
+    let precision = recipe.training.precision;
+    let instructions = match precision {
+        Precision::F32 => return None,
+        Precision::Bf16 => "AVX512_BF16",
+        Precision::F16 => "AVX-512",
+    };
+    (!kernels::is_available(precision.into())).then(|| {
+        format!(
+            "this processor has no instructions for {} ({instructions}): values are rounded all the same, but for attention, which \
+             takes longer than f32\nhint: `precision: f32`",
+            precision.name()
+        )
     })
 }
 

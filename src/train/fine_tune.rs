@@ -65,6 +65,12 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         pretrained.weights.frozen_digest()? == frozen_digest,
         "frozen weights changed during training: a defect of this program"
     );
+    if let Some(scale) = state.loss_scale.filter(|scale| scale.skipped > 0) {
+        session.say(&format!(
+            "{} of {} steps were skipped, as their gradients overflowed in f16; losses are now scaled by {}",
+            scale.skipped, state.step, scale.factor
+        ));
+    }
     let mut tested = (None, None);
     if status.is_complete() {
         if state.progress.best.is_none() {
@@ -82,6 +88,7 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
     let summary = Summary {
         epochs: state.epoch - 1,
         steps: state.step,
+        skipped_steps: state.skipped(),
         seconds: bench.seconds(),
         initial: state.initial,
         best: state.progress.best,
@@ -144,6 +151,7 @@ impl<'a> Bench<'a> {
             vision: training.vision_lr_multiplier,
             other: 1.0,
         };
+        // These are the images that it trains on.
         let steps_per_epoch = training.steps_per_epoch(dataset.train.len());
         let depth = config.vision.num_hidden_layers;
         let optimizer = AdamW::new(weights, training.weight_decay, multipliers)
@@ -293,20 +301,18 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     while let Some(indices) = batches.get(state.batch) {
         session.go_on()?;
         let began = Instant::now();
-        let factor = factor(training.lr_scheduler_type, state.step, training.warmup(total), total);
+        let factor = factor(training.lr_scheduler_type, state.updates(), training.warmup(total), total);
         let rate = training.learning_rate * factor;
-        let (loss, gradient_norm) = bench.step(indices, state.epoch, rate)?;
+        let (loss, gradient_norm) = bench.step(indices, state, rate)?;
+        let loss_scale = state.loss_scale.map(|scale| scale.factor.into());
         state.step += 1;
         state.batch += 1;
         state.loss_sum += loss;
-        if !(loss.is_finite() && gradient_norm.is_finite()) {
-            let what = if loss.is_finite() { "gradient norm" } else { "loss" };
-            return Ok(Some(format!(
-                "the {what} was not a number at step {} (epoch {})",
-                state.step, state.epoch
-            )));
+        if let Some(divergence) = divergence(state, loss, gradient_norm) {
+            return Ok(Some(divergence));
         }
-        if state.batch.is_multiple_of(every) || state.batch == batches.len() {
+        // What is skipped is recorded in any case.
+        if state.batch.is_multiple_of(every) || state.batch == batches.len() || !gradient_norm.is_finite() {
             emit(Event::Step(Step {
                 epoch: state.epoch,
                 step: state.step,
@@ -314,6 +320,8 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
                 learning_rate: rate * training.text_lr_multiplier,
                 gradient_norm,
                 images_per_second: indices.len() as f64 / began.elapsed().as_secs_f64().max(1e-9),
+                loss_scale,
+                skipped_steps: state.skipped(),
             }))?;
         }
         if state.batch < batches.len() {
@@ -321,6 +329,25 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
         }
     }
     Ok(None)
+}
+
+/// What diverged, if anything did in the step behind which `state` is. Gradients that are too large as they are scaled only
+/// have their update skipped.
+fn divergence(state: &mut State, loss: f64, gradient_norm: f64) -> Option<String> {
+    let (step, epoch) = (state.step, state.epoch);
+    if !loss.is_finite() {
+        return Some(format!("the loss was not a number at step {step} (epoch {epoch})"));
+    }
+    match &mut state.loss_scale {
+        Some(scale) => {
+            scale.observe(gradient_norm.is_finite());
+            scale.is_exhausted().then(|| {
+                format!("gradients were not numbers in f16, however little they were scaled, at step {step} (epoch {epoch})")
+            })
+        }
+        None if gradient_norm.is_finite() => None,
+        None => Some(format!("the gradient norm was not a number at step {step} (epoch {epoch})")),
+    }
 }
 
 /// Evaluates on the validation split and on the observed training images, and keeps a row an image.
@@ -404,6 +431,30 @@ fn use_of_images(bench: &mut Bench, epoch: usize) -> Result<ImageUse> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::recipe::Precision;
+    use crate::train::loss_scale::LossScale;
+
+    #[test]
+    fn overflow_in_f16_is_no_divergence_until_no_scale_helps_and_a_loss_that_is_no_number_is() {
+        let state = |precision| State { step: 7, loss_scale: LossScale::of(precision), ..State::beginning() };
+        let mut half = state(Precision::F16);
+        for skipped in 1..30 {
+            assert_eq!(divergence(&mut half, 1.0, f64::INFINITY), None);
+            assert_eq!(half.skipped(), Some(skipped));
+        }
+        assert_eq!(
+            divergence(&mut half, 1.0, f64::NAN).unwrap(),
+            "gradients were not numbers in f16, however little they were scaled, at step 7 (epoch 1)"
+        );
+        let mut half = state(Precision::F16);
+        let loss = divergence(&mut half, f64::NAN, f64::NAN);
+        assert_eq!(loss.unwrap(), "the loss was not a number at step 7 (epoch 1)");
+        for precision in [Precision::F32, Precision::Bf16] {
+            let norm = divergence(&mut state(precision), 1.0, f64::INFINITY).unwrap();
+            assert_eq!(norm, "the gradient norm was not a number at step 7 (epoch 1)");
+            assert_eq!(divergence(&mut state(precision), 1.0, 1.0), None);
+        }
+    }
 
     #[test]
     fn pictures_are_judged_by_the_last_epoch_only_where_it_knows_more_of_unseen_captions() {

@@ -16,6 +16,7 @@ use super::Emit;
 use super::checkpoint::{self, GoingOn, Saved, State, Training, WeightsFrom};
 use super::fine_tune::Bench;
 use super::judged::Judged;
+use super::loss_scale::LossScale;
 use super::pace::Pace;
 use super::provenance::Provenance;
 use super::small_decoder;
@@ -72,10 +73,16 @@ impl Bench<'_> {
     pub(super) fn restore(&mut self, folder: &Path, state: &State) -> Result<()> {
         let (apart, device) = (self.apart(), &self.session.device);
         let weights = self.judged.as_ref().map_or(&self.pretrained.weights, Judged::weights);
+        let precision = self.session.spec.recipe.training.precision;
+        ensure!(
+            state.loss_scale.is_some() == LossScale::of(precision).is_some(),
+            "{} is of a run in another precision",
+            folder.display()
+        );
         if self.has_trained(state) {
             checkpoint::restore_weights(folder, weights, device)?;
         } else {
-            checkpoint::restore(folder, weights, &mut self.optimizer, &apart, state.step, device)?;
+            checkpoint::restore(folder, weights, &mut self.optimizer, &apart, state.updates(), device)?;
         }
         self.keeping.step = Some(state.step);
         self.keeping.earlier = Spent { seconds: state.seconds, images_encoded: state.images_encoded };

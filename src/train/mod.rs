@@ -23,6 +23,7 @@ pub mod heir;
 pub mod image_use;
 pub mod judged;
 mod keeping;
+pub mod loss_scale;
 pub mod material;
 pub mod nearest;
 pub mod observed;
@@ -100,7 +101,7 @@ impl Session<'_> {
         if (self.stop)() { Err(Stopped) } else { Ok(()) }
     }
 
-    /// Says what the user may want to know of the feature cache.
+    /// Writes what the user may want to know into the run's log, where it has one.
     fn say(&self, text: &str) {
         if let Some(cache) = &self.cache {
             (cache.say)(text);

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::checkpoint::{self, Found, State};
 use super::execute::Resumed;
 use super::fine_tune::Bench;
+use super::loss_scale::LossScale;
 use super::origin::Changed;
 
 /// The checkpoint is of a run on other inputs.
@@ -60,5 +61,7 @@ pub(super) fn resume(bench: &mut Bench) -> Result<(State, Resumed)> {
     bench.partial.take_up(0)?;
     let notes =
         why.into_iter().map(|why| format!("the run begins anew, as its checkpoint is damaged: {why}"));
-    Ok((State::beginning(), Resumed { notes: notes.collect(), ..Resumed::default() }))
+    let precision = bench.session.spec.recipe.training.precision;
+    let state = State { loss_scale: LossScale::of(precision), ..State::beginning() };
+    Ok((state, Resumed { notes: notes.collect(), ..Resumed::default() }))
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::early_stopping::Progress;
+use super::loss_scale::LossScale;
 use crate::record::event::Evaluated;
 
 /// Where training stands.
@@ -12,8 +13,11 @@ pub struct State {
     pub epoch: usize,
     /// Batches of it that are done.
     pub batch: usize,
-    /// Optimizer updates done.
+    /// Steps done: optimizer updates, and those that were skipped.
     pub step: usize,
+    /// How losses are scaled; absent where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
     /// Sum of the losses of the epoch's steps so far.
     pub loss_sum: f64,
     /// Best epoch and patience.
@@ -36,6 +40,7 @@ impl State {
             epoch: 1,
             batch: 0,
             step: 0,
+            loss_scale: None,
             loss_sum: 0.0,
             progress: Progress::default(),
             initial: None,
@@ -43,6 +48,16 @@ impl State {
             seconds: 0.0,
             images_encoded: 0,
         }
+    }
+
+    /// Optimizer updates done.
+    pub fn updates(&self) -> usize {
+        self.step - self.skipped().unwrap_or_default()
+    }
+
+    /// Steps that were skipped; `None` in a run that skips none.
+    pub fn skipped(&self) -> Option<usize> {
+        self.loss_scale.map(|scale| scale.skipped)
     }
 
     /// The epoch in progress is over.
@@ -64,6 +79,7 @@ impl State {
         let fits = (stands || is_over)
             && (step == 0 || self.initial.is_some())
             && batch <= steps_per_epoch
+            && self.loss_scale.is_none_or(|scale| scale.fits(step))
             && loss_sum.is_finite();
         if fits { Ok(()) } else { Err(format!("no run stands at epoch {epoch}, batch {batch}, step {step}")) }
     }
@@ -72,6 +88,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::recipe::Precision;
 
     #[test]
     fn a_state_that_no_run_can_be_in_is_told_from_one_that_it_can() {
@@ -82,6 +99,13 @@ mod tests {
             initial: is_evaluated.then(Evaluated::default),
             ..State::beginning()
         };
+        let with_skipped = |skipped| {
+            let mut scale = LossScale::of(Precision::F16).unwrap();
+            (0..skipped).for_each(|_| scale.observe(false));
+            Some(scale)
+        };
+        let skipping = State { loss_scale: with_skipped(1), ..state(1, 4, 4, true) };
+        assert_eq!((skipping.updates(), skipping.check(4, 10)), (3, Ok(())));
         for sound in [
             state(1, 0, 0, false),
             state(1, 0, 0, true),
@@ -103,6 +127,7 @@ mod tests {
             state(5, 0, 10, true),
             state(3, 0, 10, true),
             State { loss_sum: f64::NAN, ..state(1, 1, 1, true) },
+            State { loss_scale: with_skipped(2), ..state(1, 1, 1, true) },
         ] {
             assert!(broken.check(4, 10).is_err(), "{broken:?}");
         }

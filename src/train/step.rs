@@ -5,15 +5,18 @@ use candle_core::backprop::GradStore;
 
 use super::fine_tune::Bench;
 use super::optimizer::clip_scale;
+use super::state::State;
 use crate::data::TokenBatch;
 use crate::model::blip::targets;
 use crate::model::ops::Dropout;
 
 impl Bench<'_> {
-    /// Trains on the examples at `indices`, a batch at a time. Returns their mean loss and the gradient norm before
-    /// clipping; where the norm is no number, nothing was updated.
-    pub(super) fn step(&mut self, indices: &[usize], epoch: usize, rate: f64) -> Result<(f64, f64)> {
+    /// Trains on the examples at `indices`, a batch at a time, in the step behind those of `state`. Returns their mean loss and
+    /// the gradient norm before clipping; where the norm is no number, nothing was updated.
+    pub(super) fn step(&mut self, indices: &[usize], state: &State, rate: f64) -> Result<(f64, f64)> {
         let training = &self.session.spec.recipe.training;
+        let epoch = state.epoch;
+        let scale = state.loss_scale.map_or(1.0, |scale| scale.factor.into());
         // Padded as one, so that accumulated gradients are those of one batch where pads count in the loss, too.
         let captions = match &self.wordings {
             Some(wordings) => wordings.training_batch(self.material, indices, epoch)?,
@@ -24,7 +27,7 @@ impl Bench<'_> {
         for (part, images) in indices.chunks(training.batch_size.max(1)).enumerate() {
             let first = part * training.batch_size.max(1);
             let captions = captions.slice(first..first + images.len());
-            let (part_loss, found) = self.gradients(images, &captions, epoch, part, counted)?;
+            let (part_loss, found) = self.gradients(images, &captions, state, (part, counted, scale))?;
             loss += part_loss;
             gradients = Some(match gradients {
                 None => found,
@@ -32,9 +35,10 @@ impl Bench<'_> {
             });
         }
         let gradients = gradients.unwrap_or_default();
-        let norm = self.optimizer.gradient_norm(&gradients)?;
+        // The scale is a power of two: to divide by it rounds nothing.
+        let norm = self.optimizer.gradient_norm(&gradients)? / scale;
         if norm.is_finite() {
-            self.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm))?;
+            self.optimizer.step(&gradients, rate, clip_scale(norm, training.max_grad_norm) / scale)?;
             if let Some(judged) = &self.judged {
                 judged.observe(&self.pretrained.weights, self.optimizer.steps)?;
             }
@@ -42,19 +46,19 @@ impl Bench<'_> {
         Ok((loss, norm))
     }
 
-    /// The sum of a batch's losses over `counted`, which is how many there are in all batches of the step, and its
-    /// gradients.
+    /// The sum of a batch's losses over `counted`, which is how many there are in all batches of the step, and its gradients
+    /// times `scale`. It is the batch number `part` of the step.
     fn gradients(
         &mut self,
         images: &[usize],
         captions: &TokenBatch,
-        epoch: usize,
-        part: usize,
-        counted: usize,
+        state: &State,
+        (part, counted, scale): (usize, usize, f64),
     ) -> Result<(f64, GradStore)> {
         let training = &self.session.spec.recipe.training;
+        let epoch = state.epoch;
         // No two batches drop the same values.
-        let step = self.optimizer.steps * training.gradient_accumulation_steps.max(1) + part;
+        let step = state.step * training.gradient_accumulation_steps.max(1) + part;
         let dropout = Dropout { rate: training.dropout, seed: self.session.spec.seed, step: step as u64 };
         let wanted = targets(captions, !training.mask_padding);
         let (model, features, views) = (&self.model, &mut self.train.features, &mut self.views);
@@ -64,8 +68,9 @@ impl Bench<'_> {
                 None => features.training_embeddings(model, images, &dropout)?,
             };
             let logits = model.training_logits(&image_embeds, captions, &dropout)?;
-            anyhow::Ok(model.loss_over(&logits, &wanted, training.label_smoothing, counted)?)
+            let loss = model.loss_over(&logits, &wanted, training.label_smoothing, counted)?;
+            anyhow::Ok(model.scaled(&loss, scale)?)
         })?;
-        Ok((loss.to_scalar::<f32>()? as f64, gradients))
+        Ok((loss.to_scalar::<f32>()? as f64 / scale, gradients))
     }
 }

@@ -32,6 +32,7 @@ mod init;
 mod lab;
 mod looking;
 mod lora;
+mod mixed_precision;
 mod model_folders;
 mod optimizer_steps;
 mod original;

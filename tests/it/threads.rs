@@ -87,7 +87,7 @@ fn captions_are_the_same_bits_on_one_two_and_four_threads() {
 
 #[test]
 fn training_gives_the_same_bits_on_one_two_and_four_threads() {
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in Precision::ALL {
         let one = trained(1, precision);
         assert_eq!(trained(2, precision), one);
         assert_eq!(trained(4, precision), one);
@@ -100,9 +100,15 @@ fn training_on_rounded_factors_stays_near_training_on_exact_ones() {
         let steps = trained(2, precision).0;
         steps.iter().map(|(loss, _)| f32::from_bits(*loss as u32)).collect::<Vec<_>>()
     };
-    let (exact, rounded) = (losses(Precision::F32), losses(Precision::Bf16));
-    assert_ne!(exact, rounded);
-    for (exact, rounded) in exact.iter().zip(&rounded) {
-        assert!((exact - rounded).abs() < 0.01 * exact, "{rounded} in place of {exact}");
+    let exact = losses(Precision::F32);
+    for (precision, within) in [(Precision::Bf16, 0.01), (Precision::F16, 0.001)] {
+        let rounded = losses(precision);
+        assert_ne!(exact, rounded);
+        for (exact, rounded) in exact.iter().zip(&rounded) {
+            assert!(
+                (exact - rounded).abs() < within * exact,
+                "{rounded} in place of {exact} in {precision:?}"
+            );
+        }
     }
 }

@@ -95,10 +95,7 @@ pub enum Scratch {
 impl Scratch {
     /// A call with fewer queries than a panel has rows, as in generation, would mostly multiply zeros in blocks.
     pub fn new(sizes: Sizes, rules: &Rules) -> Self {
-        let format = match rules.precision {
-            Precision::F32 => Format::F32,
-            Precision::Bf16 => Format::Bf16,
-        };
+        let format = Format::from(rules.precision);
         if kernels::is_available(format) && sizes.queries >= ROWS {
             Self::InBlocks(Box::new(in_blocks::Scratch::new(sizes, format)))
         } else {

@@ -7,7 +7,7 @@ use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
 use super::buffer::repeated;
-use super::product::{Precision, View, product};
+use super::product::{Precision, View, packed, product};
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, add_in_order, vectorised};
@@ -54,10 +54,9 @@ fn forward(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Ve
     let outs = bias.len();
     let width = weight.len() / outs;
     let rows = xs.len() / width;
-    let computed = match precision {
-        Precision::F32 => rows.max(rows_of_a_batch(width, outs)),
-        Precision::Bf16 => rows,
-    };
+    // Packed products have the same bits in any number of rows.
+    let by_gemm = packed(precision).is_none();
+    let computed = if by_gemm { rows.max(rows_of_a_batch(width, outs)) } else { rows };
     let padded;
     let xs = if rows < computed {
         padded = [xs, &vec![0.0; (computed - rows) * width]].concat();

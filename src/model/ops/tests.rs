@@ -18,10 +18,6 @@ fn exact() -> Engine {
     Engine::new(Precision::F32)
 }
 
-fn rounded() -> Engine {
-    Engine::new(Precision::Bf16)
-}
-
 /// Largest difference between two tensors, relative to the largest value of the second.
 fn difference(a: &Tensor, b: &Tensor) -> f64 {
     let largest =
@@ -151,29 +147,30 @@ fn attention_of_many_queries_agrees_with_the_composed_one() {
     }
 }
 
-/// A factor has a relative error of at most 2^-9, and errors of many do not all go one way.
-const OF_BF16: [f64; 2] = [1.0 / 256.0, 2.0 / 256.0];
+/// A factor has a relative error of at most 2^-9 in `bf16` and 2^-12 in `f16`, and errors of many do not all go one way.
+const ROUNDED: [(Precision, [f64; 2]); 2] =
+    [(Precision::Bf16, [1.0 / 256.0, 2.0 / 256.0]), (Precision::F16, [1.0 / 2048.0, 2.0 / 2048.0])];
 
 #[test]
 fn products_of_rounded_factors_are_as_close_as_their_precision_says() {
+    for (precision, within) in ROUNDED {
+        products_are_within(&Engine::new(precision), within);
+    }
+}
+
+fn products_are_within(rounded: &Engine, within: [f64; 2]) {
     let args = [random(&[3, 23, 70], "x"), random(&[40, 70], "w"), random(&[40], "b")];
     let [xs, w, b] = &args;
-    check_within(
-        OF_BF16,
-        &rounded(),
-        &args,
-        |engine| linear(xs, w, b, engine),
-        || linear::composed(xs, w, b),
-    );
+    check_within(within, rounded, &args, |engine| linear(xs, w, b, engine), || linear::composed(xs, w, b));
     let exact = linear(xs, w, b, &exact()).unwrap();
-    let error = difference(&linear(xs, w, b, &rounded()).unwrap(), &exact);
+    let error = difference(&linear(xs, w, b, rounded).unwrap(), &exact);
     assert!(error > 1e-5, "nothing was rounded: {error}");
     let args = long();
     let [q, k, v] = &args;
     let mask = Mask { causal: false, key_lengths: Some(Arc::new(vec![150, 7])) };
     check_within(
-        OF_BF16,
-        &rounded(),
+        within,
+        rounded,
         &args,
         |engine| attention(q, k, v, 2, &mask, drops(), engine),
         || attention::composed(q, k, v, 2, &mask, drops()),

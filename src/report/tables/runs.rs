@@ -165,6 +165,7 @@ fn cost_columns(facts: &[Facts]) -> Vec<Column> {
         }),
         counts("peak_memory_bytes", facts, |facts| summary(facts)?.peak_memory_bytes?.try_into().ok()),
         counts("images_encoded", facts, |facts| Some(summary(facts)?.images_encoded)),
+        counts("skipped_steps", facts, |facts| summary(facts)?.skipped_steps),
     ]
 }
 

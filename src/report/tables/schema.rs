@@ -108,6 +108,10 @@ pub const RUNS: &[Meaning] = &[
         "largest resident memory; images that went through the frozen part of the vision model",
     ),
     meaning(
+        "skipped_steps",
+        "steps of a run in f16 that updated nothing, as their gradients overflowed; absent in other precisions",
+    ),
+    meaning(
         "trainable trainable_vision_layers trainable_vision_other trainable_text frozen trainable_tensors",
         "parameters by part (tied weights once), and how many tensors train",
     ),

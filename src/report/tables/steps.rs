@@ -57,7 +57,9 @@ fn columns(epochs: &[Epoch]) -> Vec<Column> {
     ]
 }
 
+/// Of those that are numbers: a step that was skipped has no norm.
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values = values.filter(|value| value.is_finite());
     let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / f64::from(count))
 }

@@ -34,7 +34,7 @@ pub fn is_available(format: Format) -> bool {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
-            && (format == Format::F32 || is_x86_feature_detected!("avx512bf16"))
+            && (format != Format::Bf16 || is_x86_feature_detected!("avx512bf16"))
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -53,7 +53,7 @@ pub unsafe fn run(format: Format, steps: usize, left: *const u32, right: *const 
     // SAFETY: the caller's promises are those of these functions.
     unsafe {
         match format {
-            Format::F32 => x86::f32_tile(steps, left, right, tile),
+            Format::F32 | Format::F16 => x86::f32_tile(steps, left, right, tile),
             Format::Bf16 => x86::bf16_tile(steps, left, right, tile),
         }
     }

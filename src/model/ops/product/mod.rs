@@ -1,7 +1,7 @@
 //! Matrix products of `f32` values, summed in `f32`.
 //!
 //! Large products in full precision are the `gemm` crate's. Where the processor has AVX-512, those of attention, whose
-//! matrices are small, and all products of values rounded to `bf16` are made here, from [`panels`] by [`kernels`].
+//! matrices are small, and all products of values rounded to `bf16` or `f16` are made here, from [`panels`] by [`kernels`].
 
 pub mod kernels;
 pub mod packing;
@@ -68,21 +68,29 @@ pub fn product(
     if m == 0 || n == 0 {
         return;
     }
-    match precision {
-        Precision::F32 => {
-            by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
-        }
-        Precision::Bf16 if kernels::is_available(Format::Bf16) => with_panels(|of_left, of_right| {
+    if let Some(format) = packed(precision) {
+        return with_panels(format, |of_left, of_right| {
             of_left.fill_in_parallel(left.transposed(), k, m);
             of_right.fill_in_parallel(right, k, n);
             multiply_in_parallel(of_left, of_right, scale, out, out_stride, accumulate);
-        }),
-        Precision::Bf16 => {
-            let (left, right) = (rounded((m, k), left), rounded((k, n), right));
-            let (left, right) = (View::rows(&left, k), View::rows(&right, n));
-            by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
-        }
+        });
     }
+    let round = match precision {
+        Precision::F32 => {
+            return by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
+        }
+        Precision::Bf16 => |value| f32::from_bits(packing::bf16(value) << 16),
+        Precision::F16 => packing::f16,
+    };
+    let (left, right) = (rounded((m, k), left, round), rounded((k, n), right, round));
+    let (left, right) = (View::rows(&left, k), View::rows(&right, n));
+    by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
+}
+
+/// How operands of large products are packed; `None` where the `gemm` crate takes them as they are, or rounded before.
+pub fn packed(precision: Precision) -> Option<Format> {
+    let format = Format::from(precision);
+    (precision != Precision::F32 && kernels::is_available(format)).then_some(format)
 }
 
 /// The same in full precision by the `gemm` crate.
@@ -140,25 +148,22 @@ fn parallelism() -> Parallelism {
 }
 
 /// A matrix with its values rounded, row by row.
-fn rounded((rows, columns): (usize, usize), matrix: View) -> Vec<f32> {
+fn rounded((rows, columns): (usize, usize), matrix: View, round: fn(f32) -> f32) -> Vec<f32> {
     assert!(matrix.covers(rows, columns), "an operand is smaller than its shape says");
     let value = |place: usize| {
         let (row, column) = (place / columns, place % columns);
         matrix.values[row * matrix.row_stride + column * matrix.column_stride]
     };
-    (0..rows * columns)
-        .into_par_iter()
-        .map(|place| f32::from_bits(packing::bf16(value(place)) << 16))
-        .collect()
+    (0..rows * columns).into_par_iter().map(|place| round(value(place))).collect()
 }
 
-/// Lends this thread's panels for `bf16`, whose memory stays for the next product.
-fn with_panels<T>(work: impl FnOnce(&mut Left, &mut Right) -> T) -> T {
+/// Lends this thread's panels for rounded values, whose memory stays for the next product of the same format.
+fn with_panels<T>(format: Format, work: impl FnOnce(&mut Left, &mut Right) -> T) -> T {
     thread_local! {
         static PANELS: std::cell::Cell<Option<(Left, Right)>> = const { std::cell::Cell::new(None) };
     }
-    let fresh = || (Left::new(Format::Bf16), Right::new(Format::Bf16));
-    let (mut left, mut right) = PANELS.take().unwrap_or_else(fresh);
+    let kept = PANELS.take().filter(|(left, _)| left.format() == format);
+    let (mut left, mut right) = kept.unwrap_or_else(|| (Left::new(format), Right::new(format)));
     let result = work(&mut left, &mut right);
     PANELS.set(Some((left, right)));
     result

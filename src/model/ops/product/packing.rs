@@ -42,6 +42,7 @@ pub fn pack<const W: usize>(format: Format, part: Part, words: &mut [u32]) {
             *word = match format {
                 Format::F32 => value(step).to_bits(),
                 Format::Bf16 => bf16(value(2 * step)) | bf16(value(2 * step + 1)) << 16,
+                Format::F16 => f16(value(step)).to_bits(),
             };
         }
     }
@@ -53,6 +54,22 @@ pub fn bf16(value: f32) -> u32 {
     let bits = value.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
     if value.is_nan() { 0x7fc0 } else { rounded }
+}
+
+/// The value of `f16` next to this one, ties to even: one of 11 bits, of fewer below 2^-14, and infinite from 65520 on.
+#[inline(always)]
+pub fn f16(value: f32) -> f32 {
+    let size = value.abs();
+    if size.is_nan() {
+        return f32::NAN;
+    }
+    if size >= 65520.0 {
+        return f32::INFINITY.copysign(value);
+    }
+    // Next to 2^13 times a number's own power of two, an `f32` has the digits that an `f16` has next to the number itself.
+    let exponent = (size.to_bits() >> 23).max(127 - 14);
+    let large = f32::from_bits((exponent + 13) << 23);
+    (size + large - large).copysign(value)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -74,6 +91,8 @@ mod x86 {
                 (Format::F32, false) => f32_rows::<W>(part, words),
                 (Format::Bf16, true) => bf16_columns::<W>(part, words),
                 (Format::Bf16, false) => bf16_rows::<W>(part, words),
+                (Format::F16, true) => f16_columns::<W>(part, words),
+                (Format::F16, false) => f16_rows::<W>(part, words),
             }
         }
     }
@@ -165,6 +184,23 @@ mod x86 {
             _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
         }
     );
+
+    packers!(
+        f16_columns,
+        f16_rows,
+        "avx512f,avx512bw,avx512dq,avx512vl",
+        1,
+        |values: *const f32, count| half(_mm512_maskz_loadu_ps(first(count), values)),
+        |values: *const f32, _: Option<*const f32>, given| half(_mm512_maskz_loadu_ps(given, values))
+    );
+
+    /// Values rounded to `f16`, as `f32`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn half(values: __m512) -> __m512i {
+        let rounded = _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(values);
+        _mm512_castps_si512(_mm512_cvtph_ps(rounded))
+    }
 
     /// Values rounded to `bf16`, one in the lower half of each word.
     #[inline]

@@ -1,13 +1,13 @@
 //! Matrices rearranged for the [`kernels`](super::kernels): panels of a few columns, row after row.
 //!
-//! A word holds an `f32`, or two values of one column that follow each other in depth as `bf16`. The depth is cut into
-//! blocks, so that a panel of a block stays in the cache while it is used.
+//! A word holds an `f32`, which may be one that `f16` has, or two values of one column that follow each other in depth as
+//! `bf16`. The depth is cut into blocks, so that a panel of a block stays in the cache while it is used.
 
 use rayon::prelude::*;
 
-use super::View;
 use super::kernels::{COLUMNS, ROWS};
 use super::packing::{Part, pack};
+use super::{Precision, View};
 
 /// What a word of a panel holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +16,25 @@ pub enum Format {
     F32,
     /// Two values, rounded to the nearest, ties to even.
     Bf16,
+    /// One value, rounded to `f16`, as the `f32` that is equal to it: AVX-512 has no product of `f16` that sums in `f32`.
+    F16,
+}
+
+impl From<Precision> for Format {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+            Precision::F16 => Self::F16,
+        }
+    }
 }
 
 impl Format {
     /// Values of a column in a word.
     pub const fn values(self) -> usize {
         match self {
-            Self::F32 => 1,
+            Self::F32 | Self::F16 => 1,
             Self::Bf16 => 2,
         }
     }

@@ -6,15 +6,18 @@ fn values(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).collect()
 }
 
-fn round(value: f32) -> f64 {
-    f64::from(f32::from_bits(packing::bf16(value) << 16))
+fn round(value: f32, precision: Precision) -> f64 {
+    f64::from(match precision {
+        Precision::F32 => value,
+        Precision::Bf16 => f32::from_bits(packing::bf16(value) << 16),
+        Precision::F16 => packing::f16(value),
+    })
 }
 
-/// The product in `f64`, of rounded factors for `bf16`.
+/// The product in `f64`, of rounded factors.
 fn exact((m, k, n): (usize, usize, usize), left: View, right: View, precision: Precision) -> Vec<f64> {
     let of = |view: View, row: usize, column: usize| {
-        let value = view.values[row * view.row_stride + column * view.column_stride];
-        if precision == Precision::Bf16 { round(value) } else { f64::from(value) }
+        round(view.values[row * view.row_stride + column * view.column_stride], precision)
     };
     let sum =
         |row: usize, column: usize| (0..k).map(|i| of(left, row, i) * of(right, i, column)).sum::<f64>();
@@ -33,7 +36,7 @@ fn products_of_all_shapes_and_layouts_are_those_of_double_precision() {
             (View::rows(&a, k), View::rows(&b, k).transposed()),
             (View::rows(&a, m).transposed(), View::rows(&b, k).transposed()),
         ] {
-            for precision in [Precision::F32, Precision::Bf16] {
+            for precision in Precision::ALL {
                 let want = exact((m, k, n), left, right, precision);
                 let stride = n + 3;
                 let mut out = vec![0.25f32; m * stride];
@@ -51,7 +54,7 @@ fn products_of_all_shapes_and_layouts_are_those_of_double_precision() {
                     }
                 };
                 check(&out);
-                let format = if precision == Precision::F32 { Format::F32 } else { Format::Bf16 };
+                let format = Format::from(precision);
                 if kernels::is_available(format) {
                     let (mut of_left, mut of_right) = (Left::new(format), Right::new(format));
                     of_left.fill(left.transposed(), k, m);
@@ -69,20 +72,22 @@ fn products_of_all_shapes_and_layouts_are_those_of_double_precision() {
 fn a_row_has_the_same_bits_alone_among_others_and_by_any_number_of_threads() {
     let (m, k, n) = (61, 500, 77);
     let (a, b) = (values("left", m * k), values("right", k * n));
-    let of = |rows: std::ops::Range<usize>, threads: usize| {
+    let of = |rows: std::ops::Range<usize>, threads: usize, precision: Precision| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut out = vec![0f32; rows.len() * n];
         let left = View::rows(&a[rows.start * k..rows.end * k], k);
         let shape = (rows.len(), k, n);
         pool.install(|| {
-            product(shape, left, View::rows(&b, n), 1.0, &mut out, n, false, Precision::Bf16);
+            product(shape, left, View::rows(&b, n), 1.0, &mut out, n, false, precision);
         });
         out
     };
-    let all = of(0..m, 1);
-    assert_eq!(all, of(0..m, 3));
-    for row in [0, 13, 14, 60] {
-        assert_eq!(all[row * n..][..n], of(row..row + 1, 2));
+    for precision in [Precision::Bf16, Precision::F16] {
+        let all = of(0..m, 1, precision);
+        assert_eq!(all, of(0..m, 3, precision));
+        for row in [0, 13, 14, 60] {
+            assert_eq!(all[row * n..][..n], of(row..row + 1, 2, precision));
+        }
     }
 }
 
@@ -103,9 +108,49 @@ fn values_are_rounded_to_the_nearest_with_ties_to_even() {
     assert!(f32::from_bits(packing::bf16(f32::from_bits(0x7fff_ffff)) << 16).is_nan());
 }
 
+/// Written by `tests/reference/mixed_precision.py`: bits of values, and of what PyTorch's `half()` makes of them.
+fn halves() -> Vec<[f32; 2]> {
+    let text = include_str!("../../../../tests/fixtures/mixed_precision/halves.json");
+    let pairs: Vec<[u32; 2]> = serde_json::from_str(text).unwrap();
+    pairs.into_iter().map(|pair| pair.map(f32::from_bits)).collect()
+}
+
+#[test]
+fn values_are_rounded_to_f16_as_pytorch_does() {
+    let (mut infinite, mut subnormal) = (0, 0);
+    for [value, half] in halves() {
+        assert_eq!(packing::f16(value).to_bits(), half.to_bits(), "{value:e}");
+        infinite += usize::from(half.is_infinite() && value.is_finite());
+        subnormal += usize::from(half != 0.0 && half.abs() < 2f32.powi(-14));
+    }
+    assert!(infinite > 20 && subnormal > 20, "{infinite} {subnormal}");
+    assert!(packing::f16(f32::from_bits(0x7fff_ffff)).is_nan() && packing::f16(-f32::NAN).is_nan());
+}
+
+#[test]
+fn panels_hold_what_pytorch_rounds_to_however_the_matrix_lies() {
+    let pairs = halves();
+    let values: Vec<f32> = pairs.iter().map(|[value, _]| *value).collect();
+    let count = values.len();
+    let mut right = Right::new(Format::F16);
+    for (matrix, depth, columns) in
+        [(View::rows(&values, 1), count, 1), (View::rows(&values, count), 1, count)]
+    {
+        right.fill(matrix, depth, columns);
+        let at = |i: usize| {
+            let (row, column) = if columns == 1 { (i, 0) } else { (0, i) };
+            let (block, panel) = (row / Format::STEPS, column / COLUMNS);
+            right.panel(block, panel)[row % Format::STEPS * COLUMNS + column % COLUMNS]
+        };
+        for (i, [value, half]) in pairs.iter().enumerate() {
+            assert_eq!(at(i), half.to_bits(), "{value:e} of {depth} x {columns}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_number_stays_none() {
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in Precision::ALL {
         let mut out = vec![0f32; 40];
         let (mut a, b) = (vec![1f32; 40 * 3], [1f32; 3]);
         a[7] = f32::NAN;
@@ -136,7 +181,7 @@ fn panels_do_not_depend_on_how_the_matrix_lies_in_memory() {
             View::rows(&by_columns, depth).transposed(),
             View { values: &apart, row_stride: 2 * columns, column_stride: 2 },
         ];
-        for format in [Format::F32, Format::Bf16] {
+        for format in Precision::ALL.map(Format::from) {
             let [one, two, three] = views.map(|view| filled::<ROWS>(format, view, depth, columns));
             assert!(one == three && two == three, "{format:?} {depth} {columns}, left");
             let [one, two, three] = views.map(|view| filled::<COLUMNS>(format, view, depth, columns));
