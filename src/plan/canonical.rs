@@ -7,7 +7,7 @@
 use super::simple;
 use crate::record::Recipe;
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
+    Amount, BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
     LrSchedule, MetricName, Precision, StartToken, TextParts, Training, ZeroCider,
 };
 use crate::spec::setting::SETTINGS;
@@ -92,6 +92,9 @@ pub fn matters(kind: Kind, path: &str) -> bool {
 /// inactive; what its kind never uses goes without saying.
 pub fn canonicalise(recipe: &mut Recipe) -> serde_json::Result<Vec<Inactive>> {
     let neutral = neutral();
+    if recipe.training.train_examples == Amount::Share(1.0) {
+        recipe.training.train_examples = Amount::ALL;
+    }
     if !recipe.kind.fine_tunes() {
         let kind = recipe.kind;
         let fixed = if kind == Kind::SmallDecoder { simple::small_decoder(neutral) } else { neutral };
@@ -203,7 +206,7 @@ fn neutral() -> Recipe {
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
-            train_examples: 0,
+            train_examples: Amount::ALL,
             balance: 0.0,
             balance_by: String::new(),
             batch_size: 1,

@@ -86,7 +86,7 @@ pub fn steps(recipe: &Recipe, train_examples: Option<usize>) -> Option<usize> {
     match recipe.kind {
         kind if !kind.trains() => Some(0),
         _ if recipe.training.max_steps > 0 => Some(recipe.training.max_steps),
-        _ => Some(recipe.training.total_steps(train_examples?)),
+        _ => Some(recipe.training.total_steps(recipe.training.train_examples.of(train_examples?))),
     }
 }
 

@@ -11,7 +11,7 @@ use super::table::{aligned, count};
 use crate::record::RunSpec;
 use crate::record::recipe::Kind;
 use crate::spec::SweepSpec;
-use crate::spec::setting::{named, shown};
+use crate::spec::setting::{named, shown_of};
 
 /// Runs of each list that people are shown; programs get all.
 const MOST_SHOWN: usize = 20;
@@ -96,7 +96,9 @@ pub fn draw(difference: &Difference, [a, b]: [&str; 2]) -> String {
     if !settings.is_empty() {
         let row = |cells: [String; 3]| cells.to_vec();
         let mut rows = vec![row(["".into(), "A".into(), "B".into()])];
-        rows.extend(settings.iter().map(|line| row([name(&line.setting), list(&line.a), list(&line.b)])));
+        rows.extend(
+            settings.iter().map(|line| row([name(&line.setting), list(line, &line.a), list(line, &line.b)])),
+        );
         text += &format!("\n{}", aligned(&rows, 3));
     }
     for (name, runs) in [("A", only_in_a), ("B", only_in_b)] {
@@ -116,13 +118,14 @@ fn name(setting: &str) -> String {
     named(setting).map_or(setting.to_owned(), |setting| setting.short_name().to_owned())
 }
 
-fn list(values: &[Value]) -> String {
-    values.iter().map(shown).collect::<Vec<_>>().join(", ")
+fn list(line: &SettingView, values: &[Value]) -> String {
+    values.iter().map(|value| shown_of(&line.setting, value)).collect::<Vec<_>>().join(", ")
 }
 
 fn run_in_words(run: &RunView) -> String {
-    let point: String =
-        run.point.iter().map(|(setting, value)| format!(" {}={}", name(setting), shown(value))).collect();
+    let assignment =
+        |(setting, value): (&String, &Value)| format!(" {}={}", name(setting), shown_of(setting, value));
+    let point: String = run.point.iter().map(assignment).collect();
     format!("  {} {}{point} seed {}\n", run.id, run.kind.label(), run.seed)
 }
 

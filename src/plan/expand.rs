@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::canonical::{Inactive, canonicalise, matters, trains};
@@ -226,6 +226,10 @@ fn reason(combination: &Combination, inactive: &[Inactive]) -> String {
     let mut reasons: Vec<String> = inactive.iter().filter_map(no_effect).collect();
     if varying("evaluation.batch_size").is_some() {
         reasons.push("evaluation.batch_size has no effect on results".to_owned());
+    }
+    let share = combination.iter().find(|(setting, _)| setting.path == "training.train_examples");
+    if share.is_some_and(|(_, value)| *value == json!(1.0)) {
+        reasons.push("train_examples of 1.0 is all images".to_owned());
     }
     if reasons.is_empty() {
         reasons.push("the same settings are written twice".to_owned());

@@ -127,6 +127,19 @@ fn a_small_decoder_is_trained_once_by_its_own_settings_under_the_first_seed() {
 }
 
 #[test]
+fn a_share_of_all_images_is_all_of_them_and_one_image_is_not() {
+    let plan = plan("model: lab\nparameters: {train_examples: [0, 1, 1.0, 0.25]}");
+    let trained: Vec<&RunSpec> = plan.runs.iter().filter(|run| run.recipe.kind == Kind::FineTuned).collect();
+    let amounts: Vec<String> =
+        trained.iter().map(|run| run.recipe.training.train_examples.to_string()).collect();
+    assert_eq!(amounts, ["0", "1", "0.25"]);
+    let [merged] = &plan.merged[..] else { panic!("{:?}", plan.merged) };
+    assert_eq!((&merged.kept, merged.why.as_str()), (&trained[0].id, "train_examples of 1.0 is all images"));
+    let small = plan.runs.iter().filter(|run| run.recipe.kind == Kind::SmallDecoder).count();
+    assert_eq!(small, 3, "the small decoder likewise");
+}
+
+#[test]
 fn lengths_that_the_sweep_varies_do_not_matter_where_the_training_captions_decide_them() {
     let plan = plan(
         "model: lab\nparameters: {generation.max_length: [20, 40], min_length: [0, 5], num_beams: [1, 3]}",

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::record::recipe::{DataSource, Validation};
 use crate::spec::preset::DIFFERENCES;
 use crate::spec::problem::Place;
-use crate::spec::setting::{SETTINGS, shown};
+use crate::spec::setting::{SETTINGS, shown, shown_of};
 use crate::spec::{Setting, SweepSpec};
 
 /// Widest cell of values; longer lists are cut short, which programs are spared.
@@ -188,7 +188,7 @@ fn row(setting: &SettingView) -> Row {
     Row {
         group,
         name: format!("  {key}"),
-        values: short_list(&setting.values),
+        values: short_list(setting),
         from: match (setting.varies, setting.from) {
             (true, Origin::CommandLine) => "axis, typed",
             (true, _) => "axis",
@@ -200,8 +200,8 @@ fn row(setting: &SettingView) -> Row {
 }
 
 /// `1e-5, 3e-5`; of a long list as many as there is room for, and how many there are.
-fn short_list(values: &[Value]) -> String {
-    let values: Vec<String> = values.iter().map(shown).collect();
+fn short_list(setting: &SettingView) -> String {
+    let values: Vec<String> = setting.values.iter().map(|value| shown_of(setting.setting, value)).collect();
     let whole = values.join(", ");
     if whole.chars().count() <= WIDEST_VALUES {
         return whole;

@@ -11,12 +11,13 @@ use super::expand::Plan;
 use super::settings::{SettingsView, wrapped};
 use crate::record::RunSpec;
 use crate::record::event::Trainable;
-use crate::record::recipe::Kind;
+use crate::record::recipe::{Amount, Kind};
 use crate::spec::Setting;
-use crate::spec::setting::shown;
 
 /// Merged combinations that are listed one by one; of more, only the number and the reasons are.
 const MAX_MERGED_SHOWN: usize = 10;
+/// The setting whose values may be shares of the images.
+const TRAIN_EXAMPLES: &str = "training.train_examples";
 
 /// The plan as `sweep plan --format json` prints it.
 #[derive(Debug, Serialize)]
@@ -49,6 +50,9 @@ pub struct RunView {
     pub seed: u64,
     pub trainable: Option<usize>,
     pub trainable_by_part: Option<Trainable>,
+    /// What a share of the training images comes to; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
     pub steps: Option<usize>,
     pub memory_bytes: Option<usize>,
     pub disk_bytes: Option<usize>,
@@ -74,6 +78,7 @@ pub fn view(plan: &Plan, facts: &Facts) -> PlanView {
             seed: run.seed,
             trainable: trainable.as_ref().map(Trainable::total),
             trainable_by_part: trainable,
+            train_images: images(run, facts).filter(|_| is_share(run)),
             steps,
             memory_bytes,
             disk_bytes,
@@ -102,7 +107,8 @@ pub fn view(plan: &Plan, facts: &Facts) -> PlanView {
 /// sweep will need and what of it does not fit together.
 pub fn draw(plan: &Plan, facts: &Facts) -> String {
     let costs: Vec<Cost> = plan.runs.iter().map(|run| cost::of(run, facts)).collect();
-    let sections = [heading(plan), run_table(plan, &costs), notes(plan, &costs), warnings(plan, facts)];
+    let sections =
+        [heading(plan), run_table(plan, &costs, facts), notes(plan, &costs, facts), warnings(plan, facts)];
     sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -117,16 +123,14 @@ fn heading(plan: &Plan) -> String {
     )
 }
 
-fn run_table(plan: &Plan, costs: &[Cost]) -> String {
+fn run_table(plan: &Plan, costs: &[Cost], facts: &Facts) -> String {
     let mut header = vec!["id".to_owned(), "kind".to_owned()];
     header.extend(plan.varying.iter().map(|setting| setting.short_name().to_owned()));
     header.extend(["seed", "trainable", "steps"].map(str::to_owned));
     let mut rows = vec![header];
     for (run, cost) in plan.runs.iter().zip(costs) {
         let mut row = vec![run.id.clone(), run.recipe.kind.label().to_owned()];
-        row.extend(
-            plan.varying.iter().map(|setting| run.point.get(setting.path).map_or("-".to_owned(), shown)),
-        );
+        row.extend(plan.varying.iter().map(|setting| cell(setting, run, facts)));
         row.push(run.seed.to_string());
         row.push(known(cost.trainable.as_ref().map(Trainable::total), short_count));
         row.push(known(cost.steps, |steps| steps.to_string()));
@@ -135,13 +139,42 @@ fn run_table(plan: &Plan, costs: &[Cost]) -> String {
     aligned(&rows, 2)
 }
 
+fn is_share(run: &RunSpec) -> bool {
+    matches!(run.recipe.training.train_examples, Amount::Share(_))
+}
+
+/// How many images a run trains on, where that is known.
+fn images(run: &RunSpec, facts: &Facts) -> Option<usize> {
+    let all = facts.train_examples.filter(|_| run.recipe.kind.trains())?;
+    Some(run.recipe.training.train_examples.of(all))
+}
+
+/// The value that a setting has in a run; a share of the training images with how many these are.
+fn cell(setting: &Setting, run: &RunSpec, facts: &Facts) -> String {
+    let Some(value) = run.point.get(setting.path) else { return "-".to_owned() };
+    let shown = setting.shown(value);
+    match images(run, facts) {
+        Some(images) if setting.path == TRAIN_EXAMPLES && value.is_f64() => {
+            format!("{shown} ({images} images)")
+        }
+        _ => shown,
+    }
+}
+
 /// Nothing to say and not known look the same: a dash.
 fn known(number: Option<usize>, show: impl Fn(usize) -> String) -> String {
     number.filter(|&number| number > 0).map_or("-".to_owned(), show)
 }
 
-fn notes(plan: &Plan, costs: &[Cost]) -> String {
+fn notes(plan: &Plan, costs: &[Cost], facts: &Facts) -> String {
     let mut lines = Vec::new();
+    let is_axis = plan.varying.iter().any(|setting| setting.path == TRAIN_EXAMPLES);
+    if let Some(run) = plan.runs.iter().find(|run| is_share(run) && !is_axis)
+        && let (Some(images), Some(all)) = (images(run, facts), facts.train_examples)
+    {
+        let share = run.recipe.training.train_examples;
+        lines.push(format!("train_examples: {share} of {} is {images}", count(all, "training image")));
+    }
     if !plan.merged.is_empty() {
         lines.push(format!("merged: {} already in the plan", count(plan.merged.len(), "combination")));
         if plan.merged.len() <= MAX_MERGED_SHOWN {
@@ -179,8 +212,9 @@ fn warnings(plan: &Plan, facts: &Facts) -> String {
 }
 
 fn assignments(point: &[(&'static Setting, Value)]) -> String {
-    let assignment =
-        |(setting, value): &(&'static Setting, Value)| format!("{}={}", setting.short_name(), shown(value));
+    let assignment = |(setting, value): &(&'static Setting, Value)| {
+        format!("{}={}", setting.short_name(), setting.shown(value))
+    };
     point.iter().map(assignment).collect::<Vec<_>>().join(" ")
 }
 

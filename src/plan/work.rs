@@ -69,6 +69,7 @@ struct Run<'a> {
     sizes: Architecture,
     /// Tokens of a caption at most.
     tokens: usize,
+    /// Images that it trains on.
     train: usize,
     validation: usize,
     test: usize,
@@ -81,7 +82,7 @@ impl<'a> Run<'a> {
             recipe,
             sizes: facts.architecture(&recipe.model)?,
             tokens: facts.longest_captions.get(&recipe.model).map_or(limit, |longest| limit.min(*longest)),
-            train: facts.train_examples?,
+            train: recipe.training.train_examples.of(facts.train_examples?),
             validation: facts.validation_examples?,
             test: facts.test_examples?,
         })
@@ -112,7 +113,7 @@ impl<'a> Run<'a> {
     fn training(&self) -> f64 {
         let training = &self.recipe.training;
         let steps = training.total_steps(self.train).saturating_mul(training.examples_per_step());
-        let epochs = training.examples(self.train).saturating_mul(training.epochs);
+        let epochs = self.train.saturating_mul(training.epochs);
         // The last batch of an epoch may be smaller.
         let images = if training.max_steps == 0 { epochs } else { steps } as f64;
         let text = if training.train_text_decoder { 3.0 } else { 2.0 };
@@ -133,7 +134,7 @@ impl<'a> Run<'a> {
         }
         let epochs = self.recipe.training.epochs_over(self.train);
         let times = 1.0 + epochs.div_ceil(evaluation.eval_every.max(1)) as f64;
-        let train = self.recipe.training.examples(self.train) as f64;
+        let train = self.train as f64;
         Evaluations {
             losses: times * (validation + validation.min(train).min(OBSERVED)) + test,
             captions: times * validated + tested + validation.min(train).min(CAPTIONED),

@@ -2,6 +2,7 @@
 //!
 //! [`Recipe`] -> [`RunSpec`] (planned) -> [`Event`]s (while it runs) -> [`RunRecord`] (the fold).
 
+pub mod amount;
 pub mod audit;
 mod beam_stopping;
 pub mod bounded;

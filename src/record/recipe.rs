@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::amount::Amount;
 pub use super::beam_stopping::BeamStopping;
 pub use super::training::{LoraTargets, LrSchedule, Precision, StartToken, TextParts, Training};
 

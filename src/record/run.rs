@@ -97,7 +97,7 @@ pub(crate) mod tests {
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
-            train_examples: 0,
+            train_examples: Amount::ALL,
             balance: 0.0,
             balance_by: String::new(),
             batch_size: 8,

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::amount::Amount;
+
 /// How the model is trained. Names follow `transformers.TrainingArguments` where it has the setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,10 +57,10 @@ pub struct Training {
     /// Which linear layers of what would train have adapters. Left out where it is `attention`.
     #[serde(default, skip_serializing_if = "LoraTargets::is_attention")]
     pub lora_targets: LoraTargets,
-    /// Trains on so many of the training images, drawn by the seed of the split: fewer of them are a part of more. 0 trains on
-    /// all, and is left out.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub train_examples: usize,
+    /// Trains on so many of the training images, drawn by the seed of the split: fewer of them are a part of more. Left out
+    /// where it is all of them.
+    #[serde(default, skip_serializing_if = "Amount::is_all")]
+    pub train_examples: Amount,
     /// How far groups of training images are evened out: a group of n images is drawn in proportion to n to the power of
     /// 1 minus this. Left out where it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -147,28 +149,23 @@ impl Training {
         self.batch_size.max(1) * self.gradient_accumulation_steps.max(1)
     }
 
-    /// How many of the training images are trained on.
-    pub fn examples(&self, all: usize) -> usize {
-        if self.train_examples == 0 { all } else { self.train_examples.min(all) }
+    /// Updates in an epoch that trains on so many images.
+    pub fn steps_per_epoch(&self, images: usize) -> usize {
+        images.div_ceil(self.examples_per_step())
     }
 
-    /// Updates in an epoch, where there are so many training images.
-    pub fn steps_per_epoch(&self, all: usize) -> usize {
-        self.examples(all).div_ceil(self.examples_per_step())
-    }
-
-    /// Epochs, where there are so many training images; `max_steps` may cut the last short.
-    pub fn epochs_over(&self, all: usize) -> usize {
+    /// Epochs, where so many images are trained on; `max_steps` may cut the last short.
+    pub fn epochs_over(&self, images: usize) -> usize {
         match self.max_steps {
             0 => self.epochs,
-            steps => steps.div_ceil(self.steps_per_epoch(all).max(1)),
+            steps => steps.div_ceil(self.steps_per_epoch(images).max(1)),
         }
     }
 
-    /// Updates in all, where there are so many training images.
-    pub fn total_steps(&self, all: usize) -> usize {
+    /// Updates in all, where so many images are trained on.
+    pub fn total_steps(&self, images: usize) -> usize {
         match self.max_steps {
-            0 => self.steps_per_epoch(all).saturating_mul(self.epochs),
+            0 => self.steps_per_epoch(images).saturating_mul(self.epochs),
             steps => steps,
         }
     }

@@ -64,15 +64,20 @@ pub fn size_lines(study: &Study, images: Images) -> Option<SizeLines> {
         .map(|(_, _, scores)| scores.keys().copied().collect::<BTreeSet<&str>>())
         .reduce(|a, b| a.intersection(&b).copied().collect())
         .filter(|common| common.len() > 1)?;
-    let mut groups: BTreeMap<String, BTreeMap<usize, Vec<&Sized>>> = BTreeMap::new();
+    // By number of images and seed: a share and the count that it comes to are one size, and their runs one run.
+    let mut groups: BTreeMap<String, BTreeMap<usize, BTreeMap<String, &Sized>>> = BTreeMap::new();
     for run in &runs {
         let value = |path: &String| run.0.settings.get(path).map_or_else(String::new, value_text);
         let key: Vec<String> = free.iter().map(value).collect();
-        groups.entry(key.join(" ")).or_default().entry(run.1).or_default().push(run);
+        let of_size = groups.entry(key.join(" ")).or_default().entry(run.1).or_default();
+        of_size.entry(value(&SEED.to_owned())).or_insert(run);
     }
-    let line = |sizes: BTreeMap<usize, Vec<&Sized>>| {
-        let label = short_label(&sizes.values().next()?.first()?.0.settings, &free);
-        let points = sizes.iter().filter_map(|(examples, runs)| point(*examples, runs, &common)).collect();
+    let line = |sizes: BTreeMap<usize, BTreeMap<String, &Sized>>| {
+        let label = short_label(&sizes.values().next()?.values().next()?.0.settings, &free);
+        let point = |(examples, runs): (&usize, &BTreeMap<String, &Sized>)| {
+            point(*examples, &runs.values().copied().collect::<Vec<_>>(), &common)
+        };
+        let points = sizes.iter().filter_map(point).collect();
         Some(SizeLine { label, points })
     };
     let mut lines: Vec<SizeLine> = groups.into_values().filter_map(line).collect();

@@ -192,7 +192,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
-            train_examples: 0,
+            train_examples: Amount::ALL,
             balance: 0.0,
             balance_by: String::new(),
             batch_size: 8,

@@ -37,7 +37,7 @@ impl Checked {
     pub fn steps(&self, task: &Task) -> usize {
         let recipe = &task.spec.recipe;
         let examples = self.examples.iter().find(|(data, _)| *data == recipe.data).map_or(0, |(_, n)| *n);
-        recipe.training.total_steps(examples)
+        recipe.training.total_steps(recipe.training.train_examples.of(examples))
     }
 }
 

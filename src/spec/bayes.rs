@@ -73,7 +73,7 @@ impl Dimension {
         match &self.values {
             Values::Listed(values) => values.get(number as usize).cloned(),
             Values::Range(range) => {
-                let content = Content::Number(range.snapped(number));
+                let content = range.written(range.snapped(number));
                 self.setting.check(&Node { content, place: Place::FILE }).ok()
             }
         }

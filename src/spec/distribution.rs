@@ -15,6 +15,8 @@ pub struct Range {
     form: Form,
     /// Drawn numbers are multiples of this.
     step: Option<f64>,
+    /// They are whole numbers, and written as such.
+    counts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +48,21 @@ impl Range {
             None => None,
             Some(node) => Some(named(draft, name, node)?),
         };
-        let (low, low_is_whole) = bound(draft, name, setting, node, entries, "min")?;
-        let (high, high_is_whole) = bound(draft, name, setting, node, entries, "max")?;
-        let by_default = if low_is_whole && high_is_whole { "int_uniform" } else { "uniform" };
+        let [low, high] = ["min", "max"].map(|end| bound(draft, name, setting, node, entries, end));
+        let (low, high) = (low?, high?);
+        let counts = setting.counts() && !(low.is_share && high.is_share);
+        if counts && (low.is_share || high.is_share) {
+            draft.refuse(
+                &node.place,
+                format!(
+                    "`{name}` is drawn from counts or from shares, and one of `min` and `max` is of each"
+                ),
+            );
+            return None;
+        }
+        let by_default =
+            if low.is_written_whole && high.is_written_whole { "int_uniform" } else { "uniform" };
+        let (low, high) = (low.number, high.number);
         let distribution = written.unwrap_or(by_default);
         let form = match distribution {
             "int_uniform" => Form::Whole,
@@ -61,12 +75,17 @@ impl Range {
         }
         let step = step(draft, name, distribution, entries)?;
         // A setting that counts takes whole numbers, whatever they are drawn by.
-        let step = step.or((setting.counts() && form != Form::Whole).then_some(1.0));
-        if setting.counts() && step.is_some_and(|step| step.fract() != 0.0) {
+        let step = step.or((counts && form != Form::Whole).then_some(1.0));
+        if counts && step.is_some_and(|step| step.fract() != 0.0) {
             draft.refuse(&node.place, format!("`{name}` takes whole numbers; its `q` must be one"));
             return None;
         }
-        Some(Self { low, high, form, step })
+        Some(Self { low, high, form, step, counts })
+    }
+
+    /// A number of the range as a sweep file would have it.
+    pub(super) fn written(&self, number: f64) -> Content {
+        if self.counts { Content::Whole(number as i128) } else { Content::Number(number) }
     }
 
     /// A number of the range, drawn.
@@ -142,7 +161,15 @@ fn fault(name: &str, low: f64, high: f64, form: Form) -> Option<String> {
     }
 }
 
-/// A bound of the range, which must be a valid value itself, and whether it is written as a whole number.
+/// An end of a range.
+struct End {
+    number: f64,
+    is_written_whole: bool,
+    /// Of a setting that counts, it is a share instead.
+    is_share: bool,
+}
+
+/// An end of the range, which must be a valid value itself.
 fn bound(
     draft: &mut Draft,
     name: &str,
@@ -150,14 +177,18 @@ fn bound(
     node: &Node,
     entries: &[Entry],
     key: &str,
-) -> Option<(f64, bool)> {
+) -> Option<End> {
     let Some(bound) = find(entries, key) else {
         draft.refuse(&node.place, format!("`{name}` has no `{key}`"));
         return None;
     };
-    match setting.check(bound).map(|value| value.as_f64()) {
-        Ok(Some(number)) => Some((number, matches!(bound.content, Content::Whole(_)))),
-        Ok(None) => {
+    match setting.check(bound).map(|value| (value.as_f64(), value.is_f64())) {
+        Ok((Some(number), is_f64)) => Some(End {
+            number,
+            is_written_whole: matches!(bound.content, Content::Whole(_)),
+            is_share: setting.counts() && is_f64,
+        }),
+        Ok((None, _)) => {
             draft.refuse(&bound.place, format!("`{name}` takes no range: it must be {}", setting.valid()));
             None
         }
@@ -251,7 +282,7 @@ mod tests {
 
     #[test]
     fn draws_are_spread_as_their_distribution_says() {
-        let range = |low, high, form, step| Range { low, high, form, step };
+        let range = |low, high, form, step| Range { low, high, form, step, counts: false };
         let uniform = draws(range(0.1, 0.5, Form::Uniform, None));
         assert!(uniform.iter().all(|draw| (0.1..=0.5).contains(draw)));
         assert!((share_below(&uniform, 0.2) - 0.25).abs() < 0.02);

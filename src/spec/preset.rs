@@ -5,7 +5,7 @@
 //! so a sweep can vary them one at a time.
 
 use crate::record::recipe::{
-    BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
+    Amount, BeamStopping, Convention, DataSource, EarlyStopping, Evaluation, Generation, Kind, LoraTargets,
     LrSchedule, MetricName, Precision, Recipe, StartToken, TextParts, Training, ZeroCider,
 };
 
@@ -150,7 +150,7 @@ fn as_original() -> Recipe {
             lora_rank: 0,
             lora_alpha: 8.0,
             lora_targets: LoraTargets::Attention,
-            train_examples: 0,
+            train_examples: Amount::ALL,
             balance: 0.0,
             balance_by: String::new(),
             batch_size: 6,

@@ -278,6 +278,13 @@ fn value(setting: &Setting) -> Value {
         Range::Flag => json!({"type": "boolean"}),
         Range::FlagOr(word) => json!({"enum": [true, false, word]}),
         Range::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        // To a schema 1.0 is a whole number; either way it is valid.
+        Range::CountOrShare(most) => json!({
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": most},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+            ]
+        }),
         Range::Number(low, high) => {
             let mut value = json!({"type": "number"});
             match low {
@@ -327,7 +334,7 @@ fn parameter(setting: &Setting) -> Value {
         object(&["value"], json!({"value": reference(VALUE, setting)})),
         object(&["values"], json!({"values": list(setting), "probabilities": probabilities})),
     ];
-    if let Range::Count(..) | Range::Number(..) = setting.range {
+    if let Range::Count(..) | Range::CountOrShare(_) | Range::Number(..) = setting.range {
         let range = json!({
             "min": reference(VALUE, setting),
             "max": reference(VALUE, setting),

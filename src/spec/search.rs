@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::parameter::Choice;
 use super::problem::Problem;
 use super::sweep::Method;
-use super::yaml::{Content, Node};
+use super::yaml::Node;
 use crate::random::Random;
 
 /// What a parameter's values are drawn from.
@@ -110,7 +110,7 @@ fn draw(choice: &Choice, seed: u64, point: u64) -> Option<Choice> {
         }
         Source::Range(range) => {
             let (_, place) = values.first()?;
-            let node = Node { content: Content::Number(range.draw(random)), place: place.clone() };
+            let node = Node { content: range.written(range.draw(random)), place: place.clone() };
             (choice.setting.check(&node).ok()?, place.clone())
         }
     };

@@ -34,6 +34,8 @@ pub(super) enum Range {
     FlagOr(&'static str),
     /// Whole numbers from the first to the second.
     Count(usize, usize),
+    /// The same from 0 to this, and, with a decimal point, shares of a whole: above 0 and at most 1.
+    CountOrShare(usize),
     /// Finite numbers within two bounds.
     Number(Bound<f64>, Bound<f64>),
     /// One of these words.
@@ -46,7 +48,7 @@ pub(super) enum Range {
     Pattern,
 }
 
-use Range::{Count, Flag, FlagOr, Line, Number, Pattern, Text, Word};
+use Range::{Count, CountOrShare, Flag, FlagOr, Line, Number, Pattern, Text, Word};
 
 pub use super::table::{GROUPS, SETTINGS};
 pub(super) use super::table::{MANY, METRICS};
@@ -69,9 +71,18 @@ impl Setting {
         if is_unique && !GROUPS.contains(&self.key()) { self.key() } else { self.path }
     }
 
-    /// Whether its values are whole numbers.
+    /// Whether its values are whole numbers, if they are no shares.
     pub(super) fn counts(&self) -> bool {
-        matches!(self.range, Count(..))
+        matches!(self.range, Count(..) | CountOrShare(_))
+    }
+
+    /// A value as people write it.
+    pub fn shown(&self, value: &Value) -> String {
+        match self.range {
+            // 1 would be a count.
+            CountOrShare(_) if value.as_f64() == Some(1.0) && value.is_f64() => "1.0".to_owned(),
+            _ => shown(value),
+        }
     }
 
     /// The setting's value in a recipe.
@@ -92,6 +103,12 @@ impl Setting {
             (FlagOr(word), Content::Text(text)) if text == word => Ok(json!(word)),
             (Count(least, most), content) => match whole(content) {
                 Some(count) if (*least..=*most).contains(&count) => Ok(json!(count)),
+                _ => Err(self.refusal(node)),
+            },
+            (CountOrShare(most), content) => match (share(content), whole(content)) {
+                (Some(share), _) => Ok(json!(share)),
+                // 0.0 is neither.
+                (None, Some(count)) if count <= *most && *content != Content::Number(0.0) => Ok(json!(count)),
                 _ => Err(self.refusal(node)),
             },
             (Number(low, high), content) => match number(content) {
@@ -129,14 +146,19 @@ impl Setting {
     }
 
     fn refusal(&self, node: &Node) -> String {
+        let shown = match (&self.range, &node.content) {
+            // Its decimal point is what may be wrong with it.
+            (CountOrShare(_), Content::Number(number)) => format!("{number:?}"),
+            _ => node.shown(),
+        };
         let is_quoted_number = match &node.content {
             Content::Text(text) => {
-                matches!(self.range, Count(..) | Number(..)) && text.parse::<f64>().is_ok()
+                matches!(self.range, Count(..) | CountOrShare(_) | Number(..)) && text.parse::<f64>().is_ok()
             }
             _ => false,
         };
         let remedy = if is_quoted_number { ", written without quotes" } else { "" };
-        format!("is {}; it must be {}{remedy}", node.shown(), self.valid())
+        format!("is {shown}; it must be {}{remedy}", self.valid())
     }
 
     /// The valid values in words.
@@ -146,6 +168,10 @@ impl Setting {
             FlagOr(word) => one_of(["true", "false", *word]),
             Count(least, most) if *most >= MANY => format!("a whole number of at least {least}"),
             Count(least, most) => format!("a whole number from {least} to {most}"),
+            CountOrShare(_) => {
+                "a whole number of at least 0, or a share above 0 and at most 1.0, which has a decimal point"
+                    .to_owned()
+            }
             Number(low, high) => {
                 let low = match low {
                     Included(low) => format!(" of at least {}", shortest(*low)),
@@ -177,6 +203,14 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
+/// The same of a setting that has this path.
+pub fn shown_of(path: &str, value: &Value) -> String {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.path == path)
+        .map_or_else(|| shown(value), |setting| setting.shown(value))
+}
+
 /// A whole number, also one written as `1e3`.
 fn whole(content: &Content) -> Option<usize> {
     match content {
@@ -184,6 +218,14 @@ fn whole(content: &Content) -> Option<usize> {
         Content::Number(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => {
             Some(*number as usize)
         }
+        _ => None,
+    }
+}
+
+/// A share of a whole: a number that is not written as a whole one. 1.0 is all of it.
+fn share(content: &Content) -> Option<f64> {
+    match content {
+        Content::Number(number) if *number > 0.0 && *number <= 1.0 => Some(*number),
         _ => None,
     }
 }
@@ -240,7 +282,7 @@ mod tests {
     use super::super::preset::Preset;
     use super::super::yaml;
     use super::*;
-    use crate::record::recipe::{LoraTargets, LrSchedule, Precision, TextParts};
+    use crate::record::recipe::{Amount, LoraTargets, LrSchedule, Precision, TextParts};
 
     #[test]
     fn the_table_has_every_field_of_the_recipe_once_and_in_order() {
@@ -258,7 +300,7 @@ mod tests {
         (recipe.training.protected_words, recipe.training.paraphrases) = ("a".to_owned(), "b".to_owned());
         recipe.training.layer_lr_decay = 0.9;
         (recipe.training.unfreeze_from_epoch, recipe.training.unfreeze_every) = (2, 1);
-        recipe.training.train_examples = 5;
+        recipe.training.train_examples = Amount::Count(5);
         recipe.training.prompt = "a picture of".to_owned();
         recipe.training.trainable_text = TextParts::CrossAttention;
         recipe.training.trainable_text_layers = 2;
@@ -356,6 +398,13 @@ mod tests {
         assert_eq!(check("weight_decay", "1"), Ok(json!(1.0)));
         assert_eq!(check("weight_decay", "-0.0").unwrap().to_string(), "0.0");
         assert_eq!(check("warmup_steps", "1e3"), Ok(json!(1000)));
+        for (text, value) in
+            [("1", json!(1)), ("1.0", json!(1.0)), ("0.25", json!(0.25)), ("1e2", json!(100))]
+        {
+            assert_eq!(check("train_examples", text), Ok(value), "{text}");
+        }
+        let shown = |value| named("train_examples").unwrap().shown(&value);
+        assert_eq!([json!(1), json!(1.0), json!(0.25), json!(0)].map(shown), ["1", "1.0", "0.25", "0"]);
         assert_eq!(check("mask_padding", "true"), Ok(json!(true)));
         assert_eq!(check("start_token", "dec"), Ok(json!("dec")));
         for (text, value) in [("true", json!(true)), ("false", json!(false)), ("never", json!("never"))] {
@@ -383,6 +432,11 @@ mod tests {
             refused("training.batch_size", "1.5"),
             "is 1.5; it must be a whole number from 1 to 65536"
         );
+        let amount = "it must be a whole number of at least 0, or a share above 0 and at most 1.0, which has a decimal point";
+        for text in ["1.5", "-0.5", "-1"] {
+            assert_eq!(refused("train_examples", text), format!("is {text}; {amount}"));
+        }
+        assert_eq!(refused("train_examples", "0.0"), format!("is 0.0; {amount}"));
         assert_eq!(refused("samples", "-1"), "is -1; it must be a whole number of at least 0");
         assert_eq!(refused("mask_padding", "yes"), "is the text `yes`; it must be `true` or `false`");
         assert_eq!(

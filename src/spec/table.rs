@@ -4,7 +4,7 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use serde_json::json;
 
-use super::setting::Range::{Count, Flag, FlagOr, Line, Number, Pattern, Text, Word};
+use super::setting::Range::{Count, CountOrShare, Flag, FlagOr, Line, Number, Pattern, Text, Word};
 use super::setting::{Setting, assign};
 
 /// Far above every sensible count, and low enough that products of two do not overflow.
@@ -116,8 +116,9 @@ pub static SETTINGS: [Setting; 63] = [
     ),
     setting!(
         training.train_examples,
-        Count(0, MANY),
-        "Trains on so many of the training images, drawn by the seed of the split; 0 is all of them."
+        CountOrShare(MANY),
+        "Trains on so many of the training images, or on such a share of them (`0.25`; `1.0` and 0 are all, 1 is one image): drawn by the \
+         seed of the split, of each kind of image in proportion."
     ),
     setting!(
         training.balance,

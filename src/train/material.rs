@@ -1,5 +1,6 @@
 //! What a run works on, loaded and checked: model, weights, tokenizer, processor, examples and their tokens.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +15,7 @@ use crate::data::{CaptionTokenizer, Dataset, Example, ImageDigests, ImageProcess
 use crate::model::beam::BeamSettings;
 use crate::model::{Config, Weights};
 use crate::random::Random;
+use crate::record::grouping::kind_of;
 use crate::record::recipe::{DataFiles, Generation, Kind, Recipe, StartToken};
 
 /// A model folder's parts, before a model is built.
@@ -98,7 +100,8 @@ impl Material {
         images.bind(&mut dataset);
         let digest = images.digest(&dataset);
         if recipe.kind.trains() {
-            keep_some(&mut dataset.train, recipe.training.examples(usize::MAX), &inputs.data);
+            let count = recipe.training.train_examples.of(dataset.train.len());
+            keep_some(&mut dataset.train, count, &inputs.data);
         }
         let limit = pretrained.config.text.max_position_embeddings;
         // The floors say captions that people wrote: the decoder's limit is none of theirs.
@@ -216,13 +219,29 @@ fn encode(examples: &[Example], recipe: &Recipe, pretrained: &Pretrained) -> Res
         .collect()
 }
 
-/// Keeps `count` of the training examples in their order. They are drawn by the seed of the split.
+/// Keeps `count` of the training examples in their order. They are drawn by the seed of the split, of each kind of image, as
+/// its name says, as nearly in proportion as whole images allow: fewer are a part of more.
 fn keep_some(examples: &mut Vec<Example>, count: usize, files: &DataFiles) {
-    if count < examples.len() {
-        let mut kept = chosen(files, "training images of a part", examples.len(), count);
-        kept.sort_unstable();
-        *examples = kept.into_iter().map(|index| examples[index].clone()).collect();
+    if count >= examples.len() {
+        return;
     }
+    let drawn = chosen(files, "training images of a part", examples.len(), examples.len());
+    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for index in &drawn {
+        kinds.entry(kind_of(&examples[*index].image)).or_default().push(*index);
+    }
+    // An image's place in the order of its kind, as a share of the kind: what comes first in all kinds is taken.
+    let mut place = vec![0.0; examples.len()];
+    for kind in kinds.values() {
+        for (rank, index) in kind.iter().enumerate() {
+            place[*index] = (rank as f64 + 0.5) / kind.len() as f64;
+        }
+    }
+    let mut kept = drawn;
+    kept.sort_by(|a, b| place[*a].total_cmp(&place[*b]));
+    kept.truncate(count);
+    kept.sort_unstable();
+    *examples = kept.into_iter().map(|index| examples[index].clone()).collect();
 }
 
 /// The order in which an epoch goes through the training examples that it sees, in batches.
@@ -273,6 +292,31 @@ mod tests {
         assert_eq!((kept(7).len(), kept(20).len(), kept(usize::MAX).len()), (7, 20, 20));
         assert!(kept(7).is_sorted() && kept(7).iter().all(|image| kept(12).contains(image)));
         assert_ne!(kept(7), kept(20)[..7], "a random choice");
+    }
+
+    #[test]
+    fn a_part_has_every_kind_of_image_in_proportion() {
+        let split = crate::record::recipe::Split { captions: "c".into(), images: "i".into() };
+        let files = DataFiles { train: split, validation: Default::default(), test: None, source: None };
+        let name = |i: usize| match i % 10 {
+            0..6 => format!("Dresses-{i:02}"),
+            6..9 => format!("Shirts-{i:02}"),
+            _ => format!("Hats-{i:02}"),
+        };
+        let all: Vec<Example> = (0..100)
+            .map(|i| Example { image: name(i), path: "".into(), captions: vec![], digest: None })
+            .collect();
+        let kept = |count| {
+            let mut examples = all.clone();
+            keep_some(&mut examples, count, &files);
+            examples.into_iter().map(|example| example.image).collect::<Vec<_>>()
+        };
+        let of = |count, kind: &str| kept(count).iter().filter(|image| image.starts_with(kind)).count();
+        for count in [10, 20, 50, 90] {
+            let counts = ["Dresses", "Shirts", "Hats"].map(|kind| of(count, kind));
+            assert_eq!(counts, [6, 3, 1].map(|tenths| tenths * count / 10), "of {count}");
+        }
+        assert!((1..100).all(|count| kept(count).iter().all(|image| kept(count + 1).contains(image))));
     }
 
     #[test]

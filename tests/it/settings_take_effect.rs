@@ -72,6 +72,9 @@ fn every_setting_of_an_update_makes_another_run() {
         "unfrozen_vision_layers: 2, training.batch_size: 2, unfreeze_from_epoch: 2",
         "unfrozen_vision_layers: 2, training.batch_size: 2, unfreeze_every: 1",
         "unfrozen_vision_layers: 2, training.batch_size: 2, train_examples: 4",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, train_examples: 0.5",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, precision: bf16",
+        "unfrozen_vision_layers: 2, training.batch_size: 2, precision: f16",
         "unfrozen_vision_layers: 2, training.batch_size: 2, balance: 1.0, balance_by: '^[01]'",
         "unfrozen_vision_layers: 2, training.batch_size: 2, balance: 1.0, balance_by: '^[012]'",
         "unfrozen_vision_layers: 2, training.batch_size: 2, balance: 0.5, balance_by: '^[01]'",
@@ -144,6 +147,56 @@ fn runs_on_a_part_of_the_data_are_of_the_same_data() {
     let [(few, digest), (all, other)] = [0, 1].map(|run| of(&runs[run]));
     assert_eq!((few, all), (4, 6));
     assert_eq!(digest, other, "their scores compare");
+}
+
+#[test]
+fn a_share_of_the_images_trains_as_the_count_that_it_comes_to() {
+    let work = prepared_with(&[
+        "training.batch_size: 1, train_examples: 0.5",
+        "training.batch_size: 1, train_examples: 3",
+        "training.batch_size: 1, train_examples: 1.0",
+        "training.batch_size: 1, train_examples: 1",
+    ]);
+    let runs = records(&work.path().join("runs"), "toy");
+    let images =
+        |run: &RunRecord| run.started.as_ref().map(|started| (started.train_examples, started.total_steps));
+    assert_eq!(
+        [0, 1, 2, 3].map(|run| images(&runs[run])),
+        [3, 3, 6, 1].map(|images| Some((images, 2 * images)))
+    );
+    assert_eq!(losses(&runs[0]), losses(&runs[1]), "they are the same images");
+    assert_ne!(runs[0].spec.id, runs[1].spec.id, "what a share comes to is not known to a plan");
+    let shown = work.sweep("plan toy.yaml");
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = shown.lines().map(cells).collect();
+    for (run, cell) in runs.iter().zip(["0.5 (3 images) 0", "3 0", "1.0 (6 images) 0", "1 0"]) {
+        let line = lines.iter().find(|line| line.starts_with(&run.spec.id)).unwrap();
+        assert!(line.contains(&format!("fine-tuned {cell}")), "{line}");
+    }
+    let as_json = work.sweep("plan toy.yaml --format json");
+    let plan: Value = serde_json::from_str(&as_json[as_json.find('{').unwrap()..]).unwrap();
+    let of =
+        |run: usize| plan["runs"].as_array().unwrap().iter().find(|found| found["id"] == *runs[run].spec.id);
+    assert_eq!(
+        (&of(0).unwrap()["train_images"], of(0).unwrap()["steps"].as_u64()),
+        (&Value::from(3), Some(6))
+    );
+    // The report has the numbers of images.
+    assert!(work.sweep("report runs --out reports").starts_with("exit 0\n"));
+    let table = std::fs::read_to_string(work.path().join("reports/toy/runs.csv")).unwrap();
+    let mut rows = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = rows.next().unwrap();
+    let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
+    let (run, setting) = (place("run"), place("setting.training.train_examples"));
+    let mut shown: Vec<(String, String)> =
+        rows.map(|row| (row[run].to_owned(), row[setting].to_owned())).collect();
+    let mut wanted: Vec<(String, String)> = runs
+        .iter()
+        .zip(["3", "3", "0", "1"])
+        .map(|(run, images)| (run.spec.id.clone(), images.to_owned()))
+        .collect();
+    (shown.sort(), wanted.sort());
+    assert_eq!(shown, wanted);
 }
 
 #[test]

@@ -136,7 +136,7 @@ pub fn few_validation_images(corpus: &Corpus) -> Option<Found> {
 
 /// So few training images that any model learns them by heart.
 pub fn few_training_images(corpus: &Corpus, subject: &Subject) -> Option<Found> {
-    let images = subject.recipe.training.examples(corpus.train.len());
+    let images = subject.recipe.training.train_examples.of(corpus.train.len());
     let severity = match images {
         0..60 => Severity::Severe,
         60..200 => Severity::Warning,

@@ -52,15 +52,15 @@ impl Subject<'_> {
         (tokens + self.prompt).next_multiple_of(STEP)
     }
 
-    /// Optimizer steps of a whole run over `examples` training images.
+    /// Optimizer steps of a whole run, where there are `examples` training images.
     pub fn total_steps(&self, examples: usize) -> usize {
         total_steps(self.recipe, examples)
     }
 }
 
-/// Optimizer steps of a whole run over `examples` training images.
+/// Optimizer steps of a whole run, where there are `examples` training images.
 pub fn total_steps(recipe: &Recipe, examples: usize) -> usize {
-    recipe.training.total_steps(examples)
+    recipe.training.total_steps(recipe.training.train_examples.of(examples))
 }
 
 /// A fine-tuned run that uses `model`.

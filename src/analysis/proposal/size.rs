@@ -11,7 +11,7 @@ use crate::plan::cost::memory_bytes;
 use crate::plan::parts::trainable;
 use crate::plan::{Facts, work};
 use crate::record::RunSpec;
-use crate::record::recipe::{Kind, Recipe};
+use crate::record::recipe::{Amount, Kind, Recipe};
 use crate::spec::Preset;
 
 /// What a machine can do.
@@ -151,7 +151,7 @@ fn seconds(seen: &Seen, machine: &Machine, size: &Size) -> Duration {
         let tokens = seen.captions.mean_tokens.ceil() as usize;
         (recipe.training.max_length, recipe.generation.max_length) = (tokens, tokens);
         recipe.training.epochs = size.epochs;
-        recipe.training.train_examples = size.train_examples.unwrap_or_default();
+        recipe.training.train_examples = size.train_examples.map_or(Amount::ALL, Amount::Count);
         recipe.evaluation.samples = size.samples.unwrap_or_default();
         RunSpec { id: String::new(), sweep: String::new(), point: BTreeMap::new(), seed: 0, recipe }
     };

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use polars::prelude::{DataFrame, PolarsResult};
 use rayon::prelude::*;
+use serde_json::Value;
 
 use super::copies::{Copies, measure_copies};
 use super::overfit::Overfit;
 use crate::analysis::audit::range_of;
-use crate::record::RunSpec;
 use crate::record::audit::AttainableRange;
 use crate::record::event::Evaluated;
+use crate::record::{RunRecord, RunSpec};
 use crate::report::gather::{RowKind, RunData, SweepData};
-use crate::report::settings::{Settings, active_settings};
+use crate::report::settings::{Settings, TRAIN_EXAMPLES, active_settings};
 use crate::train::early_stopping::Progress;
 
 /// A run with the numbers that need more than its record's fields.
@@ -45,7 +46,7 @@ fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies) -> Facts
     Facts {
         run,
         settings: match run.kind {
-            RowKind::Run(_) => active_settings(&run.record.spec),
+            RowKind::Run(_) => settings_of(&run.record),
             RowKind::Other => Settings::new(),
         },
         best: best_of(run),
@@ -57,6 +58,17 @@ fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies) -> Facts
             range_of(audit, &run.record.spec, split)
         }),
     }
+}
+
+/// The settings that act. A share of the training images is what it came to, once the run knows.
+fn settings_of(record: &RunRecord) -> Settings {
+    let mut settings = active_settings(&record.spec);
+    if let (Some(amount), Some(started)) = (settings.get_mut(TRAIN_EXAMPLES), &record.started)
+        && amount.is_f64()
+    {
+        *amount = Value::from(started.train_examples);
+    }
+    settings
 }
 
 /// The best epoch as the run decided it; where it did not come to its end, as its curve has it.
