@@ -254,7 +254,7 @@ fn is_usual_alpha(alpha: &f64) -> bool {
 pub enum Precision {
     #[default]
     F32,
-    /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-9. So are those of linear
+    /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-8. So are those of linear
     /// layers, and those of attention where the processor has instructions for it; captions are said in full precision.
     Bf16,
     /// Rounded to `f16`, which has 11 bits of mantissa and ends at 65504: what is larger is infinite, and what is smaller

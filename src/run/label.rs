@@ -3,7 +3,7 @@
 use crate::record::RunSpec;
 use crate::record::recipe::Kind;
 use crate::spec::Setting;
-use crate::spec::setting::{SETTINGS, shown};
+use crate::spec::setting::SETTINGS;
 
 /// Names that people write shorter than files do.
 const SHORT_NAMES: [(&str, &str); 4] = [
@@ -22,7 +22,7 @@ pub fn label(spec: &RunSpec, with_seed: bool) -> String {
     // In the order of the recipe, whose first settings are those that people look at first.
     let varies = |setting: &&Setting| spec.point.contains_key(setting.path);
     parts.extend(SETTINGS.iter().filter(varies).map(|setting| {
-        let value = spec.point.get(setting.path).map(shown).unwrap_or_default();
+        let value = spec.point.get(setting.path).map(|value| setting.shown(value)).unwrap_or_default();
         format!("{}={value}", short_name(setting))
     }));
     if with_seed && spec.recipe.kind == Kind::FineTuned {
@@ -69,6 +69,8 @@ mod tests {
             label(&spec, false),
             "layers=2 lr=5e-4 vision_lr=0.05 start_token=cls generation.max_length=96"
         );
+        spec.point = [("training.train_examples".to_owned(), Value::from(1.0))].into();
+        assert_eq!(label(&spec, false), "train_examples=1.0");
         spec.point.clear();
         assert_eq!(label(&spec, true), "fine-tuned seed=0");
         spec.recipe.kind = Kind::ZeroShot;

@@ -9,6 +9,7 @@ use super::balance::Balance;
 use super::checkpoint::{self, State};
 use super::chosen::unfreeze;
 use super::comparison::Comparison;
+use super::divergence::divergence;
 use super::evaluate::{self, Speaker, Split};
 use super::execute::{Loaded, started, test};
 use super::features::{BUDGET_BYTES, Features, state_bytes};
@@ -331,25 +332,6 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     Ok(None)
 }
 
-/// What diverged, if anything did in the step behind which `state` is. Gradients that are too large as they are scaled only
-/// have their update skipped.
-fn divergence(state: &mut State, loss: f64, gradient_norm: f64) -> Option<String> {
-    let (step, epoch) = (state.step, state.epoch);
-    if !loss.is_finite() {
-        return Some(format!("the loss was not a number at step {step} (epoch {epoch})"));
-    }
-    match &mut state.loss_scale {
-        Some(scale) => {
-            scale.observe(gradient_norm.is_finite());
-            scale.is_exhausted().then(|| {
-                format!("gradients were not numbers in f16, however little they were scaled, at step {step} (epoch {epoch})")
-            })
-        }
-        None if gradient_norm.is_finite() => None,
-        None => Some(format!("the gradient norm was not a number at step {step} (epoch {epoch})")),
-    }
-}
-
 /// Evaluates on the validation split and on the observed training images, and keeps a row an image.
 fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Prediction>)> {
     let Bench { session, observer, train, validation, material, pretrained, partial, .. } = bench;
@@ -431,30 +413,6 @@ fn use_of_images(bench: &mut Bench, epoch: usize) -> Result<ImageUse> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::recipe::Precision;
-    use crate::train::loss_scale::LossScale;
-
-    #[test]
-    fn overflow_in_f16_is_no_divergence_until_no_scale_helps_and_a_loss_that_is_no_number_is() {
-        let state = |precision| State { step: 7, loss_scale: LossScale::of(precision), ..State::beginning() };
-        let mut half = state(Precision::F16);
-        for skipped in 1..30 {
-            assert_eq!(divergence(&mut half, 1.0, f64::INFINITY), None);
-            assert_eq!(half.skipped(), Some(skipped));
-        }
-        assert_eq!(
-            divergence(&mut half, 1.0, f64::NAN).unwrap(),
-            "gradients were not numbers in f16, however little they were scaled, at step 7 (epoch 1)"
-        );
-        let mut half = state(Precision::F16);
-        let loss = divergence(&mut half, f64::NAN, f64::NAN);
-        assert_eq!(loss.unwrap(), "the loss was not a number at step 7 (epoch 1)");
-        for precision in [Precision::F32, Precision::Bf16] {
-            let norm = divergence(&mut state(precision), 1.0, f64::INFINITY).unwrap();
-            assert_eq!(norm, "the gradient norm was not a number at step 7 (epoch 1)");
-            assert_eq!(divergence(&mut state(precision), 1.0, 1.0), None);
-        }
-    }
 
     #[test]
     fn pictures_are_judged_by_the_last_epoch_only_where_it_knows_more_of_unseen_captions() {

@@ -13,6 +13,7 @@ mod comparison;
 pub mod controls;
 pub mod device;
 pub mod diagnostics;
+mod divergence;
 pub mod early_stopping;
 pub mod evaluate;
 pub mod execute;

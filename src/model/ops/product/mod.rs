@@ -68,13 +68,31 @@ pub fn product(
     if m == 0 || n == 0 {
         return;
     }
-    if let Some(format) = packed(precision) {
-        return with_panels(format, |of_left, of_right| {
-            of_left.fill_in_parallel(left.transposed(), k, m);
-            of_right.fill_in_parallel(right, k, n);
-            multiply_in_parallel(of_left, of_right, scale, out, out_stride, accumulate);
-        });
-    }
+    let Some(format) = packed(precision) else {
+        return unpacked((m, k, n), left, right, scale, out, out_stride, accumulate, precision);
+    };
+    with_panels(format, |of_left, of_right| {
+        of_left.fill_in_parallel(left.transposed(), k, m);
+        of_right.fill_in_parallel(right, k, n);
+        multiply_in_parallel(of_left, of_right, scale, out, out_stride, accumulate);
+    });
+}
+
+/// The same by the `gemm` crate, from operands that are rounded before.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "these are the operands of a product; a struct would rename them"
+)]
+fn unpacked(
+    (m, k, n): (usize, usize, usize),
+    left: View,
+    right: View,
+    scale: f32,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+    precision: Precision,
+) {
     let round = match precision {
         Precision::F32 => {
             return by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());

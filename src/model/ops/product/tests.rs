@@ -54,6 +54,9 @@ fn products_of_all_shapes_and_layouts_are_those_of_double_precision() {
                     }
                 };
                 check(&out);
+                let mut out = vec![0.25f32; m * stride];
+                unpacked((m, k, n), left, right, 0.5, &mut out, stride, true, precision);
+                check(&out);
                 let format = Format::from(precision);
                 if kernels::is_available(format) {
                     let (mut of_left, mut of_right) = (Left::new(format), Right::new(format));
