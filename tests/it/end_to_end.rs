@@ -272,25 +272,27 @@ fn an_interrupted_run_goes_on_and_comes_to_the_same_numbers() {
 }
 
 #[test]
-fn a_run_in_bf16_is_another_run_that_says_the_captions_it_was_scored_for() {
+fn a_run_in_another_precision_is_another_run_that_says_the_captions_it_was_scored_for() {
     let workdir = prepared();
     let only = "unfrozen_vision_layers=1 vision_lr_multiplier=1.0 epochs=1 references.zero_shot=false \
                 references.constant_caption=false references.nearest_image=false references.matched_length=false simple_models=false --no-preflight";
-    let shown = workdir.sweep(&format!("run small.yaml precision=f32,bf16 {only}"));
+    let shown = workdir.sweep(&format!("run small.yaml precision=f32,bf16,f16 {only}"));
     assert!(shown.starts_with("exit 0\n"), "{shown}");
     let sweep = workdir.path().join("runs/small");
     let runs = plan(&sweep);
-    let [exact, rounded] = [0, 1].map(|i| measured(&sweep, &runs[i]));
-    assert_ne!(exact, rounded);
-    let folder = sweep.join(runs[1]["id"].as_str().unwrap());
-    let row = json_lines(&folder.join("predictions.jsonl")).remove(0);
-    let said = workdir.sweep(&format!(
-        "caption --model {}/best study/images/{} --format json",
-        folder.display(),
-        row["image"].as_str().unwrap()
-    ));
-    let score = row["score"].to_string();
-    assert!(said.contains(row["caption"].as_str().unwrap()) && said.contains(&score), "{row} {said}");
+    let [exact, coarse, finer] = [0, 1, 2].map(|i| measured(&sweep, &runs[i]));
+    assert!(exact != coarse && exact != finer && coarse != finer);
+    for run in &runs[1..3] {
+        let folder = sweep.join(run["id"].as_str().unwrap());
+        let row = json_lines(&folder.join("predictions.jsonl")).remove(0);
+        let said = workdir.sweep(&format!(
+            "caption --model {}/best study/images/{} --format json",
+            folder.display(),
+            row["image"].as_str().unwrap()
+        ));
+        let score = row["score"].to_string();
+        assert!(said.contains(row["caption"].as_str().unwrap()) && said.contains(&score), "{row} {said}");
+    }
 }
 
 #[test]
