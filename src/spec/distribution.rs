@@ -48,8 +48,8 @@ impl Range {
             None => None,
             Some(node) => Some(named(draft, name, node)?),
         };
-        let [low, high] = ["min", "max"].map(|end| bound(draft, name, setting, node, entries, end));
-        let (low, high) = (low?, high?);
+        let low = bound(draft, name, setting, node, entries, "min")?;
+        let high = bound(draft, name, setting, node, entries, "max")?;
         let counts = setting.counts() && !(low.is_share && high.is_share);
         if counts && (low.is_share || high.is_share) {
             draft.refuse(

@@ -58,13 +58,17 @@ fn points_are_drawn_from_ranges_and_values_and_what_has_one_value_is_set() {
 #[test]
 fn shares_are_drawn_as_shares_and_counts_as_counts_and_a_range_is_of_one_kind() {
     let of = |range: &str| {
-        format!("model: lab\nmethod: random\nrun_cap: 60\nparameters: {{train_examples: {{{range}}}}}")
+        format!(
+            "model: lab\nmethod: random\nrun_cap: 60\nparameters: {{train_examples: {{{range}}}, epochs: [1, 2]}}"
+        )
     };
     let values = |range: &str| -> Vec<serde_json::Value> {
-        spec(&of(range), &[]).points.into_iter().map(|point| point[0].1.clone()).collect()
+        let path = "training.train_examples";
+        let points = spec(&of(range), &[]).points.into_iter().flatten();
+        points.filter(|(setting, _)| setting.path == path).map(|(_, value)| value).collect()
     };
     let shares = values("min: 0.1, max: 1.0");
-    assert!(shares.iter().all(|share| share.is_f64() && *share != 0.0), "{shares:?}");
+    assert!(shares.len() == 60 && shares.iter().all(serde_json::Value::is_f64), "{shares:?}");
     assert!(shares.iter().filter(|share| share.as_f64().unwrap() < 0.5).count() > 10, "{shares:?}");
     for range in ["min: 1, max: 3", "min: 1, max: 3, distribution: log_uniform_values"] {
         let counts = values(range);
@@ -73,7 +77,7 @@ fn shares_are_drawn_as_shares_and_counts_as_counts_and_a_range_is_of_one_kind() 
             "{range}: {counts:?}"
         );
     }
-    insta::assert_snapshot!(refused(&of("min: 0.1, max: 100")), @"study.yaml:4:31: `train_examples` is drawn from counts or from shares, and one of `min` and `max` is of each");
+    insta::assert_snapshot!(refused(&of("min: 0.1, max: 100")), @"study.yaml:4:30: `train_examples` is drawn from counts or from shares, and one of `min` and `max` is of each");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sweep::model::Weights;
 use sweep::record::RunRecord;
 
-use crate::toy::{command, prepared, records};
+use crate::toy::{command, csv_rows, prepared, records};
 use crate::workdir::Workdir;
 
 /// Trains the toy once for each point. The records are in their order.
@@ -182,12 +182,11 @@ fn a_share_of_the_images_trains_as_the_count_that_it_comes_to() {
     // The report has the numbers of images.
     assert!(work.sweep("report runs --out reports").starts_with("exit 0\n"));
     let table = std::fs::read_to_string(work.path().join("reports/toy/runs.csv")).unwrap();
-    let mut rows = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let header = rows.next().unwrap();
-    let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
+    let rows = csv_rows(&table);
+    let place = |name: &str| rows[0].iter().position(|column| column == name).unwrap();
     let (run, setting) = (place("run"), place("setting.training.train_examples"));
     let mut shown: Vec<(String, String)> =
-        rows.map(|row| (row[run].to_owned(), row[setting].to_owned())).collect();
+        rows[1..].iter().map(|row| (row[run].clone(), row[setting].clone())).collect();
     let mut wanted: Vec<(String, String)> = runs
         .iter()
         .zip(["3", "3", "0", "1"])

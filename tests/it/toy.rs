@@ -160,7 +160,7 @@ fn without_aside(table: &str) -> String {
 }
 
 /// Rows of cells; a quoted cell may hold commas, line ends and doubled quotes.
-fn csv_rows(table: &str) -> Vec<Vec<String>> {
+pub fn csv_rows(table: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
     for character in table.chars() {
         match character {
