@@ -192,7 +192,8 @@ fn a_share_of_the_images_trains_as_the_count_that_it_comes_to() {
         .zip(["3", "3", "0", "1"])
         .map(|(run, images)| (run.spec.id.clone(), images.to_owned()))
         .collect();
-    (shown.sort(), wanted.sort());
+    shown.sort();
+    wanted.sort();
     assert_eq!(shown, wanted);
 }
 
