@@ -189,7 +189,7 @@ fn a_share_of_the_images_trains_as_the_count_that_it_comes_to() {
         rows[1..].iter().map(|row| (row[run].clone(), row[setting].clone())).collect();
     let mut wanted: Vec<(String, String)> = runs
         .iter()
-        .zip(["3", "3", "0", "1"])
+        .zip(["3", "3", "6", "1"])
         .map(|(run, images)| (run.spec.id.clone(), images.to_owned()))
         .collect();
     shown.sort();

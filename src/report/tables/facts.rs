@@ -31,7 +31,11 @@ pub struct Facts<'a> {
 
 pub fn gather_facts(sweep: &SweepData) -> Vec<Facts<'_>> {
     let copies = measure_copies(sweep);
-    let facts = |run| facts_of(sweep, run, copies.get(RunData::id(run)).copied().unwrap_or_default());
+    let in_images = varies_in_images(sweep);
+    let facts = |run| {
+        let copies = copies.get(RunData::id(run)).copied().unwrap_or_default();
+        facts_of(sweep, run, copies, in_images)
+    };
     sweep.runs.par_iter().map(facts).collect()
 }
 
@@ -42,11 +46,11 @@ pub fn in_order<'f, 'a>(facts: &'f [Facts<'a>], runs: &DataFrame) -> PolarsResul
     Ok(ids.iter().flatten().filter_map(|id| facts_of.get(id).copied()).collect())
 }
 
-fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies) -> Facts<'a> {
+fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies, in_images: bool) -> Facts<'a> {
     Facts {
         run,
         settings: match run.kind {
-            RowKind::Run(_) => settings_of(&run.record),
+            RowKind::Run(_) => settings_of(&run.record, in_images),
             RowKind::Other => Settings::new(),
         },
         best: best_of(run),
@@ -60,11 +64,19 @@ fn facts_of<'a>(sweep: &'a SweepData, run: &'a RunData, copies: Copies) -> Facts
     }
 }
 
-/// The settings that act. A share of the training images is what it came to, once the run knows.
-fn settings_of(record: &RunRecord) -> Settings {
+/// Whether fine-tuned runs differ in how many of the training images they are to be trained on.
+fn varies_in_images(sweep: &SweepData) -> bool {
+    let fine_tuned = sweep.runs.iter().filter(|run| run.kind.is_fine_tuned());
+    let mut amounts = fine_tuned.map(|run| run.record.spec.recipe.training.train_examples);
+    amounts.next().is_some_and(|first| amounts.any(|amount| amount != first))
+}
+
+/// The settings that act. A share of the training images is what it came to, once the run knows, and so are all of them where
+/// others are trained on fewer (`in_images`).
+fn settings_of(record: &RunRecord, in_images: bool) -> Settings {
     let mut settings = active_settings(&record.spec);
     if let (Some(amount), Some(started)) = (settings.get_mut(TRAIN_EXAMPLES), &record.started)
-        && amount.is_f64()
+        && (in_images || amount.is_f64())
     {
         *amount = Value::from(started.train_examples);
     }
