@@ -6,7 +6,7 @@ use plotters::series::LineSeries;
 use plotters::style::Color;
 
 use super::axes::{EndLabel, Frame, Grid, Scale, end_labels, line, plot};
-use super::score_curves::{Level, draw_level, level_label};
+use super::levels::{Level, draw_levels, heights};
 use super::theme::Ink;
 use super::{Area, Chart, Drawn, units};
 
@@ -61,7 +61,7 @@ impl Chart for SizeCurves {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
         let x = self.doublings();
         let values = self.curves.iter().flat_map(|curve| &curve.points).flat_map(|(_, interval)| *interval);
-        let y = Scale::round(values.chain(self.levels.iter().map(|level| level.value)), 5);
+        let y = Scale::round(values.chain(heights(&self.levels)), 5);
         let mut plot = plot(
             area,
             &Frame {
@@ -75,9 +75,7 @@ impl Chart for SizeCurves {
                 grid: Grid::Horizontal,
             },
         )?;
-        for level in &self.levels {
-            draw_level(&mut plot, level, (x.range.start, x.range.end))?;
-        }
+        draw_levels(&mut plot, &self.levels, &x)?;
         let inks = || INKS.iter().copied().chain(std::iter::repeat(Ink::Muted));
         // The best is drawn last, above the others.
         for (index, (curve, ink)) in
@@ -101,7 +99,7 @@ impl Chart for SizeCurves {
             Some(EndLabel { value: *value, text: curve.label.clone(), ink, is_bold: index == 0 })
         };
         let lines = self.curves.iter().zip(inks()).enumerate().filter_map(end);
-        let labels = lines.chain(self.levels.iter().map(level_label)).collect();
+        let labels = lines.chain(self.levels.iter().map(Level::name)).collect();
         end_labels(&mut plot, &x, &y, labels)
     }
 }

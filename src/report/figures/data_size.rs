@@ -3,7 +3,7 @@
 use super::{Figure, Words, scoring, single};
 use crate::analysis::Interval;
 use crate::record::recipe::Kind;
-use crate::report::charts::score_curves::Level;
+use crate::report::charts::levels::Level;
 use crate::report::charts::size_curves::{SizeCurve, SizeCurves};
 use crate::report::data_size::{SizeLine, SizeLines, size_lines};
 use crate::report::findings::{Findings, Study};
