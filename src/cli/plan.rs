@@ -8,8 +8,8 @@ use super::arguments::{SweepFile, expanded, typed};
 use super::facts;
 use super::output::{self, Format};
 use super::speed;
-use crate::plan::{Plan, difference, settings, table};
-use crate::spec::{self, SweepSpec};
+use crate::plan::{Plan, difference, rungs, settings, table};
+use crate::spec::{self, EarlyTerminate, SweepSpec};
 
 /// Show what a sweep would run: its runs, the duplicates merged, what they train.
 ///
@@ -112,6 +112,9 @@ fn search(spec: &SweepSpec) -> String {
 /// When runs would be stopped in favour of better ones.
 fn early_terminate(spec: &SweepSpec, plan: &Plan) -> String {
     let longest = plan.runs.iter().map(|run| run.recipe.training.epochs).max().unwrap_or_default();
-    let rule = spec.early_terminate.map(|rule| format!("early_terminate: {}\n", rule.in_words(longest)));
-    rule.unwrap_or_default()
+    let in_words = |rule: EarlyTerminate| {
+        let metric = rungs::compared_by(&rule, spec, &plan.runs);
+        format!("early_terminate: {}\n", rule.in_words(longest, metric))
+    };
+    spec.early_terminate.map(in_words).unwrap_or_default()
 }

@@ -87,7 +87,7 @@ fn replay(rule: &EarlyTerminate, points: &[&Log]) -> (f64, usize) {
         cost += left.len() * (rung - before);
         before = rung;
         let seen: Vec<Seen> = left.iter().map(|place| points[*place].seen(*place, rung)).collect();
-        let verdicts = judge(rule, &entrants(&seen, rung, rule.metric.unwrap_or(MetricName::Score)));
+        let verdicts = judge(rule, &entrants(&seen, rung, rule.metric.unwrap_or(MetricName::ValNll)));
         let mut stops = verdicts.iter().map(|verdict| matches!(verdict, Verdict::Stops(_)));
         left.retain(|_| !stops.next().unwrap());
     }
