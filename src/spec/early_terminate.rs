@@ -16,7 +16,7 @@ pub struct EarlyTerminate {
     /// A point is stopped only where it is worse than the last that goes on by more than so many standard errors of their
     /// difference on the same images.
     pub noise: f64,
-    /// What points are compared by, where that is named.
+    /// What points are compared by, where that is named; the plan says what else.
     pub metric: Option<MetricName>,
 }
 
@@ -51,8 +51,8 @@ impl EarlyTerminate {
             .collect()
     }
 
-    /// The rule in words, where points are compared by this metric.
-    pub fn in_words(&self, epochs: usize, metric: MetricName) -> String {
+    /// The rule in words.
+    pub fn in_words(&self, epochs: usize) -> String {
         let rungs: Vec<String> = self.rungs(epochs).iter().map(ToString::to_string).collect();
         let who = match self.rule {
             Rule::Halving { eta } => format!("one in {eta} goes on"),
@@ -61,10 +61,8 @@ impl EarlyTerminate {
         };
         match rungs.as_slice() {
             [] => "no run has so many epochs that any would be stopped".to_owned(),
-            [one] => format!("after epoch {one} {who}, by `{}`", metric.name()),
-            [some @ .., last] => {
-                format!("after epochs {} and {last} {who}, by `{}`", some.join(", "), metric.name())
-            }
+            [one] => format!("after epoch {one} {who}"),
+            [some @ .., last] => format!("after epochs {} and {last} {who}", some.join(", ")),
         }
     }
 }

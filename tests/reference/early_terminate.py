@@ -3,7 +3,7 @@
     target/release/sweep run tests/reference/early_terminate.yaml --runs runs
     python tests/reference/early_terminate.py runs/early_terminate early_terminate.json
 
-    target/release/sweep run tests/reference/early_terminate.yaml name=other seeds=1 search_seed=11 --runs runs
+    target/release/sweep run tests/reference/early_terminate.yaml name=other seeds=1 search_seed=11 run_cap=12 --runs runs
     python tests/reference/early_terminate.py runs/other early_terminate_other.json
 
 The file has a run a point: the score and the loss without smoothing after each epoch from 0, and those of each validation
