@@ -8,8 +8,9 @@ use super::arguments::{SweepFile, expanded, typed};
 use super::facts;
 use super::output::{self, Format};
 use super::speed;
+use crate::plan::rungs::{self, Compared};
 use crate::plan::{Plan, difference, settings, table};
-use crate::spec::{self, SweepSpec};
+use crate::spec::{self, EarlyTerminate, SweepSpec};
 
 /// Show what a sweep would run: its runs, the duplicates merged, what they train.
 ///
@@ -111,7 +112,11 @@ fn search(spec: &SweepSpec) -> String {
 
 /// When runs would be stopped in favour of better ones.
 fn early_terminate(spec: &SweepSpec, plan: &Plan) -> String {
-    let longest = plan.runs.iter().map(|run| run.recipe.training.epochs).max().unwrap_or_default();
-    let rule = spec.early_terminate.map(|rule| format!("early_terminate: {}\n", rule.in_words(longest)));
-    rule.unwrap_or_default()
+    let longest = rungs::longest(&plan.runs);
+    let in_words = |rule: EarlyTerminate| {
+        let (compared, rungs) = (Compared::of(&rule, spec, &plan.runs), rule.rungs(longest));
+        let by = if rungs.is_empty() { String::new() } else { format!(", {}", compared.in_words(&rungs)) };
+        format!("early_terminate: {}{by}\n", rule.in_words(longest))
+    };
+    spec.early_terminate.map(in_words).unwrap_or_default()
 }

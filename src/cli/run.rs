@@ -17,6 +17,7 @@ use super::table::{Align, Table, number};
 use super::{Command, CommandLine, auditing, conventions, exit, output};
 use crate::analysis::audit::{add_nearest, range_of};
 use crate::plan::consistency;
+use crate::plan::rungs::Compared;
 use crate::record::audit::Audit;
 use crate::record::invocation::Invocation;
 use crate::record::recipe::MetricName;
@@ -159,7 +160,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         policy: args.policy(&spec),
         contest: spec
             .early_terminate
-            .map(|rule| Contest { rule, metric: rule.metric.unwrap_or(spec.metric) }),
+            .map(|rule| Contest { rule, compared: Compared::of(&rule, &spec, &plan.runs) }),
         search: Search::of(&spec)?,
         checkpoint_every: args.checkpoint_every,
         cache: args.cache.chosen(&args.runs),

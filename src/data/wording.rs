@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn a_synonym_of_a_word_with_a_capital_has_one_too() {
+        let rewording = Rewording::new(1.0, "").unwrap();
+        for seed in 0..20 {
+            let text = rewording.apply("Buildings, pictures", Random::new(seed, "test", &[]));
+            let (first, second) = text.split_once(", ").unwrap();
+            assert!(first != "Buildings" && first.starts_with(|c: char| c.is_ascii_uppercase()), "{text}");
+            assert!(second.starts_with(|c: char| c.is_ascii_lowercase()), "{text}");
+        }
+    }
+
+    #[test]
     fn what_the_user_names_is_protected_and_changes_nothing_else() {
         let word = |text: &str, place: usize| text.split(' ').nth(place).unwrap().to_owned();
         for seed in 0..20 {

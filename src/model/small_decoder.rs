@@ -266,3 +266,30 @@ fn places(known: &[f32], vocabulary: usize) -> Result<Vec<u32>> {
     }
     Ok(places)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_no_larger_than_a_small_model_beside_a_large_one() {
+        let Sizes { hidden, embedding, attention, pieces } = Sizes::beside(768, 9);
+        assert_eq!((hidden, embedding, attention, pieces), (256, 128, 128, 9));
+        assert_eq!(Sizes::beside(128, 9).hidden, 128);
+    }
+
+    #[test]
+    fn pieces_that_no_caption_had_are_together_as_likely_as_one_before_training() {
+        let bias = head_bias(Sizes::beside(16, 3), 10);
+        assert_eq!(bias[..3], [0.0; 3]);
+        assert!((7.0 * bias[3].exp() - 1.0).abs() < 1e-6, "{bias:?}");
+    }
+
+    #[test]
+    fn known_pieces_have_rows_of_their_own_and_lists_that_are_not_in_order_are_refused() {
+        assert_eq!(places(&[1.0, 3.0], 5).unwrap(), [2, 0, 2, 1, 2]);
+        for wrong in [&[3.0, 1.0], &[1.0, 1.0], &[1.0, 5.0], &[0.5, 1.0]] {
+            assert!(places(wrong, 5).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -109,7 +109,7 @@ fn references_can_be_switched_off() {
 #[test]
 fn a_small_decoder_is_trained_once_by_its_own_settings_under_the_first_seed() {
     let text = "model: lab\nseeds: [3, 1]\nparameters: {learning_rate: [1e-5, 1e-4], training.batch_size: [2, 4], \
-                start_token: [cls, dec], epochs: [1, 2]}\nearly_stopping: {patience: 0}";
+                start_token: [cls, dec], epochs: [1, 2], eval_every: [1, 2]}\nearly_stopping: {patience: 0}";
     let plan = plan(text);
     let small: Vec<&RunSpec> = plan.runs.iter().filter(|run| run.recipe.kind == Kind::SmallDecoder).collect();
     let [run] = small[..] else { panic!("{}", small.len()) };

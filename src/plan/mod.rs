@@ -15,6 +15,7 @@ pub mod difference;
 pub mod expand;
 pub mod id;
 pub mod parts;
+pub mod rungs;
 pub mod settings;
 mod shuffled;
 mod simple;

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::comparison::{ImageScores, Images, SCORE, SEED as RESAMPLING, image_scores};
 use super::findings::Study;
+use super::gather::RowKind;
 use super::settings::{SEED, TRAIN_EXAMPLES, short_label, value_text};
 use super::tables::RunRow;
 use crate::analysis::replication::{replicated_difference, replicated_mean};
 use crate::analysis::{Interval, RESAMPLES, mean_intervals};
+use crate::record::recipe::Kind;
 
 /// Settings whose runs differ in nothing else but the number of images, and what goes with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,8 @@ pub struct SizeLines {
     pub common: usize,
     /// The best at its largest number of images first.
     pub lines: Vec<SizeLine>,
+    /// That of the small decoder beside them, which learns from as many.
+    pub small: Option<SizeLine>,
     /// Settings that change with the number of images and with nothing else.
     pub bound: Vec<String>,
     common_images: BTreeSet<String>,
@@ -64,18 +68,37 @@ pub fn size_lines(study: &Study, images: Images) -> Option<SizeLines> {
         .map(|(_, _, scores)| scores.keys().copied().collect::<BTreeSet<&str>>())
         .reduce(|a, b| a.intersection(&b).copied().collect())
         .filter(|common| common.len() > 1)?;
+    let lines = lines_of(&runs, &free, &common);
+    let is_small = |row: &&RunRow| row.kind == RowKind::Run(Kind::SmallDecoder);
+    let mut small: Vec<Sized> = study.rows.iter().filter(is_small).filter_map(sized).collect();
+    small.retain(|(_, _, scores)| common.iter().all(|image| scores.contains_key(image)));
+    let small = lines_of(&small, &free, &common).into_iter().next();
+    let common_images: BTreeSet<String> = common.into_iter().map(str::to_owned).collect();
+    (!lines.is_empty()).then_some(SizeLines {
+        images,
+        common: common_images.len(),
+        lines,
+        small,
+        bound,
+        common_images,
+    })
+}
+
+/// A line for each combination of the free settings that was run with several numbers of images, the best at its largest
+/// number first.
+fn lines_of(runs: &[Sized], free: &[String], common: &BTreeSet<&str>) -> Vec<SizeLine> {
     // By number of images and seed: a share and the count that it comes to are one size, and their runs one run.
     let mut groups: BTreeMap<String, BTreeMap<usize, BTreeMap<String, &Sized>>> = BTreeMap::new();
-    for run in &runs {
+    for run in runs {
         let value = |path: &String| run.0.settings.get(path).map_or_else(String::new, value_text);
         let key: Vec<String> = free.iter().map(value).collect();
         let of_size = groups.entry(key.join(" ")).or_default().entry(run.1).or_default();
         of_size.entry(value(&SEED.to_owned())).or_insert(run);
     }
     let line = |sizes: BTreeMap<usize, BTreeMap<String, &Sized>>| {
-        let label = short_label(&sizes.values().next()?.values().next()?.0.settings, &free);
+        let label = short_label(&sizes.values().next()?.values().next()?.0.settings, free);
         let point = |(examples, runs): (&usize, &BTreeMap<String, &Sized>)| {
-            point(*examples, &runs.values().copied().collect::<Vec<_>>(), &common)
+            point(*examples, &runs.values().copied().collect::<Vec<_>>(), common)
         };
         let points = sizes.iter().filter_map(point).collect();
         Some(SizeLine { label, points })
@@ -84,14 +107,7 @@ pub fn size_lines(study: &Study, images: Images) -> Option<SizeLines> {
     lines.retain(|line| line.points.len() > 1);
     let last = |line: &SizeLine| line.points.last().map_or(f64::NAN, |point| point.mean.estimate);
     lines.sort_by(|a, b| last(b).total_cmp(&last(a)));
-    let common_images: BTreeSet<String> = common.into_iter().map(str::to_owned).collect();
-    (!lines.is_empty()).then_some(SizeLines {
-        images,
-        common: common_images.len(),
-        lines,
-        bound,
-        common_images,
-    })
+    lines
 }
 
 /// The settings that vary with the number of images alone, and those that vary among runs of as many.
@@ -150,5 +166,25 @@ impl SizeLines {
             self.common_images.iter().map(|image| Some(scores.get(image.as_str())?[SCORE])).collect();
         let of_images = of_images?;
         Some(of_images.iter().sum::<f64>() / of_images.len() as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gain_is_what_the_larger_number_has_more_with_one_seed_and_with_several() {
+        let point = |examples, seeds: u64, score: f64| {
+            let of_image = |seed: u64, image: u64| score + ((image + 7 * seed) % 5) as f64 / 100.0;
+            let of_seed = |seed: u64| (0..40).map(|image| of_image(seed, image)).collect::<Vec<f64>>();
+            let scores: Vec<Vec<f64>> = (0..seeds).map(of_seed).collect();
+            let mean = Interval { estimate: score, low: score, high: score };
+            SizePoint { examples, seeds: scores.len(), mean, scores }
+        };
+        for seeds in [1, 3] {
+            let gain = point(200, seeds, 0.5).minus(&point(100, seeds, 0.3)).unwrap();
+            assert!((gain.estimate - 0.2).abs() < 1e-9 && gain.low > 0.0, "{seeds} seeds: {gain:?}");
+        }
     }
 }

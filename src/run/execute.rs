@@ -24,7 +24,7 @@ use super::progress::{Progress, Sweep, duration, size};
 use super::resources;
 use super::room::{check_disk, check_memory, disk_needed};
 use super::rounds::{Contest, dispatch_in_rounds};
-use super::search::Search;
+use super::search::{Search, SoFar};
 use super::share::{Situation, Slots, Wish, share_out};
 use super::signals;
 use super::survey::{Survey, survey};
@@ -119,6 +119,7 @@ pub fn execute(
         return work_through(&sweep, plan, options, &mut sitting, progress, ready);
     };
     let mut so_far = search.so_far(&sweep, plan, progress)?;
+    follow_from_logs(search, &sweep, &mut so_far, options, progress)?;
     loop {
         let outcome = work_through(&sweep, &so_far.plan, options, &mut sitting, progress, ready)?;
         // What is unfinished may yet change what comes next.
@@ -128,6 +129,28 @@ pub fn execute(
         search.begin(&sweep)?;
         if !search.go_on(&sweep, &outcome.records, &mut so_far, progress)? {
             return Ok(outcome);
+        }
+    }
+}
+
+/// Decides the rounds that follow from runs that all have their results, before anything is said of what is planned: those
+/// whose file is gone are then in the plan as they were.
+fn follow_from_logs(
+    search: &Search,
+    sweep: &SweepDir,
+    so_far: &mut SoFar,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<()> {
+    loop {
+        let outcome = outcome(sweep, &so_far.plan, &Dispatched::default())?;
+        let has_work = !survey(sweep, &so_far.plan, options.policy.retry)?.missing.is_empty();
+        if has_work || outcome.unfinished() > 0 {
+            return Ok(());
+        }
+        search.begin(sweep)?;
+        if !search.go_on(sweep, &outcome.records, so_far, progress)? {
+            return Ok(());
         }
     }
 }

@@ -15,6 +15,7 @@ use super::label::short_id;
 use super::launcher::{Launcher, Task};
 use super::progress::Progress;
 use super::rungs::{Difference, Entrant, Seen, Verdict, entrants, judge};
+use crate::plan::rungs::{Compared, longest};
 use crate::record::event::Ended;
 use crate::record::recipe::{Kind, MetricName};
 use crate::record::rounds::{Round, Stop};
@@ -26,14 +27,13 @@ use crate::train;
 #[derive(Debug, Clone, Copy)]
 pub struct Contest {
     pub rule: EarlyTerminate,
-    pub metric: MetricName,
+    pub compared: Compared,
 }
 
 impl Contest {
     /// The epochs after which the runs of a plan are compared.
     fn rungs(&self, plan: &[RunSpec]) -> Vec<usize> {
-        let trained = plan.iter().filter(|run| run.recipe.kind == Kind::FineTuned);
-        self.rule.rungs(trained.map(|run| run.recipe.training.epochs).max().unwrap_or_default())
+        self.rule.rungs(longest(plan))
     }
 }
 
@@ -100,10 +100,11 @@ fn compare(
         progress.note(&format!("warning: {}: {problem}", sweep.rounds_path().display()));
     }
     let earlier: Vec<Round> = rounds.into_iter().filter(|round| round.epoch == epoch).collect();
-    let points = entrants(&runs, epoch, contest.metric);
+    let metric = contest.compared.after(epoch);
+    let points = entrants(&runs, epoch, metric);
     let verdicts = judge(&contest.rule, &points);
     let decided = points.iter().zip(&verdicts);
-    let round = undecided(decided, &earlier, epoch, contest.metric);
+    let round = undecided(decided, &earlier, epoch, metric);
     if !(round.goes_on.is_empty() && round.stops.is_empty()) {
         sweep.append_round(&round)?;
         progress.note(&in_words(&points, &verdicts, epoch));

@@ -138,7 +138,7 @@ fn run(folder: &Path, plan: &[RunSpec], scripts: &Scripts) -> (Dispatched, Vec<S
     let tasks = survey(&sweep, plan, None).unwrap().missing;
     let contest = Contest {
         rule: EarlyTerminate { rule: Rule::Halving { eta: 3 }, min_iter: 1, noise: 1.0, metric: None },
-        metric: MetricName::Score,
+        compared: Compared::by(MetricName::Score),
     };
     let policy = Policy::default();
     let rules = Rules { jobs: 1, policy: &policy };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::plan::expand;
-use crate::record::event::{Ended, Summary};
+use crate::record::event::{Ended, Evaluated, Summary};
 use crate::record::recipe::Kind;
 use crate::record::{Event, Journal, Status, Store};
 use crate::run::dispatch::tests::{ended, evaluated, started};
@@ -118,7 +118,8 @@ fn a_search_cut_off_anywhere_comes_to_the_same_plan_and_so_does_one_made_again_f
 fn a_search_that_is_extended_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let (few, _) = call(folder.path(), &spec(&["run_cap=7"]), usize::MAX);
-    let (more, _) = call(folder.path(), &spec(&[]), usize::MAX);
+    let (more, said) = call(folder.path(), &spec(&[]), usize::MAX);
+    assert!(!said.contains("anew"), "it is the same search: {said}");
     let whole = tempfile::tempdir().unwrap();
     assert_eq!(more, call(whole.path(), &spec(&[]), usize::MAX).0);
     assert!(more.starts_with(&few));
@@ -150,6 +151,68 @@ fn what_is_written_down_is_acted_on_though_a_run_has_come_to_another_end_since()
     assert_eq!(call(folder.path(), &spec, 0).0, plan);
     std::fs::remove_file(sweep.search_path()).unwrap();
     assert_ne!(call(folder.path(), &spec, 0).0, plan, "the best point would have led elsewhere");
+}
+
+/// The points of the second round, where the runs of the first ended so.
+fn next_points(spec: &SweepSpec, how: impl Fn(&RunSpec) -> Ended) -> Vec<Point> {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = Store::new(folder.path()).sweep("x");
+    std::fs::create_dir_all(&sweep.path).unwrap();
+    let search = Search::of(spec).unwrap().unwrap();
+    let mut said = Vec::new();
+    let mut progress = Lines::new(&mut said);
+    let first = expand(spec).unwrap().runs;
+    for run in first.iter().filter(|run| run.recipe.kind == Kind::FineTuned) {
+        end(&sweep, run, Event::Ended(Box::new(how(run))));
+    }
+    let mut so_far = search.so_far(&sweep, &first, &mut progress).unwrap();
+    let records = outcome(&sweep, &first, &Default::default()).unwrap().records;
+    assert!(search.go_on(&sweep, &records, &mut so_far, &mut progress).unwrap());
+    so_far.points.split_off(spec.points.len())
+}
+
+fn finished(best: Option<f64>, last: f64) -> Ended {
+    let evaluated =
+        |score: f64| Evaluated { score: Some(score), val_nll: Some(2.0 - score), ..Evaluated::default() };
+    let summary = Summary { best: best.map(evaluated), last: Some(evaluated(last)), ..Summary::default() };
+    Ended { status: Status::Finished, reason: None, summary }
+}
+
+#[test]
+fn a_point_is_what_its_seeds_come_to_in_the_mean_by_the_sweeps_metric() {
+    let by_score = next_points(&spec(&[]), |run| finished(Some(score(run)), 0.0));
+    let lowest_loss = spec(&["metric={name: val_nll, goal: minimize}"]);
+    assert_eq!(
+        next_points(&lowest_loss, |run| finished(Some(score(run)), 0.0)),
+        by_score,
+        "of a loss the least"
+    );
+    // By one seed alone all points are alike.
+    let by_one = |alike: u64| {
+        next_points(&spec(&[]), |run| finished(Some(if run.seed == alike { 0.5 } else { score(run) }), 0.0))
+    };
+    assert_eq!((by_one(0), by_one(1)), (by_score.clone(), by_score.clone()));
+    assert_ne!(next_points(&spec(&[]), |_| finished(Some(0.5), 0.0)), by_score);
+}
+
+#[test]
+fn a_run_without_a_best_epoch_counts_by_its_last_and_one_that_failed_not_at_all() {
+    let by_best = next_points(&spec(&[]), |run| finished(Some(score(run)), 0.0));
+    assert_eq!(next_points(&spec(&[]), |run| finished(None, score(run))), by_best);
+    // The worst point is the best before it fails.
+    let spec = spec(&[]);
+    let first = expand(&spec).unwrap().runs;
+    let trained = first.iter().filter(|run| run.recipe.kind == Kind::FineTuned);
+    let worst = trained.min_by(|a, b| score(a).total_cmp(&score(b))).unwrap().recipe.clone();
+    let with_end = |of_worst: Ended| {
+        next_points(&spec, |run| {
+            if run.recipe == worst { of_worst.clone() } else { finished(Some(score(run)), 0.0) }
+        })
+    };
+    let failed = |summary| Ended { status: Status::Failed, reason: None, summary };
+    let high = finished(Some(9.0), 9.0);
+    assert_eq!(with_end(failed(high.summary.clone())), with_end(failed(Summary::default())));
+    assert_ne!(with_end(high), by_best);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub fn look_around(
     survey: &Survey,
     progress: &mut dyn Progress,
 ) {
+    tell_what_is_left_behind(survey.left_behind.len(), options.search.is_some(), progress);
     tell_what_stays(survey, options.policy.retry, progress);
     if options.contest.is_none() {
         tell_what_was_stopped(sweep, plan, progress);
@@ -24,12 +25,22 @@ pub fn look_around(
     }
 }
 
+/// Says how many runs of before are not in the plan; that of a search may come to them again.
+fn tell_what_is_left_behind(count: usize, is_search: bool, progress: &mut dyn Progress) {
+    progress.note(&match (count, is_search) {
+        (0, _) => return,
+        (1, false) => "1 run is no longer planned; its folder stays".to_owned(),
+        (_, false) => format!("{count} runs are no longer planned; their folders stay"),
+        (1, true) => {
+            "1 run of before is not in the plan so far; where the search comes to it again, its result counts".to_owned()
+        }
+        (_, true) => format!(
+            "{count} runs of before are not in the plan so far; where the search comes to them again, their results count"
+        ),
+    });
+}
+
 fn tell_what_stays(survey: &Survey, retry: Option<Retry>, progress: &mut dyn Progress) {
-    match survey.left_behind.len() {
-        0 => {}
-        1 => progress.note("1 run is no longer planned; its folder stays"),
-        count => progress.note(&format!("{count} runs are no longer planned; their folders stay")),
-    }
     let left_out = |standing| {
         let ids = survey.left_out.iter().filter(|(_, stands)| *stands == standing).map(|(id, _)| id.as_str());
         Some(ids.collect::<Vec<_>>().join(", ")).filter(|ids| !ids.is_empty())

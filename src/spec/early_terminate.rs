@@ -16,7 +16,7 @@ pub struct EarlyTerminate {
     /// A point is stopped only where it is worse than the last that goes on by more than so many standard errors of their
     /// difference on the same images.
     pub noise: f64,
-    /// What points are compared by, if not the sweep's metric: early on the loss tells more than captions do.
+    /// What points are compared by, where that is named; the plan says what else.
     pub metric: Option<MetricName>,
 }
 

@@ -193,7 +193,9 @@ fn early_terminate() -> Value {
         "description": "Stops points in favour of better ones: `hyperband` lets the best of `eta` go on after `min_iter` epochs, \
                         `eta` times as many, and so on, `median` those not below it every `interval` epochs, `top_k` the \
                         best `k` once; and besides all that are not worse by more than `noise` standard errors over the same \
-                        images, or still warm up or unfreeze. `metric` is what they are compared by, if not the sweep's.",
+                        images, or still warm up or unfreeze. `metric` is what they are compared by; if nothing is said, \
+                        `val_nll` in the first half of the epochs and then the sweep's metric, and that alone where points differ in \
+                        model, prompt or `max_length`, whose losses do not compare.",
         "anyOf": [
             {"enum": ["none", null]},
             rule("hyperband", "eta", 2, &["type"]),

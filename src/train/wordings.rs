@@ -58,14 +58,19 @@ impl<'a> Wordings<'a> {
         Ok(material.joined(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()))
     }
 
-    /// What an epoch says of an image. Which of its captions that is is drawn as without synonyms.
+    /// What an epoch says of an image.
     fn caption(&self, index: usize, epoch: usize) -> String {
-        let place = [epoch as u64, index as u64];
-        let caption = Random::new(self.seed, "caption", &place).pick(&self.captions[index]);
-        match &self.rewording {
-            Some(rewording) => rewording.apply(caption, Random::new(self.seed, "synonyms", &place)),
-            None => caption.clone(),
-        }
+        worded(&self.captions[index], self.rewording.as_ref(), self.seed, [epoch as u64, index as u64])
+    }
+}
+
+/// One of an image's captions in the words of an epoch: `place` is epoch and image. Which of them it is is drawn as without
+/// synonyms.
+fn worded(captions: &[String], rewording: Option<&Rewording>, seed: u64, place: [u64; 2]) -> String {
+    let caption = Random::new(seed, "caption", &place).pick(captions);
+    match rewording {
+        Some(rewording) => rewording.apply(caption, Random::new(seed, "synonyms", &place)),
+        None => caption.clone(),
     }
 }
 
@@ -114,4 +119,38 @@ pub fn digest_of_paraphrases(training: &Training) -> Result<Option<String>> {
         hash.update([0xff]);
     }
     Ok(Some(format!("{:x}", hash.finalize())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_epoch_words_a_caption_anew_and_says_the_same_again_by_the_same_seed() {
+        let captions = ["The pictures show buildings and a fabric.".to_owned()];
+        let rewording = Rewording::new(0.7, "").unwrap();
+        let say = |seed, epoch, image| worded(&captions, Some(&rewording), seed, [epoch, image]);
+        let several = |said: Vec<String>| said.into_iter().collect::<BTreeSet<String>>().len() > 3;
+        assert!(several((1..20).map(|epoch| say(0, epoch, 5)).collect()), "another epoch");
+        assert!(several((1..20).map(|image| say(0, 1, image)).collect()), "another image");
+        assert!(several((1..20).map(|seed| say(seed, 1, 5)).collect()), "another seed");
+        assert_eq!(say(3, 2, 1), say(3, 2, 1));
+    }
+
+    #[test]
+    fn synonyms_change_nothing_of_which_caption_an_epoch_draws() {
+        let captions: Vec<String> = (0..9).map(|number| format!("{number} pictures of buildings")).collect();
+        let rewording = Rewording::new(1.0, "").unwrap();
+        let mut drawn = BTreeSet::new();
+        for epoch in 1..40 {
+            let plain = worded(&captions, None, 0, [epoch, 5]);
+            // As `Material` draws it.
+            assert_eq!(&plain, Random::new(0, "caption", &[epoch, 5]).pick(&captions));
+            let reworded = worded(&captions, Some(&rewording), 0, [epoch, 5]);
+            assert!(reworded.starts_with(&plain[..2]) && reworded != plain, "{plain}: {reworded}");
+            drawn.insert(plain);
+        }
+        assert!(drawn.len() > 5, "{drawn:?}");
+    }
 }

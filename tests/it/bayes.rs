@@ -36,6 +36,27 @@ fn rounds_are_the_same_however_many_run_at_a_time_and_after_a_cut() {
     run(&workdir, "part", 1, "run_cap=3");
     fs::remove_file(workdir.path().join("runs/part/search.jsonl")).unwrap();
     assert_eq!(run(&workdir, "part", 1, ""), whole);
+    // Of a search that is done the file alone is gone: it is there again, as are the runs in the plan, and none is run.
+    let written = fs::read_to_string(workdir.path().join("runs/whole/search.jsonl")).unwrap();
+    fs::remove_file(workdir.path().join("runs/whole/search.jsonl")).unwrap();
+    let lost = workdir.sweep(&toy::command(1).replace("toy.yaml", "search.yaml name=whole"));
+    assert!(lost.starts_with("exit 0\n") && !lost.contains("epoch 1/1"), "{lost}");
+    assert!(!lost.contains("no longer planned") && !lost.contains("not in the plan"), "{lost}");
+    let points = |text: &str| {
+        text.lines().map(|line| line.split_once("\"after\"").unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    let now = fs::read_to_string(workdir.path().join("runs/whole/search.jsonl")).unwrap();
+    assert_eq!(points(&now), points(&written));
+    // Where a run of the first round has lost its result, too, what follows from it has to wait.
+    let first = whole.lines().next().unwrap().split('"').nth(3).unwrap();
+    fs::remove_file(workdir.path().join("runs/whole/search.jsonl")).unwrap();
+    fs::remove_file(workdir.path().join(format!("runs/whole/{first}/events.jsonl"))).unwrap();
+    let lost = workdir.sweep(&toy::command(1).replace("toy.yaml", "search.yaml name=whole"));
+    let told = "3 runs of before are not in the plan so far; where the search comes to them again, their results count";
+    assert!(
+        lost.starts_with("exit 0\n") && lost.contains(told) && lost.matches("epoch 1/1").count() == 1,
+        "{lost}"
+    );
     let again = workdir.sweep(&toy::command(1).replace("toy.yaml", "search.yaml name=whole"));
     assert!(again.starts_with("exit 0\n") && !again.contains("epoch 1/1"), "{again}");
 }

@@ -100,6 +100,20 @@ fn logits_loss_and_every_gradient_are_those_of_pytorchs_cell_and_attention() {
 }
 
 #[test]
+fn training_drops_states_as_it_is_told_to() {
+    let (case, tensors, vars) = fixture();
+    let decoder = decoder(&case, &tensors, &vars, &Engine::default());
+    let logits = |rate, step| {
+        let dropout = Dropout { rate, seed: 0, step };
+        let logits = decoder.training_logits(&[19, 4, 19, 13], &tensors["features"], &dropout).unwrap();
+        logits.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(logits(0.0, 1), logits(0.0, 2));
+    assert_ne!(logits(0.5, 1), logits(0.0, 1));
+    assert_ne!(logits(0.5, 1), logits(0.5, 2), "others in another step");
+}
+
+#[test]
 fn one_step_is_that_of_torchs_gru_cell() {
     let (_, tensors, vars) = fixture();
     let engine = Engine::default();

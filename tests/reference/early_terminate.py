@@ -1,7 +1,10 @@
-"""Makes tests/fixtures/early_terminate.json: what every epoch of every run of a sweep scored, of a sweep that ran to its end.
+"""Makes tests/fixtures/early_terminate*.json: what every epoch of every run of a sweep scored, of a sweep that ran to its end.
 
     target/release/sweep run tests/reference/early_terminate.yaml --runs runs
-    python tests/reference/early_terminate.py runs/early_terminate
+    python tests/reference/early_terminate.py runs/early_terminate early_terminate.json
+
+    target/release/sweep run tests/reference/early_terminate.yaml name=other seeds=1 search_seed=11 run_cap=12 --runs runs
+    python tests/reference/early_terminate.py runs/other early_terminate_other.json
 
 The file has a run a point: the score and the loss without smoothing after each epoch from 0, and those of each validation
 image; and the score of the constant caption, which is the floor. Python 3.11, no packages.
@@ -11,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "early_terminate.json"
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 # Of CIDEr-D, as the recipe `corrected` has it.
 CIDER_WEIGHT = 0.1
 
@@ -51,7 +54,7 @@ def main():
             }
         )
     text = json.dumps({"floor": round(floor, 5), "runs": runs}, separators=(",", ":"))
-    FIXTURE.write_text(text.replace('{"id"', '\n{"id"') + "\n")
+    (FIXTURES / sys.argv[2]).write_text(text.replace('{"id"', '\n{"id"') + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
-use super::vector::{add_in_order, dot, softmax, sum, tanh, vectorised};
+use super::vector::{add_in_order, dot, softmax, tanh, vectorised};
 
 /// What each query (rows, size) finds in its image (rows, width). `keys` are (images, patches, size), `values` (images, patches,
 /// width) and `scale` is `v`. Rows are grouped by image, the same number for each.
@@ -97,9 +97,11 @@ impl Sizes {
             let keys = &keys[image * patches * size..][..patches * size];
             let values = &values[image * patches * width..][..patches * width];
             let query = &query[row * size..][..size];
+            let mut hidden = vec![0f32; size];
             vectorised!({
                 for (weight, key) in weights.iter_mut().zip(keys.chunks_exact(size)) {
-                    *weight = sum(size, |i| scale[i] * tanh(key[i] + query[i]));
+                    look(key, query, &mut hidden);
+                    *weight = dot(scale, &hidden);
                 }
                 softmax(weights);
                 for (weight, value) in weights.iter().zip(values.chunks_exact(width)) {
@@ -131,6 +133,7 @@ impl Sizes {
             let keys = &keys[image * patches * size..][..patches * size];
             let values = &values[image * patches * width..][..patches * width];
             let (mut dscale, mut by_weight) = (vec![0f32; size], vec![0f32; patches]);
+            let mut hidden = vec![0f32; size];
             for (of_image, dquery) in dquery.chunks_exact_mut(size).enumerate() {
                 let row = image * each + of_image;
                 let (query, grad) = (&query[row * size..][..size], &grads[row * width..][..width]);
@@ -144,13 +147,8 @@ impl Sizes {
                         let by_score = weight * (by_weight - mean);
                         let key = &keys[patch * size..][..size];
                         let dkey = &mut dkeys[patch * size..][..size];
-                        for i in 0..size {
-                            let hidden = tanh(key[i] + query[i]);
-                            let by_sum = by_score * scale[i] * (1.0 - hidden * hidden);
-                            dscale[i] += by_score * hidden;
-                            dkey[i] += by_sum;
-                            dquery[i] += by_sum;
-                        }
+                        look(key, query, &mut hidden);
+                        learn(by_score, scale, &hidden, &mut dscale, dkey, dquery);
                     }
                 });
             }
@@ -159,5 +157,33 @@ impl Sizes {
         let partials: Vec<Vec<f32>> = partials.collect();
         let dscale = add_in_order(partials, size);
         (dquery, dkeys, dscale)
+    }
+}
+
+/// What a query and a key make of each other.
+#[inline(always)]
+fn look(key: &[f32], query: &[f32], hidden: &mut [f32]) {
+    for ((hidden, key), query) in hidden.iter_mut().zip(key).zip(query) {
+        *hidden = tanh(key + query);
+    }
+}
+
+/// Adds to the gradients of scale, key and query. Slices that are known to be apart, of one length, make a loop that the
+/// compiler vectorises.
+#[inline(always)]
+fn learn(
+    by_score: f32,
+    scale: &[f32],
+    hidden: &[f32],
+    dscale: &mut [f32],
+    dkey: &mut [f32],
+    dquery: &mut [f32],
+) {
+    let found = dscale.iter_mut().zip(dkey).zip(dquery);
+    for (((dscale, dkey), dquery), (scale, hidden)) in found.zip(scale.iter().zip(hidden)) {
+        let by_sum = by_score * scale * (1.0 - hidden * hidden);
+        *dscale += by_score * hidden;
+        *dkey += by_sum;
+        *dquery += by_sum;
     }
 }

@@ -57,11 +57,14 @@ pub fn composed(of_input: &Tensor, of_state: &Tensor, state: &Tensor) -> Result<
 fn forward(a: &[f32], b: &[f32], h: &[f32], width: usize, next: &mut [f32]) {
     let rows = a.chunks_exact(3 * width).zip(b.chunks_exact(3 * width)).zip(h.chunks_exact(width));
     for (((a, b), h), next) in rows.zip(next.chunks_exact_mut(width)) {
-        for i in 0..width {
-            let reset = sigmoid(a[i] + b[i]);
-            let keep = sigmoid(a[width + i] + b[width + i]);
-            let new = tanh(a[2 * width + i] + reset * b[2 * width + i]);
-            next[i] = new + keep * (h[i] - new);
+        let ([a_reset, a_keep, a_new], [b_reset, b_keep, b_new]) = (parts(a, width), parts(b, width));
+        let resets = a_reset.iter().zip(b_reset).zip(a_keep.iter().zip(b_keep));
+        let states = a_new.iter().zip(b_new).zip(h.iter().zip(next));
+        for (((a_reset, b_reset), (a_keep, b_keep)), ((a_new, b_new), (h, next))) in resets.zip(states) {
+            let reset = sigmoid(a_reset + b_reset);
+            let keep = sigmoid(a_keep + b_keep);
+            let new = tanh(a_new + reset * b_new);
+            *next = new + keep * (h - new);
         }
     }
 }
@@ -79,18 +82,64 @@ fn backward(
     let found = da.chunks_exact_mut(3 * width).zip(db.chunks_exact_mut(3 * width));
     let found = found.zip(dh.chunks_exact_mut(width)).zip(grads.chunks_exact(width));
     for (((a, b), h), (((da, db), dh), grad)) in rows.zip(found) {
-        for i in 0..width {
-            let of_new = b[2 * width + i];
-            let reset = sigmoid(a[i] + b[i]);
-            let keep = sigmoid(a[width + i] + b[width + i]);
-            let new = tanh(a[2 * width + i] + reset * of_new);
-            let by_new = grad[i] * (1.0 - keep) * (1.0 - new * new);
-            let by_keep = grad[i] * (h[i] - new) * keep * (1.0 - keep);
-            let by_reset = by_new * of_new * reset * (1.0 - reset);
-            dh[i] = grad[i] * keep;
-            (da[i], db[i]) = (by_reset, by_reset);
-            (da[width + i], db[width + i]) = (by_keep, by_keep);
-            (da[2 * width + i], db[2 * width + i]) = (by_new, by_new * reset);
-        }
+        backward_row(a, b, h, grad, da, db, dh);
     }
+}
+
+/// A loop makes one result: the compiler vectorises none that makes them all. Where the gates' gradients go, the gates lie first.
+#[inline(always)]
+fn backward_row(
+    a: &[f32],
+    b: &[f32],
+    h: &[f32],
+    grad: &[f32],
+    da: &mut [f32],
+    db: &mut [f32],
+    dh: &mut [f32],
+) {
+    let width = h.len();
+    let ([a_reset, a_keep, a_new], [b_reset, b_keep, b_new]) = (parts(a, width), parts(b, width));
+    let ([reset, keep, new], [db_reset, db_keep, db_new]) = (parts_mut(da, width), parts_mut(db, width));
+    for ((reset, a), b) in reset.iter_mut().zip(a_reset).zip(b_reset) {
+        *reset = sigmoid(a + b);
+    }
+    for ((keep, a), b) in keep.iter_mut().zip(a_keep).zip(b_keep) {
+        *keep = sigmoid(a + b);
+    }
+    for (((new, a), b), reset) in new.iter_mut().zip(a_new).zip(b_new).zip(&*reset) {
+        *new = tanh(a + reset * b);
+    }
+    for ((dh, grad), keep) in dh.iter_mut().zip(grad).zip(&*keep) {
+        *dh = grad * keep;
+    }
+    for ((((by_keep, grad), h), new), keep) in db_keep.iter_mut().zip(grad).zip(h).zip(&*new).zip(&*keep) {
+        *by_keep = grad * (h - new) * keep * (1.0 - keep);
+    }
+    for ((new, grad), keep) in new.iter_mut().zip(grad).zip(&*keep) {
+        *new = grad * (1.0 - keep) * (1.0 - *new * *new);
+    }
+    let by_new = &*new;
+    for ((by_both, by_new), reset) in db_new.iter_mut().zip(by_new).zip(&*reset) {
+        *by_both = by_new * reset;
+    }
+    for ((reset, by_new), b) in reset.iter_mut().zip(by_new).zip(b_new) {
+        *reset = by_new * b * *reset * (1.0 - *reset);
+    }
+    db_reset.copy_from_slice(reset);
+    keep.copy_from_slice(db_keep);
+}
+
+/// The three parts of a row of gates: reset, keep, new.
+#[inline(always)]
+fn parts(gates: &[f32], width: usize) -> [&[f32]; 3] {
+    let (reset, gates) = gates.split_at(width);
+    let (keep, new) = gates.split_at(width);
+    [reset, keep, &new[..width]]
+}
+
+#[inline(always)]
+fn parts_mut(gates: &mut [f32], width: usize) -> [&mut [f32]; 3] {
+    let (reset, gates) = gates.split_at_mut(width);
+    let (keep, new) = gates.split_at_mut(width);
+    [reset, keep, &mut new[..width]]
 }

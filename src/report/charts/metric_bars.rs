@@ -39,7 +39,7 @@ pub struct MetricPanel {
 
 const WIDTH: u32 = 340;
 const ROW: f64 = 32.0;
-const SPACE: [f64; 4] = [44.0, 56.0, 24.0, 116.0];
+const SPACE: [f64; 4] = [44.0, 56.0, 24.0, 126.0];
 
 impl Chart for MetricPanel {
     fn size(&self) -> (u32, u32) {

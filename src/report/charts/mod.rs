@@ -11,6 +11,7 @@ pub mod budget_curve;
 pub mod font;
 pub mod footed;
 pub mod heat_map;
+pub mod levels;
 pub mod losses;
 pub mod metric_bars;
 pub mod panels;

@@ -6,6 +6,7 @@ use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::Color;
 
 use super::axes::{EndLabel, Frame, Grid, Plot, Scale, end_labels, line, plot};
+use super::levels::{Level, draw_levels, heights};
 use super::theme::Ink;
 use super::{Area, Chart, Drawn, units};
 
@@ -29,14 +30,6 @@ pub struct Curve {
     pub best_epoch: Option<usize>,
 }
 
-/// A reference run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Level {
-    pub label: String,
-    pub value: f64,
-    pub is_floor: bool,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoreCurves {
     pub y_title: String,
@@ -56,7 +49,7 @@ impl Chart for ScoreCurves {
         let last = self.curves.iter().flat_map(|curve| &curve.points).map(|(epoch, _)| *epoch).max();
         let x = Scale::epochs(last.unwrap_or(1), 8);
         let values = self.curves.iter().flat_map(|curve| &curve.points).map(|(_, value)| *value);
-        let y = Scale::round(values.chain(self.levels.iter().map(|level| level.value)), 5);
+        let y = Scale::round(values.chain(heights(&self.levels)), 5);
         let mut plot = plot(
             area,
             &Frame {
@@ -70,9 +63,7 @@ impl Chart for ScoreCurves {
                 grid: Grid::Horizontal,
             },
         )?;
-        for level in &self.levels {
-            draw_level(&mut plot, level, (x.range.start, x.range.end))?;
-        }
+        draw_levels(&mut plot, &self.levels, &x)?;
         let mut curves: Vec<&Curve> = self.curves.iter().collect();
         curves.sort_by_key(|curve| curve.role == Role::Best);
         curves.sort_by_key(|curve| curve.role != Role::Other);
@@ -92,31 +83,9 @@ impl ScoreCurves {
             let (ink, is_bold) = (ink_of(curve.role), curve.role == Role::Best);
             Some(EndLabel { value: *value, text: curve.label.clone(), ink, is_bold })
         });
-        let labels: Vec<EndLabel> = self.levels.iter().map(level_label).chain(curves).collect();
+        let labels: Vec<EndLabel> = self.levels.iter().map(Level::name).chain(curves).collect();
         end_labels(plot, x, y, labels)
     }
-}
-
-/// The name of a level.
-pub(super) fn level_label(level: &Level) -> EndLabel {
-    EndLabel { value: level.value, text: level.label.clone(), ink: level_ink(level), is_bold: false }
-}
-
-/// A line across the plot.
-pub(super) fn draw_level<B: DrawingBackend>(
-    plot: &mut Plot<B>,
-    level: &Level,
-    (start, end): (f64, f64),
-) -> Drawn<B> {
-    let style = line(level_ink(level), 1.5);
-    let (dash, gap) = if level.is_floor { (3.0, 4.0) } else { (9.0, 5.0) };
-    plot.draw_series(DashedLineSeries::new(
-        [(start, level.value), (end, level.value)],
-        units(dash) as u32,
-        units(gap) as u32,
-        style,
-    ))?;
-    Ok(())
 }
 
 fn draw_curve<B: DrawingBackend>(plot: &mut Plot<B>, curve: &Curve) -> Drawn<B> {
@@ -155,8 +124,4 @@ fn ink_of(role: Role) -> Ink {
         Role::Worst => Ink::Orange,
         Role::Other => Ink::Faint,
     }
-}
-
-fn level_ink(level: &Level) -> Ink {
-    if level.is_floor { Ink::Slate } else { Ink::Purple }
 }

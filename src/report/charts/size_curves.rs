@@ -6,7 +6,7 @@ use plotters::series::LineSeries;
 use plotters::style::Color;
 
 use super::axes::{EndLabel, Frame, Grid, Scale, end_labels, line, plot};
-use super::score_curves::{Level, draw_level, level_label};
+use super::levels::{Level, draw_levels, heights};
 use super::theme::Ink;
 use super::{Area, Chart, Drawn, units};
 
@@ -23,6 +23,8 @@ pub struct SizeCurves {
     pub y_title: String,
     /// The best first.
     pub curves: Vec<SizeCurve>,
+    /// That of a small model beside them.
+    pub small: Option<SizeCurve>,
     pub levels: Vec<Level>,
 }
 
@@ -34,10 +36,16 @@ const INKS: [Ink; 4] = [Ink::Blue, Ink::Green, Ink::Orange, Ink::Muted];
 const TICK_GAP: f64 = 0.07;
 
 impl SizeCurves {
+    /// All lines with their colours, that of the small model last.
+    fn inked(&self) -> impl Iterator<Item = (&SizeCurve, Ink)> {
+        let inks = INKS.into_iter().chain(std::iter::repeat(Ink::Muted));
+        self.curves.iter().zip(inks).chain(self.small.iter().map(|curve| (curve, Ink::Slate)))
+    }
+
     /// The axis of doublings, with a tick at the numbers that there are, as far as they have room.
     fn doublings(&self) -> Scale {
-        let mut sizes: Vec<usize> =
-            self.curves.iter().flat_map(|curve| &curve.points).map(|(size, _)| *size).collect();
+        let points = self.inked().flat_map(|(curve, _)| &curve.points);
+        let mut sizes: Vec<usize> = points.map(|(size, _)| *size).collect();
         sizes.sort_unstable();
         sizes.dedup();
         let at: Vec<f64> = sizes.iter().map(|size| (*size as f64).log2()).collect();
@@ -60,8 +68,8 @@ impl Chart for SizeCurves {
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
         let x = self.doublings();
-        let values = self.curves.iter().flat_map(|curve| &curve.points).flat_map(|(_, interval)| *interval);
-        let y = Scale::round(values.chain(self.levels.iter().map(|level| level.value)), 5);
+        let values = self.inked().flat_map(|(curve, _)| &curve.points).flat_map(|(_, interval)| *interval);
+        let y = Scale::round(values.chain(heights(&self.levels)), 5);
         let mut plot = plot(
             area,
             &Frame {
@@ -75,14 +83,10 @@ impl Chart for SizeCurves {
                 grid: Grid::Horizontal,
             },
         )?;
-        for level in &self.levels {
-            draw_level(&mut plot, level, (x.range.start, x.range.end))?;
-        }
-        let inks = || INKS.iter().copied().chain(std::iter::repeat(Ink::Muted));
+        draw_levels(&mut plot, &self.levels, &x)?;
+        let lines: Vec<(&SizeCurve, Ink)> = self.inked().collect();
         // The best is drawn last, above the others.
-        for (index, (curve, ink)) in
-            self.curves.iter().zip(inks()).enumerate().collect::<Vec<_>>().into_iter().rev()
-        {
+        for (index, (curve, ink)) in lines.iter().copied().enumerate().rev() {
             // Intervals of several lines at one number stand beside each other.
             let shift = 0.008 * index as f64 * (x.range.end - x.range.start);
             let at = |size: usize| (size as f64).log2() + shift;
@@ -96,12 +100,12 @@ impl Chart for SizeCurves {
             let dots = means.map(|at| Circle::new(at, units(4.0), ink.rgb().filled()));
             plot.draw_series(dots)?;
         }
-        let end = |(index, (curve, ink)): (usize, (&SizeCurve, Ink))| {
+        let end = |(index, (curve, ink)): (usize, &(&SizeCurve, Ink))| {
             let (_, [value, ..]) = curve.points.last()?;
-            Some(EndLabel { value: *value, text: curve.label.clone(), ink, is_bold: index == 0 })
+            Some(EndLabel { value: *value, text: curve.label.clone(), ink: *ink, is_bold: index == 0 })
         };
-        let lines = self.curves.iter().zip(inks()).enumerate().filter_map(end);
-        let labels = lines.chain(self.levels.iter().map(level_label)).collect();
+        let labels =
+            lines.iter().enumerate().filter_map(end).chain(self.levels.iter().map(Level::name)).collect();
         end_labels(&mut plot, &x, &y, labels)
     }
 }
@@ -119,6 +123,7 @@ mod tests {
         SizeCurves {
             y_title: "score".to_owned(),
             curves: vec![curve("one"), curve("two")],
+            small: Some(curve("small")),
             levels: vec![level],
         }
     }
@@ -135,9 +140,9 @@ mod tests {
     #[test]
     fn lines_levels_and_numbers_have_their_names() {
         let drawn = svg::render(&curves(&[80, 160, 320]), "sizes").unwrap();
-        for name in ["one", "two", "constant caption", "80", "160", "320"] {
+        for name in ["one", "two", "small", "constant caption", "80", "160", "320"] {
             assert!(drawn.contains(&format!(">{name}<")), "{name}");
         }
-        assert_eq!(drawn.matches("<circle").count(), 6);
+        assert_eq!(drawn.matches("<circle").count(), 9);
     }
 }

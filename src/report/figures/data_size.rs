@@ -3,9 +3,9 @@
 use super::{Figure, Words, scoring, single};
 use crate::analysis::Interval;
 use crate::record::recipe::Kind;
-use crate::report::charts::score_curves::Level;
+use crate::report::charts::levels::Level;
 use crate::report::charts::size_curves::{SizeCurve, SizeCurves};
-use crate::report::data_size::{SizeLine, SizeLines, size_lines};
+use crate::report::data_size::{SizeLine, SizeLines, SizePoint, size_lines};
 use crate::report::findings::{Findings, Study};
 use crate::report::format::{ABSENT, decimals, from_to, list, signed};
 use crate::report::gather::RowKind;
@@ -22,6 +22,7 @@ pub fn figure(study: &Study, findings: &Findings) -> anyhow::Result<Option<Figur
     let chart = SizeCurves {
         y_title: format!("score on {} images", found.images.name()),
         curves: found.lines.iter().take(MOST_LINES).map(curve).collect(),
+        small: found.small.as_ref().map(|line| SizeCurve { label: small_name(), ..curve(line) }),
         levels: levels(study, &found),
     };
     let words = Words {
@@ -53,7 +54,8 @@ fn levels(study: &Study, found: &SizeLines) -> Vec<Level> {
         let RowKind::Run(kind) = row.kind else { continue };
         let label = row.kind.label();
         let is_control = matches!(kind, Kind::MatchedLength | Kind::ShuffledCaptions);
-        if is_control || levels.iter().any(|level| level.label == label) {
+        let is_line = kind == Kind::SmallDecoder && found.small.is_some();
+        if is_control || is_line || levels.iter().any(|level| level.label == label) {
             continue;
         }
         if let Some(value) = found.level(study, row) {
@@ -78,6 +80,9 @@ fn caption(found: &SizeLines) -> String {
     if found.lines.len() > MOST_LINES {
         caption += &format!(" Drawn are {MOST_LINES} of {} lines; the table has all.", found.lines.len());
     }
+    if let Some(small) = &found.small {
+        caption += &beside(small, best);
+    }
     if !found.bound.is_empty() {
         let names: Vec<String> = found.bound.iter().map(|path| name_of(path)).collect();
         caption += &format!(" With the number of images {} changed too.", list(&names));
@@ -86,6 +91,27 @@ fn caption(found: &SizeLines) -> String {
         caption += " Where there is one seed, its chance is not in the interval.";
     }
     caption
+}
+
+/// The small decoder beside the best line, with the fewest images that both have and the most.
+fn beside(small: &SizeLine, best: &SizeLine) -> String {
+    let shared = small.points.iter().filter_map(|point| {
+        let other = best.points.iter().find(|other| other.examples == point.examples)?;
+        Some((point, other))
+    });
+    let shared: Vec<_> = shared.collect();
+    let [(few, best_few), .., (many, best_many)] = shared.as_slice() else { return String::new() };
+    let score = |point: &SizePoint| decimals(Some(point.mean.estimate));
+    format!(
+        " The small GRU decoder, trained from nothing on frozen features, has {} with {} images and {} with {}, that line {} \
+         and {}.",
+        score(few),
+        few.examples,
+        score(many),
+        many.examples,
+        score(best_few),
+        score(best_many)
+    )
 }
 
 /// What the last step in numbers of images brought, and no more than that says.
@@ -129,12 +155,12 @@ fn table(found: &SizeLines) -> Table {
     for name in ["score", "95 % interval", "change from the number before", "95 % interval of the change"] {
         table.add_column(name.to_owned());
     }
-    for line in &found.lines {
+    for (name, line) in names_and_lines(found) {
         let before = std::iter::once(None).chain(line.points.iter().map(Some));
         for (point, before) in line.points.iter().zip(before) {
             let change = before.and_then(|before| point.minus(before));
             table.add([
-                name(line),
+                name.clone(),
                 point.examples.to_string(),
                 point.seeds.to_string(),
                 decimals(Some(point.mean.estimate)),
@@ -145,6 +171,16 @@ fn table(found: &SizeLines) -> Table {
         }
     }
     table
+}
+
+/// All lines with what they are called, that of the small decoder last.
+fn names_and_lines(found: &SizeLines) -> impl Iterator<Item = (String, &SizeLine)> {
+    let small = found.small.iter().map(|line| (small_name(), line));
+    found.lines.iter().map(|line| (name(line), line)).chain(small)
+}
+
+fn small_name() -> String {
+    RowKind::Run(Kind::SmallDecoder).label().to_owned()
 }
 
 #[cfg(test)]
@@ -191,6 +227,9 @@ mod tests {
         let figure = drawn(|row| {
             by_layers(row);
             row.settings.retain(|path, _| path == TRAIN_EXAMPLES || path == "seed");
+            if row.kind == RowKind::Run(Kind::NearestImage) {
+                row.kind = RowKind::Run(Kind::MatchedLength);
+            }
         })
         .unwrap();
         let sizes = cells(&figure, 1);
@@ -213,6 +252,42 @@ mod tests {
     }
 
     #[test]
+    fn a_small_decoder_has_a_line_of_its_own_where_it_learnt_from_as_many() {
+        let with = |second: Kind| {
+            drawn(|row| {
+                by_layers(row);
+                row.settings.retain(|path, _| path == TRAIN_EXAMPLES || path == "seed");
+                // Floors that are taken for small decoders, one of many images and one of few.
+                let (kind, examples) = match row.kind {
+                    RowKind::Run(Kind::NearestImage) => (Kind::SmallDecoder, 4096),
+                    RowKind::Run(Kind::ConstantCaption) => (second, 64),
+                    _ => return,
+                };
+                row.kind = RowKind::Run(kind);
+                row.origin.as_mut().unwrap().train_examples = examples;
+            })
+            .unwrap()
+        };
+        let figure = with(Kind::SmallDecoder);
+        let small: Vec<String> = cells(&figure, 0).into_iter().filter(|name| *name == small_name()).collect();
+        assert_eq!(small.len(), 2);
+        assert_eq!(figure.drawings[0].matches(">small GRU decoder<").count(), 1, "no level besides");
+        assert_eq!(cells(&figure, 1).last().unwrap(), "4096", "behind the lines of fine-tuned runs");
+        assert!(
+            figure.caption.contains("The small GRU decoder, trained from nothing on frozen features, has "),
+            "{}",
+            figure.caption
+        );
+        let alone = with(Kind::ConstantCaption);
+        assert!(
+            !cells(&alone, 0).contains(&small_name()) && !alone.caption.contains("GRU"),
+            "{}",
+            alone.caption
+        );
+        assert!(alone.drawings[0].contains(">small GRU decoder<"), "as a level");
+    }
+
+    #[test]
     fn settings_that_vary_beside_it_have_lines_and_those_that_go_with_it_are_said() {
         let figure = drawn(|row| {
             by_layers(row);
@@ -222,6 +297,11 @@ mod tests {
         })
         .unwrap();
         let mut names = cells(&figure, 0);
+        let ends: Vec<f64> = (0..names.len())
+            .filter(|row| names.get(row + 1) != names.get(*row))
+            .map(|row| cells(&figure, 3)[row].parse().unwrap())
+            .collect();
+        assert!(ends.iter().all(|end| *end <= ends[0]), "the best comes first: {ends:?}");
         names.dedup();
         assert!(names.len() > 1 && names.iter().all(|name| name.parse::<f64>().is_ok()), "{names:?}");
         assert!(

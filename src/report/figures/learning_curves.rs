@@ -2,7 +2,8 @@
 
 use super::{Epochs, Figure, MAX_COLUMNS, MAX_DRAWN, Words, scoring, single, table_in_words};
 use crate::record::recipe::Kind;
-use crate::report::charts::score_curves::{Curve, Level, Role, ScoreCurves};
+use crate::report::charts::levels::Level;
+use crate::report::charts::score_curves::{Curve, Role, ScoreCurves};
 use crate::report::findings::{Findings, Study};
 use crate::report::format::decimals;
 use crate::report::gather::RowKind;

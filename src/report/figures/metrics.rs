@@ -96,11 +96,15 @@ fn interval_of(compared: &Compared, metric: Metric) -> Option<Interval> {
 
 fn caption(findings: &Findings) -> String {
     let images = findings.images.name();
+    let small = match findings.small_decoder {
+        Some(_) => " The small GRU decoder is trained, from nothing and on frozen features.",
+        None => "",
+    };
     format!(
         "Scores on the {images} images. Whiskers are 95 % intervals of the mean over images; BLEU-4 is no mean, so its images are \
          drawn anew and the whole set is scored again. A floor needs no \
          understanding of the picture: a constant caption says the same of all, the nearest image lends the caption of \
-         the training image that looks most alike. What a run adds is the distance to the higher of them; whether it is \
+         the training image that looks most alike.{small} What a run adds is the distance to the higher of them; whether it is \
          real is judged on paired differences, in the verdict, not by whether whiskers overlap."
     )
 }

@@ -2,6 +2,7 @@
 
 use crate::report::findings::Study;
 use crate::report::format::{ABSENT, count, decimals, duration, percent, share};
+use crate::report::gather::RowKind;
 use crate::report::metrics::Metric;
 use crate::report::settings::{SEED, name_of, value_text};
 use crate::report::tables::RunRow;
@@ -68,7 +69,7 @@ pub fn short_name(path: &str) -> String {
 fn line(study: &Study, row: &RunRow) -> Row {
     let setting =
         |path: &String| Cell::plain(row.settings.get(path).map_or_else(|| ABSENT.to_owned(), value_text));
-    let epoch = row.best_epoch.filter(|_| !row.is_reference());
+    let epoch = row.best_epoch.filter(|_| matches!(row.kind, RowKind::Run(kind) if kind.trains()));
     let mut cells = vec![Cell::plain(row.name())];
     cells.extend(study.varying.iter().map(setting));
     cells.push(Cell::plain(epoch.map_or_else(|| ABSENT.to_owned(), |epoch| epoch.to_string())));

@@ -14,9 +14,11 @@ use super::rating_section::{RatingSection, rating_section};
 use super::seeds_section::{SeedsSection, seeds_section};
 use super::setup;
 use super::verdict::{Statement, verdict};
+use crate::record::recipe::Kind;
 use crate::report::figures::Figures;
 use crate::report::findings::{Findings, Study};
 use crate::report::format::plural;
+use crate::report::gather::RowKind;
 use crate::report::metrics::metric_name;
 use crate::report::rating::People;
 use crate::report::tables::schema::{ATTRIBUTES, AUDIT, CAPTIONS, Meaning, RUNS, STEPS};
@@ -45,6 +47,7 @@ struct Page<'a> {
     domain: Option<DomainSection>,
     people: Option<RatingSection>,
     leaderboard: Table,
+    has_small_decoder: bool,
     seeds: Option<SeedsSection>,
     figures: &'a Figures,
     cases: Option<CasesSection>,
@@ -84,6 +87,7 @@ pub fn render(
         domain: domain_section(study, findings),
         people: people.evaluation.as_ref().map(rating_section),
         leaderboard: leaderboard(study),
+        has_small_decoder: study.rows.iter().any(|row| row.kind == RowKind::Run(Kind::SmallDecoder)),
         seeds: findings.seeds.as_ref().map(|seeds| seeds_section(study, seeds)),
         figures,
         cases: cases_section(study, findings),
