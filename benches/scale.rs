@@ -360,6 +360,7 @@ fn dispatched(home: &Path, runs: usize) -> Duration {
         search: None,
         checkpoint_every: Duration::from_secs(60),
         cache: None,
+        elsewhere: Default::default(),
         invocation: Invocation::now("a benchmark".to_owned(), "cpu".to_owned(), b""),
     };
     let began = Instant::now();
