@@ -2,6 +2,7 @@
 //! have no result, and believed only where a file says nothing else.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::arguments::typed;
 use super::output;
@@ -91,11 +92,11 @@ fn side_by_side(known: &Known, at_work: usize, sweep: &SweepDir) -> Option<Strin
     let waiting = known.tasks.values().filter(|task| task.waits()).count();
     let (waits, works) = match (waiting, at_work) {
         (0, 0) => return None,
-        (0, _) => (String::new(), format!("at work on {}, which are left to them", runs(at_work))),
+        (0, _) => (String::new(), format!("at work on {}, left to them", runs(at_work))),
         (_, 0) => (format!("waiting for their turn with {}", runs(waiting)), String::new()),
         _ => (
             format!("waiting for their turn with {}, and ", runs(waiting)),
-            format!("at work on {}, which are left to them", runs(at_work)),
+            format!("at work on {}, left to them", runs(at_work)),
         ),
     };
     let jobs: BTreeSet<&str> = known.tasks.values().filter_map(|task| task.task.split('_').next()).collect();
@@ -123,6 +124,11 @@ pub fn with_task(state: State, task: Option<&Task>) -> State {
     }
 }
 
+/// What a task of Slurm's printed.
+pub fn log(sweep: &SweepDir, task: &Task) -> PathBuf {
+    sweep.submissions(SLURM).path.join(format!("{}.log", task.task))
+}
+
 /// Why a run has no end in its log, as far as the scheduler says.
 pub fn reason(state: State, task: &Task) -> Option<String> {
     let is_over =
@@ -146,9 +152,12 @@ mod tests {
             side_by_side(&Known { tasks, ..Known::default() }, at_work, &sweep)
         };
         assert_eq!(words(&["FAILED"], 0), None);
-        insta::assert_snapshot!(words(&["PENDING", "PENDING", "RUNNING"], 1).unwrap(), @"");
-        insta::assert_snapshot!(words(&["PENDING"], 0).unwrap().lines().next().unwrap(), @"");
-        insta::assert_snapshot!(words(&["RUNNING", "COMPLETING"], 2).unwrap().lines().next().unwrap(), @"");
+        insta::assert_snapshot!(words(&["PENDING", "PENDING", "RUNNING"], 1).unwrap(), @"
+        note: tasks of this sweep are in Slurm's queue (job 12), waiting for their turn with 2 runs, and at work on 1 run, left to them: both work side by side, and a task passes over what is done by then
+        hint: `sweep cancel 'runs/my x'` takes them out; they save a checkpoint first
+        ");
+        insta::assert_snapshot!(words(&["PENDING"], 0).unwrap().lines().next().unwrap(), @"note: tasks of this sweep are in Slurm's queue (job 12), waiting for their turn with 1 run: both work side by side, and a task passes over what is done by then");
+        insta::assert_snapshot!(words(&["RUNNING", "COMPLETING"], 2).unwrap().lines().next().unwrap(), @"note: tasks of this sweep are in Slurm's queue (job 12), at work on 2 runs, left to them: both work side by side, and a task passes over what is done by then");
     }
 
     #[test]

@@ -175,6 +175,8 @@ fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
         let Some(task) = known.tasks.remove(&position) else { continue };
         run.state = queued::with_task(run.state, Some(&task));
         run.reason = run.reason.take().or_else(|| queued::reason(run.state, &task));
+        // Of a task that ended before its run began there is only the task's own log.
+        run.log = run.log.take().or_else(|| Some(queued::log(sweep, &task)).filter(|log| log.is_file()));
         run.scheduler = Some(task).filter(|_| run.state != State::Done);
     }
     let search = sweep

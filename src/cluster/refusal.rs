@@ -23,7 +23,7 @@ pub fn refused(script: &Path, name: &str, refusal: &ClusterError, before: &Submi
     };
     let hint = if complaint.contains(SUBMIT_LIMIT) {
         "this is the limit on what you may have in the queue, where every task counts: `--runs-per-task N` makes fewer of \
-         the same runs, and what others of yours end makes room (`sacctmgr show assoc user=$USER \
+         the same runs, and jobs of yours that end make room (`sacctmgr show assoc user=$USER \
          format=account,qos,maxsubmitjobs` and `sacctmgr show qos format=name,maxsubmitjobsperuser` tell the limits)"
             .to_owned()
     } else if complaint.contains(NO_ANSWER) {
@@ -63,8 +63,14 @@ mod tests {
                      accounting/QOS policy (job submit limit, user's size and/or time limits)\n";
         let before =
             Submitted { jobs: vec!["12".to_owned(), "13".to_owned()], tasks: 2002, ..Submitted::default() };
-        insta::assert_snapshot!(refusal(limit, &before), @"");
-        insta::assert_snapshot!(refusal("sbatch: error: invalid partition specified: x\n", &Submitted::default()), @"");
+        insta::assert_snapshot!(refusal(limit, &before), @"
+        sbatch refuses runs/x/slurm/0002.sh: AssocMaxSubmitJobLimit; Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits); 2002 tasks are in the queue and written down (job 12, 13), and `sweep submit` again hands over the rest
+        hint: this is the limit on what you may have in the queue, where every task counts: `--runs-per-task N` makes fewer of the same runs, and jobs of yours that end make room (`sacctmgr show assoc user=$USER format=account,qos,maxsubmitjobs` and `sacctmgr show qos format=name,maxsubmitjobsperuser` tell the limits)
+        ");
+        insta::assert_snapshot!(refusal("sbatch: error: invalid partition specified: x\n", &Submitted::default()), @"
+            sbatch refuses runs/x/slurm/0002.sh: invalid partition specified: x
+            hint: mend what it complains of, in `launcher:` of the sweep file or by a flag; runs/x/slurm/0002.sh is what it was given
+            ");
         for name in ["QOSMaxSubmitJobPerUserLimit", "AssocGrpSubmitJobsLimit", "QOSGrpSubmitJobsLimit"] {
             assert!(
                 refusal(name, &before).contains("hint: this is the limit on what you may have in the queue"),

@@ -353,7 +353,7 @@ mod tests {
         study.yaml:2:62: `launcher.setup` is a list; it must be a line of text, or a list of lines
         study.yaml:2:80: `launcher.partition` is the text `a\nb`; it must be a line of text
         "#);
-        insta::assert_snapshot!(read("launcher: {cache_dir: $(hostname)/x}", &[]).unwrap_err(), @"study.yaml:2:12: `launcher.cache_dir` is the text `$(hostname)/x`; it must be a folder, in which a dollar sign begins `$NAME`, `${NAME}` or `${NAME:-other}`");
+        insta::assert_snapshot!(read("launcher: {cache_dir: $(hostname)/x}", &[]).unwrap_err(), @"study.yaml:2:23: `launcher.cache_dir` is the text `$(hostname)/x`; it must be a folder, in which a dollar sign begins `$NAME`, `${NAME}` or `${NAME:-other}`");
         let error =
             read("launcher: {additional_parameters: {a b: 1}}", &["launcher.time_min=5"]).unwrap_err();
         let wanted = "`launcher.additional_parameters` is a mapping; it must be a mapping of options to values, such as `{nice: 100}`";
