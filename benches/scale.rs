@@ -66,6 +66,8 @@ fn main() -> ExitCode {
         if wants("resuming") {
             let command = || sweep(folder.path(), &["run", "scale.yaml", "--device", "cpu"]);
             row(&format!("sweep run: {runs} finished runs, nothing to do"), "1 s", command);
+            let command = || sweep(folder.path(), &["status", "runs"]);
+            row(&format!("sweep status: {runs} finished runs"), "1.5 s", command);
         }
         if wants("reporting") {
             let command = || sweep(folder.path(), &["report", "runs"]);
