@@ -228,7 +228,7 @@ fn whatever_programs_of_the_cluster_say_the_status_is_shown() {
         "echo; echo; echo '||||'; echo '12|0-4'",
         "head -c 100000 /dev/urandom",
         "yes | head -n 100000",
-        "echo '12|0-9999999999|RUNNING|None|sweep-toy-0a1b2c'; echo '12_[0-4|FAILED|sweep-toy-0a1b2c'",
+        "echo '12|0-9999999999|RUNNING|None|sweep-toy-0a1b2c'; echo '12_0-4-9|FAILED|sweep-toy-0a1b2c'",
         "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1",
         "kill -9 $$",
     ];
