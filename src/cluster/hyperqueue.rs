@@ -1,7 +1,8 @@
 //! What HyperQueue is told: one `hq submit` of a task array. Pure.
 //!
 //! Options are those of HyperQueue's documentation ("Jobs and tasks", "Task arrays", "Resource management"), version 0.18 to
-//! 0.27, and were tried on 0.26: lists of ids may be `3,7,12-20`, durations are humantime's, and `--output-mode=quiet` prints a job's number alone.
+//! 0.27, and were tried on 0.26: lists of ids may be `3,7,12-20`, durations are humantime's, and `--output-mode=quiet` prints
+//! a job's number alone.
 
 use std::path::Path;
 

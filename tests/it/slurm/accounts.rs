@@ -49,9 +49,9 @@ fn what_became_of_tasks_is_known_from_the_accounts_when_the_controller_has_forgo
     signal("-STOP", worker);
     // Of the others one loses its node, and may not be put back; one is killed, one cancelled at work.
     let here = cluster.node_of(&task(0));
-    let mut others = vec![1, 2, 3];
+    let mut others = [1, 2, 3];
     others.sort_by_key(|index| cluster.node_of(&task(*index)) == here);
-    let [lost, killed, cancelled] = others[..] else { unreachable!() };
+    let [lost, killed, cancelled] = others;
     let node = cluster.node_of(&task(lost));
     assert_ne!(node, here, "four tasks are more than a node takes");
     cluster.slurm(&format!("scontrol update jobid={} requeue=0", task(lost)));
