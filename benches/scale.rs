@@ -66,6 +66,8 @@ fn main() -> ExitCode {
         if wants("resuming") {
             let command = || sweep(folder.path(), &["run", "scale.yaml", "--device", "cpu"]);
             row(&format!("sweep run: {runs} finished runs, nothing to do"), "1 s", command);
+            let command = || sweep(folder.path(), &["status", "runs"]);
+            row(&format!("sweep status: {runs} finished runs"), "1.5 s", command);
         }
         if wants("reporting") {
             let command = || sweep(folder.path(), &["report", "runs"]);
@@ -361,6 +363,7 @@ fn dispatched(home: &Path, runs: usize) -> Duration {
         search: None,
         checkpoint_every: Duration::from_secs(60),
         cache: None,
+        elsewhere: Default::default(),
         invocation: Invocation::now("a benchmark".to_owned(), "cpu".to_owned(), b""),
     };
     let began = Instant::now();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::exit::{self, BadInput};
 use super::output;
+use super::queued;
 use crate::cluster::cancel::cancel;
 use crate::cluster::submit::KUBERNETES;
 use crate::record::Store;
@@ -26,6 +27,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(BadInput(format!("{}: holds no sweep", args.runs.display())).into());
     }
     for sweep in &sweeps {
+        queued::warn_of_lines(sweep);
         let jobs = cancel(sweep)?;
         let words = if jobs.is_empty() {
             "nothing is in a queue".to_owned()

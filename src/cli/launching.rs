@@ -36,6 +36,7 @@ fn argument(key: &'static Key) -> Arg {
     let value = match key.form {
         Form::Count(_) | Form::Number => "N",
         Form::Text => "TEXT",
+        Form::Folder => "DIR",
         Form::Lines => "LINE",
         Form::Map => "OPTION=VALUE",
     };
@@ -53,7 +54,7 @@ fn overriding(key: &Key, texts: &[&str]) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let value = match key.form {
         Form::Count(_) | Form::Number => texts.concat(),
-        Form::Text => quoted(&texts.concat()),
+        Form::Text | Form::Folder => quoted(&texts.concat()),
         Form::Lines => texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(","),
         Form::Map => {
             let pairs = texts.iter().map(|text| {

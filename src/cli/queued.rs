@@ -1,9 +1,16 @@
 //! What the scheduler adds to how runs stand by their files. Files count first: the scheduler is asked only about runs that
 //! have no result, and believed only where a file says nothing else.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::arguments::typed;
+use super::output;
 use super::status::State;
+use crate::cluster::ClusterError;
 use crate::cluster::scheduler::{Known, Task};
-use crate::cluster::state::{accounts, queue, submissions};
+use crate::cluster::state::{SLURM, accounts, queue, submissions};
+use crate::cluster::submit::refuse_other_plans;
 use crate::record::submissions::plan_digest;
 use crate::record::{RunSpec, SweepDir};
 
@@ -35,6 +42,76 @@ pub fn look(sweep: &SweepDir, plan: &[RunSpec], states: &[State]) -> (Known, Opt
     (known, note)
 }
 
+/// Says which lines on what was handed over cannot be read: nobody is asked about such jobs.
+pub fn warn_of_lines(sweep: &SweepDir) {
+    let folder = sweep.submissions(SLURM);
+    for problem in folder.read().1 {
+        output::tell(&format!(
+            "warning: {}: {problem}; the job that this line is of is not known",
+            folder.list().display()
+        ));
+    }
+}
+
+/// Tells who is about to run this plan here what of it is in the queue, and returns the ids of runs that a task is at work
+/// on: those are left to it.
+///
+/// # Errors
+/// What is in the queue is of another plan: it would be of no use any more.
+pub fn beside(sweep: &SweepDir, plan: &[RunSpec]) -> Result<BTreeSet<String>, ClusterError> {
+    let submissions = submissions(sweep);
+    if submissions.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    warn_of_lines(sweep);
+    let known = match queue(&submissions, &plan_digest(plan)) {
+        Ok(known) => known,
+        Err(error) => {
+            output::tell(&format!(
+                "note: this sweep was submitted to Slurm, and what is in the queue is not known ({}); a run that a task is at \
+                 work on is waited for",
+                error.to_string().lines().next().unwrap_or_default()
+            ));
+            return Ok(BTreeSet::new());
+        }
+    };
+    refuse_other_plans(sweep, &known)?;
+    let at_work = |(position, task): (&usize, &Task)| {
+        let id = plan.get(*position).map(|run| run.id.clone());
+        id.filter(|_| task.is_alive() && !task.waits())
+    };
+    let elsewhere: BTreeSet<String> = known.tasks.iter().filter_map(at_work).collect();
+    if let Some(words) = side_by_side(&known, elsewhere.len(), sweep) {
+        output::tell(&words);
+    }
+    Ok(elsewhere)
+}
+
+/// What it means that tasks of the sweep are in the queue; nothing where there are none.
+fn side_by_side(known: &Known, at_work: usize, sweep: &SweepDir) -> Option<String> {
+    let waiting = known.tasks.values().filter(|task| task.waits()).count();
+    let (waits, works) = match (waiting, at_work) {
+        (0, 0) => return None,
+        (0, _) => (String::new(), format!("at work on {}, left to them", runs(at_work))),
+        (_, 0) => (format!("waiting for their turn with {}", runs(waiting)), String::new()),
+        _ => (
+            format!("waiting for their turn with {}, and ", runs(waiting)),
+            format!("at work on {}, left to them", runs(at_work)),
+        ),
+    };
+    let jobs: BTreeSet<&str> = known.tasks.values().filter_map(|task| task.task.split('_').next()).collect();
+    let jobs = jobs.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "note: tasks of this sweep are in Slurm's queue (job {jobs}), {waits}{works}: both work side by side, and a task passes \
+         over what is done by then\nhint: `sweep cancel {}` takes them out; they save a checkpoint first",
+        typed(&sweep.path)
+    ))
+}
+
+fn runs(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "run" } else { "runs" })
+}
+
 /// How a run stands that the scheduler has a task for.
 pub fn with_task(state: State, task: Option<&Task>) -> State {
     let Some(task) = task else { return state };
@@ -45,6 +122,11 @@ pub fn with_task(state: State, task: Option<&Task>) -> State {
         State::Interrupted | State::Waiting if task.has_failed() => State::Failed,
         other => other,
     }
+}
+
+/// What a task of Slurm's printed.
+pub fn log(sweep: &SweepDir, task: &Task) -> PathBuf {
+    sweep.submissions(SLURM).path.join(format!("{}.log", task.task))
 }
 
 /// Why a run has no end in its log, as far as the scheduler says.
@@ -60,6 +142,22 @@ mod tests {
 
     fn task(state: &str) -> Task {
         Task { task: "12_3".to_owned(), state: state.to_owned(), reason: None }
+    }
+
+    #[test]
+    fn who_runs_a_sweep_beside_its_tasks_is_told_what_they_do() {
+        let sweep = SweepDir { path: "runs/my x".into() };
+        let words = |states: &[&str], at_work| {
+            let tasks = states.iter().map(|state| task(state)).enumerate().collect();
+            side_by_side(&Known { tasks, ..Known::default() }, at_work, &sweep)
+        };
+        assert_eq!(words(&["FAILED"], 0), None);
+        insta::assert_snapshot!(words(&["PENDING", "PENDING", "RUNNING"], 1).unwrap(), @"
+        note: tasks of this sweep are in Slurm's queue (job 12), waiting for their turn with 2 runs, and at work on 1 run, left to them: both work side by side, and a task passes over what is done by then
+        hint: `sweep cancel 'runs/my x'` takes them out; they save a checkpoint first
+        ");
+        insta::assert_snapshot!(words(&["PENDING"], 0).unwrap().lines().next().unwrap(), @"note: tasks of this sweep are in Slurm's queue (job 12), waiting for their turn with 1 run: both work side by side, and a task passes over what is done by then");
+        insta::assert_snapshot!(words(&["RUNNING", "COMPLETING"], 2).unwrap().lines().next().unwrap(), @"note: tasks of this sweep are in Slurm's queue (job 12), at work on 2 runs, left to them: both work side by side, and a task passes over what is done by then");
     }
 
     #[test]

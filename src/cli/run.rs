@@ -14,7 +14,7 @@ use super::arguments::{
 use super::exit::BadInput;
 use super::facts;
 use super::table::{Align, Table, number};
-use super::{Command, CommandLine, auditing, conventions, exit, output};
+use super::{Command, CommandLine, auditing, conventions, exit, output, queued};
 use crate::analysis::audit::{add_nearest, range_of};
 use crate::plan::consistency;
 use crate::plan::rungs::Compared;
@@ -148,6 +148,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let named = if devices.0.is_empty() { args.device.clone() } else { devices.0.join(",") };
     let invocation = Invocation::now(typed_command(), named, &file);
     let plan = args.file.expand(&spec)?;
+    let elsewhere = queued::beside(&Store::new(&args.runs).sweep(&spec.name), &plan.runs)?;
     let options = Options {
         runs: args.runs.clone(),
         wish: Wish {
@@ -164,6 +165,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         search: Search::of(&spec)?,
         checkpoint_every: args.checkpoint_every,
         cache: args.cache.chosen(&args.runs),
+        elsewhere,
         invocation,
     };
     let warnings = consistency::warnings(&plan.runs, &facts::gather(&plan.runs));

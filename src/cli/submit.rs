@@ -10,6 +10,7 @@ use super::arguments::{CHECKPOINT_EVERY, SweepFile, device, interval, typed};
 use super::exit::{self, BadInput};
 use super::launching::LauncherFlags;
 use super::output;
+use super::queued;
 use super::run::{audit, retry, typed_command};
 use crate::cluster::command::Worker;
 use crate::cluster::submit::{self, Order, Submitted};
@@ -109,6 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         search: None,
         checkpoint_every: args.checkpoint_every,
         cache: None,
+        elsewhere: Default::default(),
         invocation: Invocation::now(typed_command(), args.device.clone(), &bytes),
     };
     let (mut known, mut max_array_size) = (Default::default(), slurm::MAX_ARRAY_SIZE);
@@ -126,6 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         prepare(&spec.name, &plan, &options, progress.as_mut(), &mut ready, look)?
     };
+    queued::warn_of_lines(&prepared.sweep);
     let positions = submit::to_submit(&prepared.sweep, &prepared.survey, &known);
     let at_work = prepared.survey.missing.len() - positions.len();
     if at_work > 0 {
@@ -153,6 +156,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Cluster::Local => Submitted::default(),
     };
     output::print(&in_words(&args, &submitted, positions.len()))?;
+    if let Some(why) = &submitted.no_report {
+        output::tell(&format!(
+            "warning: no job reports behind the runs: {why}\nhint: `sweep report {}` does, once they have ended",
+            typed(&args.runs)
+        ));
+    }
     Ok(ExitCode::from(exit::ALL_IS_WELL))
 }
 

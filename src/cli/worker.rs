@@ -19,6 +19,7 @@ use crate::run::policy::Retry;
 use crate::run::process::Processes;
 use crate::run::progress;
 use crate::run::worker::{Order, try_one_step, work};
+use crate::spec::variables;
 
 /// Work on one run (--run), or on those of a task of a job array (--plan).
 ///
@@ -120,12 +121,19 @@ fn work_on_task(plan: &Path, args: &Args) -> anyhow::Result<i32> {
         ));
         return Ok(exit_code::FAILED);
     }
+    let cache = match completed(&args.cache) {
+        Ok(cache) => cache,
+        Err(error) => {
+            output::tell(&error);
+            return Ok(exit_code::FAILED);
+        }
+    };
     let asked = Asked { index: args.index, indices: args.indices.clone(), runs_per_task: args.runs_per_task };
     let positions = task::positions(&asked, variable, specs.len())?;
     let restarts = number("SLURM_RESTART_COUNT").unwrap_or(0);
     // What failed in this task's last turn is not tried again by the way.
     let retry = if restarts > 0 && args.retry.is_none() { Some(Retry::Interrupted) } else { args.retry };
-    let processes = processes(args, folder)?;
+    let processes = processes(args, &cache, folder)?;
     let (done, told) = {
         let mut progress = progress::for_standard_error();
         work_on(&sweep, &specs, positions, retry, &processes, progress.as_mut())?
@@ -142,13 +150,28 @@ fn work_on_task(plan: &Path, args: &Args) -> anyhow::Result<i32> {
     Ok(end.code)
 }
 
-fn processes(args: &Args, folder: &Path) -> anyhow::Result<Processes> {
+/// The cache's folder with the variables of this machine in it. One that is not set would be another folder, on a disk that
+/// nobody meant.
+fn completed(cache: &CacheFlags) -> Result<CacheFlags, String> {
+    let folder = cache.cache_dir.as_ref().map(|folder| {
+        let text = folder.to_string_lossy();
+        variables::completed(&text, |name| std::env::var(name).ok()).map(PathBuf::from).map_err(|error| {
+            format!(
+                "error: the feature cache in `{text}`: {error} on this node\nhint: `cache_dir` of `launcher:` names another \
+                 folder; `${{NAME:-/tmp}}` stands for /tmp where NAME is not set"
+            )
+        })
+    });
+    Ok(CacheFlags { cache_dir: folder.transpose()?, ..cache.clone() })
+}
+
+fn processes(args: &Args, cache: &CacheFlags, folder: &Path) -> anyhow::Result<Processes> {
     let working_directory = std::env::current_dir()?;
     let runs = match &args.runs {
         Some(runs) => std::path::absolute(runs)?,
         None => folder.parent().unwrap_or(folder).to_owned(),
     };
-    let cache = args.cache.chosen(&runs);
+    let cache = cache.chosen(&runs);
     Ok(Processes {
         program: std::env::current_exe()?,
         cache: cache.map(|cache| Cache { folder: working_directory.join(&cache.folder), ..cache }),

@@ -2,6 +2,7 @@
 
 use super::ClusterError;
 use super::ask::ask;
+use super::hyperqueue;
 use super::state::{SLURM, queue};
 use super::submit::HYPERQUEUE;
 use crate::record::SweepDir;
@@ -22,11 +23,16 @@ pub fn cancel(sweep: &SweepDir) -> Result<Vec<String>, ClusterError> {
         }
         cancelled.extend(jobs);
     }
-    let hyperqueue = sweep.submissions(HYPERQUEUE).read().0;
-    if !hyperqueue.is_empty() {
-        let jobs: Vec<String> = hyperqueue.into_iter().map(|submission| submission.job).collect();
-        // HyperQueue passes over tasks that have ended.
-        tell("hq", &["job".to_owned(), "cancel".to_owned(), jobs.join(",")])?;
+    let hyperqueue_jobs = sweep.submissions(HYPERQUEUE).read().0;
+    if !hyperqueue_jobs.is_empty() {
+        let active = ask("hq", &["--output-mode=quiet", "job", "list"], &[])?;
+        if !active.is_success {
+            return Err(ClusterError(format!("hq: {}", active.complaint())));
+        }
+        let jobs = hyperqueue::still_active(&active.said, &hyperqueue_jobs);
+        if !jobs.is_empty() {
+            tell("hq", &["job".to_owned(), "cancel".to_owned(), jobs.join(",")])?;
+        }
         cancelled.extend(jobs);
     }
     Ok(cancelled)

@@ -24,47 +24,29 @@ pub struct Worker {
     pub retry: Option<Retry>,
 }
 
-/// A word of a command; only the folder of the cache is for the node's shell to complete.
-enum Word {
-    Plain(String),
-    OfTheNode(String),
-}
-
 impl Worker {
-    fn words(&self, launcher: &Launcher) -> Vec<Word> {
-        let plain =
-            |words: &[&str]| words.iter().map(|word| Word::Plain((*word).to_owned())).collect::<Vec<_>>();
-        let (program, plan, runs) = (shown(&self.program), shown(&self.plan), shown(&self.runs));
-        let mut words = plain(&[
-            &program,
-            "worker",
-            "--plan",
-            &plan,
-            "--plan-digest",
-            &self.plan_digest,
-            "--runs",
-            &runs,
-        ]);
-        words.extend(plain(&["--device", &self.device, "--threads", &launcher.cpus().to_string()]));
+    /// The arguments of the program.
+    pub fn arguments(&self, launcher: &Launcher) -> Vec<String> {
+        let mut words = vec!["worker".to_owned()];
+        let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+        option("--plan", &shown(&self.plan));
+        option("--plan-digest", &self.plan_digest);
+        option("--runs", &shown(&self.runs));
+        option("--device", &self.device);
+        option("--threads", &launcher.cpus().to_string());
         let every = humantime::format_duration(self.checkpoint_every).to_string().replace(' ', "");
-        words.extend(plain(&["--checkpoint-every", &every]));
+        option("--checkpoint-every", &every);
         if launcher.per_task() > 1 {
-            words.extend(plain(&["--runs-per-task", &launcher.per_task().to_string()]));
+            option("--runs-per-task", &launcher.per_task().to_string());
         }
-        words.extend(self.retry.into_iter().flat_map(|retry| plain(&["--retry", retry.name()])));
+        if let Some(retry) = self.retry {
+            option("--retry", retry.name());
+        }
         if let Some(folder) = &launcher.cache_dir {
-            words.extend(plain(&["--cache-dir"]));
-            words.push(Word::OfTheNode(folder.clone()));
+            // The task completes its variables, wherever it is started and by whom.
+            option("--cache-dir", folder);
         }
         words
-    }
-
-    /// The arguments for who starts programs without a shell.
-    pub fn arguments(&self, launcher: &Launcher) -> Vec<String> {
-        let word = |word| match word {
-            Word::Plain(text) | Word::OfTheNode(text) => text,
-        };
-        self.words(launcher).into_iter().map(word).collect()
     }
 
     /// The lines of a script: the user's own, and the program in the place of the shell.
@@ -72,13 +54,8 @@ impl Worker {
     /// `exec` keeps the shell's process number, so that a signal to the script is one to the worker, and the script's exit
     /// code is the worker's.
     pub fn lines(&self, launcher: &Launcher, more: &str) -> String {
-        let words = self.words(launcher).into_iter().map(|word| match word {
-            Word::Plain(text) => quoted(&text),
-            Word::OfTheNode(text) => {
-                format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"").replace('`', "\\`"))
-            }
-        });
-        let words: Vec<String> = words.collect();
+        let words = [shown(&self.program)].into_iter().chain(self.arguments(launcher));
+        let words: Vec<String> = words.map(|word| quoted(&word)).collect();
         let setup: String = launcher.setup.iter().map(|line| format!("{line}\n")).collect();
         format!("{LEASE}\n{setup}exec {}{more}\n", words.join(" "))
     }
@@ -119,7 +96,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn words_are_quoted_but_for_what_the_node_is_to_complete() {
+    fn words_are_quoted_so_that_no_shell_touches_what_the_task_is_to_complete() {
         let worker = Worker { runs: "/home/my data".into(), retry: Some(Retry::Failed), ..worker() };
         let launcher = Launcher {
             cache_dir: Some("$TMPDIR/it's \"new\"".to_owned()),
@@ -129,7 +106,7 @@ pub(super) mod tests {
         insta::assert_snapshot!(worker.lines(&launcher, " >&2"), @r#"
         export SWEEP_LEASE="${SWEEP_LEASE:-heartbeat}"
         module load x
-        exec /opt/sweep/bin/sweep worker --plan /home/me/study/runs/unfreeze/plan.jsonl --plan-digest 0123456789abcdef --runs '/home/my data' --device auto --threads 1 --checkpoint-every 1m30s --retry failed --cache-dir "$TMPDIR/it's \"new\"" >&2
+        exec /opt/sweep/bin/sweep worker --plan /home/me/study/runs/unfreeze/plan.jsonl --plan-digest 0123456789abcdef --runs '/home/my data' --device auto --threads 1 --checkpoint-every 1m30s --retry failed --cache-dir '$TMPDIR/it'\''s "new"' >&2
         "#);
         assert!(worker.arguments(&launcher).contains(&"/home/my data".to_owned()));
     }

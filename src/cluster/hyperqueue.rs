@@ -1,12 +1,14 @@
 //! What HyperQueue is told: one `hq submit` of a task array. Pure.
 //!
 //! Options are those of HyperQueue's documentation ("Jobs and tasks", "Task arrays", "Resource management"), version 0.18 to
-//! 0.27: lists of ids may be `3,7,12-20`, durations are humantime's, and `--output-mode=quiet` prints a job's number alone.
+//! 0.27, and were tried on 0.26: lists of ids may be `3,7,12-20`, durations are humantime's, and `--output-mode=quiet` prints
+//! a job's number alone.
 
 use std::path::Path;
 
 use super::array::compact;
 use super::command::{Worker, quoted, shown};
+use crate::record::submissions::Submission;
 use crate::spec::Launcher;
 
 /// The words of `hq submit`; `task` is the script that a task runs.
@@ -48,6 +50,14 @@ pub fn task_script(worker: &Worker, launcher: &Launcher) -> String {
     format!("#!/bin/bash\n{}", worker.lines(launcher, ""))
 }
 
+/// Which of these jobs are among those that `hq --output-mode=quiet job list` names, a line each: `3 RUNNING`. Without
+/// `--all` it names those that have not ended.
+pub fn still_active(said: &str, jobs: &[Submission]) -> Vec<String> {
+    let active: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let is_active = |job: &&Submission| active.contains(&job.job.as_str());
+    jobs.iter().filter(is_active).map(|job| job.job.clone()).collect()
+}
+
 /// The command as one line of a shell.
 pub fn in_a_line(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
@@ -57,6 +67,14 @@ pub fn in_a_line(words: &[String]) -> String {
 mod tests {
     use super::super::command::tests::worker;
     use super::*;
+
+    #[test]
+    fn only_jobs_that_have_not_ended_are_active() {
+        let job = |number: &str| Submission::new(String::new(), number.to_owned(), "sweep-x".to_owned());
+        let jobs = [job("1"), job("3"), job("12")];
+        assert_eq!(still_active("3 RUNNING\n2 WAITING\n12 WAITING\n", &jobs), ["3", "12"]);
+        assert_eq!(still_active("\n", &jobs), [""; 0]);
+    }
 
     /// The options of `hq submit` that are used, as `hq submit --help` has them.
     const KNOWN: [&str; 10] = [

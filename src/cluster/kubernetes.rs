@@ -41,7 +41,7 @@ fn job(name: &str, tasks: &[usize], worker: &Worker, launcher: &Launcher) -> Res
     let image = launcher.image.as_ref().ok_or("image")?;
     let claim = launcher.volume_claim.as_ref().ok_or("volume_claim")?;
     let mount = launcher.mount.as_deref().map_or(worker.working_directory.as_path(), Path::new);
-    let mut arguments: Vec<String> = worker.arguments(launcher).into_iter().skip(1).collect();
+    let mut arguments = worker.arguments(launcher);
     arguments.extend(["--indices".to_owned(), compact(tasks)]);
     let cpus = launcher.cpus().to_string();
     let mut limits = json!({"cpu": cpus});

@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod command;
 pub mod hyperqueue;
 pub mod kubernetes;
+mod refusal;
 pub mod scheduler;
 pub mod slurm;
 pub mod state;

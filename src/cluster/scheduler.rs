@@ -102,7 +102,8 @@ impl Known {
         }
     }
 
-    /// Takes in what `sacct` printed, which keeps what the queue has forgotten.
+    /// Takes in what `sacct` printed, which keeps what the queue has forgotten. What it has as alive counts only in the queue:
+    /// a controller that was lost leaves jobs in the accounts that seem to run for ever.
     pub fn hear_accounts(&mut self, submissions: &[Submission], plan: &str, said: &str) {
         for line in said.lines() {
             let mut fields = line.splitn(3, '|').map(str::trim);
@@ -113,6 +114,9 @@ impl Known {
             let Some(submission) = of(submissions, job, name).filter(|it| it.plan == plan) else { continue };
             // `CANCELLED by 1000`.
             let state = state.split(' ').next().unwrap_or_default();
+            if ALIVE.contains(&state) {
+                continue;
+            }
             self.hear(submission, tasks.trim_matches(['[', ']']), state, &None);
         }
     }
@@ -213,7 +217,8 @@ mod tests {
         let submissions = [submission("12", "0-3", 0, 1), submission("15", "1", 0, 1)];
         let mut known = Known::default();
         known.hear_queue(&submissions, "now", "15|1|PENDING|Priority|sweep-x-15\n");
-        let said = "12_0|NODE_FAIL|sweep-x-12\n12_1|CANCELLED by 1000|sweep-x-12\n12_[2-3]|OUT_OF_MEMORY|sweep-x-12\n";
+        let said = "12_0|NODE_FAIL|sweep-x-12\n12_1|CANCELLED by 1000|sweep-x-12\n12_[2-3]|OUT_OF_MEMORY|sweep-x-12\n\
+                    12_0|RUNNING|sweep-x-12\n";
         known.hear_accounts(&submissions, "now", said);
         insta::assert_snapshot!(words(&known).join("\n"), @"
         0: 12_0 NODE_FAIL

@@ -211,7 +211,7 @@ mod tests {
         export SWEEP_MAX_REQUEUES=3
         export SWEEP_LEASE="${SWEEP_LEASE:-heartbeat}"
         module load cuda
-        exec /opt/sweep/bin/sweep worker --plan /home/me/study/runs/unfreeze/plan.jsonl --plan-digest 0123456789abcdef --runs /home/me/study/runs --device auto --threads 8 --checkpoint-every 1m30s --runs-per-task 4 --cache-dir "$TMPDIR/features"
+        exec /opt/sweep/bin/sweep worker --plan /home/me/study/runs/unfreeze/plan.jsonl --plan-digest 0123456789abcdef --runs /home/me/study/runs --device auto --threads 8 --checkpoint-every 1m30s --runs-per-task 4 --cache-dir '$TMPDIR/features'
         "#);
         let report = report_script(
             "sweep-unfreeze-0a1b2c-report",

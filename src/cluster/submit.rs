@@ -7,16 +7,19 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use super::ClusterError;
 use super::array::{Chunk, blocks, chunks, compact};
 use super::ask::ask;
 use super::command::{Worker, shown};
+use super::refusal::{in_a_line, refused};
 use super::scheduler::Known;
 use super::state::{SLURM, queue};
 use super::{hyperqueue, kubernetes, slurm};
 use crate::record::SweepDir;
+use crate::record::store::StoreError;
 use crate::record::submissions::{Submission, SubmissionDir};
 use crate::run::lease;
 use crate::run::survey::Survey;
@@ -46,6 +49,8 @@ pub struct Submitted {
     pub tasks: usize,
     /// The job that reports.
     pub report: Option<String>,
+    /// Why there is none although there was to be one.
+    pub no_report: Option<String>,
     /// What was written.
     pub files: Vec<PathBuf>,
 }
@@ -70,10 +75,16 @@ pub fn to_submit(sweep: &SweepDir, survey: &Survey, known: &Known) -> Vec<usize>
 /// # Errors
 /// It cannot be asked although something was submitted, or has tasks of another plan, whose positions mean other runs.
 pub fn look_at_queue(sweep: &SweepDir, plan_digest: &str) -> Result<Known, ClusterError> {
-    let submissions = super::state::submissions(sweep);
-    let known = queue(&submissions, plan_digest)?;
+    let known = queue(&super::state::submissions(sweep), plan_digest)?;
+    refuse_other_plans(sweep, &known)?;
+    Ok(known)
+}
+
+/// Makes sure that no task in the queue is of another plan of the sweep: another that took its place would make them end
+/// without having done anything.
+pub fn refuse_other_plans(sweep: &SweepDir, known: &Known) -> Result<(), ClusterError> {
     if known.of_other_plans.is_empty() {
-        return Ok(known);
+        return Ok(());
     }
     Err(ClusterError(format!(
         "{}: jobs of an earlier plan of this sweep are in the queue: {}\nhint: `sweep cancel {}` takes them out, or give this \
@@ -109,39 +120,54 @@ pub fn slurm_report(order: &Order, name: &str) -> Option<String> {
 /// Hands the order to Slurm, whose arrays have fewer tasks than `max_array_size`.
 ///
 /// # Errors
-/// Slurm refuses. What it took before that is in the queue and written down.
+/// Slurm refuses an array. What it took before that is in the queue and written down. That it refuses the job that reports
+/// is not one: the runs are what matters, and [`Submitted::no_report`] says why there is none.
 pub fn to_slurm(order: &Order, max_array_size: usize) -> anyhow::Result<Submitted> {
     let folder = order.sweep.submissions(SLURM);
     let (name, at) = name_of(order.sweep);
     let mut submitted = Submitted::default();
     for (chunk, script) in slurm_scripts(order, &name, max_array_size) {
-        let number = folder.read().0.len() + 1;
-        let file = format!("{number:04}.sh");
-        let path = folder.write(&file, &script)?;
-        let job = sbatch(&folder, number, &path, &[])?;
-        folder.append(&Submission {
+        let (file, path, number) = written(&folder, "", &script)?;
+        let job = sbatch(&folder, number, &path, &[])
+            .map_err(|refusal| refused(&path, &name, &refusal, &submitted))?;
+        let submission = Submission {
             array: Some(compact(&chunk.indices)),
             offset: chunk.offset,
             runs_per_task: order.launcher.per_task(),
             plan: order.worker.plan_digest.clone(),
             script: file,
             ..Submission::new(at.clone(), job.clone(), name.clone())
+        };
+        folder.append(&submission).with_context(|| {
+            format!("job {job} is in the queue, and could not be written down\nhint: `scancel {job}` takes it back")
         })?;
         submitted.tasks += chunk.indices.len();
         submitted.jobs.push(job);
         submitted.files.push(path);
     }
     if let Some(script) = slurm_report(order, &name) {
-        let number = folder.read().0.len() + 1;
-        let file = format!("{number:04}-report.sh");
-        let path = folder.write(&file, &script)?;
+        let (file, path, number) = written(&folder, "-report", &script)?;
         // `afterok` would judge an array by its last task, and a report is wanted of failures too.
         let behind = format!("--dependency=afterany:{}", submitted.jobs.join(":"));
-        let job = sbatch(&folder, number, &path, &[&behind])?;
-        folder.append(&Submission { script: file, ..Submission::new(at, job.clone(), reporter(&name)) })?;
-        submitted.report = Some(job);
+        match sbatch(&folder, number, &path, &[&behind]) {
+            Ok(job) => {
+                let submission =
+                    Submission { script: file, ..Submission::new(at, job.clone(), reporter(&name)) };
+                folder.append(&submission)?;
+                submitted.report = Some(job);
+            }
+            Err(refusal) => submitted.no_report = Some(refusal.to_string()),
+        }
     }
     Ok(submitted)
+}
+
+/// Writes a script under the next number: its name, its path and the number.
+fn written(folder: &SubmissionDir, what: &str, script: &str) -> Result<(String, PathBuf, usize), StoreError> {
+    let number = folder.next_number();
+    let file = format!("{number:04}{what}.sh");
+    let path = folder.write(&file, script)?;
+    Ok((file, path, number))
 }
 
 fn reporter(name: &str) -> String {
@@ -149,7 +175,12 @@ fn reporter(name: &str) -> String {
 }
 
 /// Submits a script, and keeps what `sbatch` said beside it.
-fn sbatch(folder: &SubmissionDir, number: usize, script: &Path, options: &[&str]) -> anyhow::Result<String> {
+fn sbatch(
+    folder: &SubmissionDir,
+    number: usize,
+    script: &Path,
+    options: &[&str],
+) -> Result<String, ClusterError> {
     let path = shown(&absolute(script));
     let arguments: Vec<&str> =
         ["--parsable"].into_iter().chain(options.iter().copied()).chain([path.as_str()]).collect();
@@ -160,16 +191,10 @@ fn sbatch(folder: &SubmissionDir, number: usize, script: &Path, options: &[&str]
         answer.said,
         answer.complained
     );
-    folder.write(&format!("{number:04}.sbatch.txt"), &words)?;
-    match slurm::job_id(&answer.said).filter(|_| answer.is_success) {
-        Some(job) => Ok(job),
-        None => Err(ClusterError(format!(
-            "sbatch refuses {}: {}\nhint: what it took before is in the queue; `sweep submit` again hands over the rest",
-            script.display(),
-            answer.complaint()
-        ))
-        .into()),
-    }
+    // For who wants to know one day; the job's number counts, and is kept elsewhere.
+    let _ = folder.write(&format!("{number:04}.sbatch.txt"), &words);
+    let job = slurm::job_id(&answer.said).filter(|_| answer.is_success);
+    job.ok_or_else(|| ClusterError(in_a_line(answer.complaint())))
 }
 
 /// The largest array that Slurm takes.
@@ -185,7 +210,7 @@ pub fn max_array_size() -> Result<usize, ClusterError> {
 pub fn to_hyperqueue(order: &Order) -> anyhow::Result<Submitted> {
     let folder = order.sweep.submissions(HYPERQUEUE);
     let (name, at) = name_of(order.sweep);
-    let number = folder.read().0.len() + 1;
+    let number = folder.next_number();
     let tasks = blocks(order.positions, order.launcher.per_task());
     let task = folder
         .write(&format!("{number:04}-task.sh"), &hyperqueue::task_script(order.worker, order.launcher))?;
@@ -205,7 +230,7 @@ pub fn to_hyperqueue(order: &Order) -> anyhow::Result<Submitted> {
         script,
         ..Submission::new(at, job.clone(), name)
     })?;
-    Ok(Submitted { jobs: vec![job], tasks: tasks.len(), report: None, files: vec![path] })
+    Ok(Submitted { jobs: vec![job], tasks: tasks.len(), files: vec![path], ..Submitted::default() })
 }
 
 /// The command that HyperQueue would be given.
@@ -250,7 +275,7 @@ pub fn to_kubernetes(order: &Order) -> anyhow::Result<Submitted> {
     let digest = format!("{:x}", Sha256::digest(&manifest));
     let path = folder.write(&format!("job-{}.yaml", &digest[..8]), &manifest)?;
     let tasks = blocks(order.positions, order.launcher.per_task()).len();
-    Ok(Submitted { jobs: Vec::new(), tasks, report: None, files: vec![path] })
+    Ok(Submitted { tasks, files: vec![path], ..Submitted::default() })
 }
 
 /// A name that no other job has, for who looks at the queue, and the time that it is of.

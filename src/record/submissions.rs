@@ -2,17 +2,22 @@
 //!
 //! Lines are only ever added. They say what to ask the scheduler about, never how a run stands: that is in its own log.
 
+use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::files::{StoreError, append_rows, read_rows, write_atomic};
+use super::files::{StoreError, append_rows, write_atomic};
 use super::run::RunSpec;
 use super::store::SweepDir;
+use super::versioned;
 
 /// The version of the format, written into every line as `v`.
 const VERSION: u64 = 1;
+/// A list of a million jobs is shorter.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A job that was submitted. Fields that a reader does not know are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +76,19 @@ impl SweepDir {
 }
 
 impl SubmissionDir {
-    fn list(&self) -> PathBuf {
+    pub fn list(&self) -> PathBuf {
         self.path.join("submissions.jsonl")
+    }
+
+    /// A number that no script here begins with: what was handed over, or refused, stays to be looked at.
+    pub fn next_number(&self) -> usize {
+        let names = fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let number = |name: OsString| {
+            let name = name.into_string().ok()?;
+            let script = name.strip_suffix(".sh")?;
+            script[..script.find(|c: char| !c.is_ascii_digit()).unwrap_or(script.len())].parse::<usize>().ok()
+        };
+        names.filter_map(number).max().unwrap_or(0).saturating_add(1)
     }
 
     /// Keeps a file beside the list, such as a script.
@@ -88,7 +104,7 @@ impl SubmissionDir {
 
     /// What was submitted, in its order, and what was wrong with lines left out. No file means nothing.
     pub fn read(&self) -> (Vec<Submission>, Vec<String>) {
-        read_rows(&self.list())
+        versioned::read(&self.list(), VERSION, MAX_BYTES)
     }
 }
 
@@ -102,7 +118,7 @@ mod tests {
     fn what_was_submitted_is_read_back_in_its_order() {
         let folder = tempfile::tempdir().unwrap();
         let slurm = Store::new(folder.path()).sweep("x").submissions("slurm");
-        assert_eq!(slurm.read(), (Vec::new(), Vec::new()));
+        assert_eq!((slurm.read(), slurm.next_number()), ((Vec::new(), Vec::new()), 1));
         let line = |job: &str| Submission {
             array: Some("3,7,12-20".to_owned()),
             ..Submission::new("2026-01-09T12:00:00Z".to_owned(), job.to_owned(), "sweep-x-1".to_owned())
@@ -112,6 +128,17 @@ mod tests {
         slurm.append(&line("7")).unwrap();
         slurm.append(&line("8")).unwrap();
         assert_eq!(slurm.read(), (vec![line("7"), line("8")], Vec::new()));
+        // Logs begin with the numbers of jobs.
+        fs::write(slurm.path.join("0008.log"), "").unwrap();
+        assert_eq!(slurm.next_number(), 2);
+        slurm.append(&Submission { v: 2, ..line("9") }).unwrap();
+        let (rows, problems) = slurm.read();
+        assert_eq!(rows, [line("7"), line("8")]);
+        assert!(
+            problems.len() == 1
+                && problems[0].ends_with("has version 2 of the format; this program reads version 1"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Options {
     pub checkpoint_every: Duration,
     /// Where states of images are kept between runs; `None` goes without.
     pub cache: Option<Cache>,
+    /// Ids of runs that another machine is at work on: they are left to it.
+    pub elsewhere: BTreeSet<String>,
     /// How this came to be run, for the sweep's record.
     pub invocation: Invocation,
 }
@@ -113,7 +115,7 @@ pub fn execute(
     ready: &mut Ready,
 ) -> anyhow::Result<Outcome> {
     let sweep = Store::new(&options.runs).sweep(name);
-    let mut sitting = Sitting::default();
+    let mut sitting = Sitting { tried: options.elsewhere.clone(), ..Sitting::default() };
     let _lease = take(&sweep)?;
     let Some(search) = &options.search else {
         return work_through(&sweep, plan, options, &mut sitting, progress, ready);
@@ -161,7 +163,7 @@ struct Sitting {
     is_first: bool,
     inbox: Option<Inbox>,
     slots: Option<(Slots, Option<Preflight>)>,
-    /// Runs that had their turn: that a search goes on is no reason to try again what failed.
+    /// Runs that had their turn, here or elsewhere: that a search goes on is no reason to try again what failed.
     tried: BTreeSet<String>,
 }
 

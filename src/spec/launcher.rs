@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::data::only;
 use super::draft::Draft;
 use super::problem::{Place, Problem, did_you_mean, quoted};
+use super::variables::is_well_formed;
 use super::yaml::{Content, Entry, Node, shortest};
 
 /// What a sweep asks of a cluster. What is not asked for is left to the cluster's own defaults.
@@ -74,6 +75,8 @@ pub enum Form {
     /// A number above 0.
     Number,
     Text,
+    /// A text in which a node completes variables of its own.
+    Folder,
     /// One text or several.
     Lines,
     /// Names with a value each.
@@ -138,8 +141,8 @@ pub static KEYS: [Key; 20] = [
     key(
         "cache_dir",
         "node-cache-dir",
-        Form::Text,
-        "Folder of the feature cache as a node names it, such as `$TMPDIR/features` on a disk of its own; beside the results where it is left out.",
+        Form::Folder,
+        "Folder of the feature cache, such as `$TMPDIR/features` on a disk of the node's own, whose variables the task completes; beside the results where it is left out.",
     ),
     key("setup", "setup", Form::Lines, "Shell lines in front of the program, such as `module load cuda`."),
     key(
@@ -219,6 +222,7 @@ fn value_of(key: &Key, node: &Node) -> Option<Value> {
         (Form::Number, Content::Whole(number)) if *number > 0 => Some(json!(*number as f64)),
         (Form::Number, Content::Number(number)) if *number > 0.0 && number.is_finite() => Some(json!(number)),
         (Form::Text, _) => Some(Value::from(line_of(node)?)),
+        (Form::Folder, _) => Some(Value::from(line_of(node).filter(|text| is_well_formed(text))?)),
         (Form::Lines, Content::List(items)) => {
             items.iter().map(line_of).collect::<Option<Vec<_>>>().map(Value::from)
         }
@@ -256,6 +260,9 @@ fn valid(form: Form) -> String {
         Form::Count(least) => format!("a whole number of at least {least}"),
         Form::Number => "a number above 0".to_owned(),
         Form::Text => "a line of text".to_owned(),
+        Form::Folder => {
+            "a folder, in which a dollar sign begins `$NAME`, `${NAME}` or `${NAME:-other}`".to_owned()
+        }
         Form::Lines => "a line of text, or a list of lines".to_owned(),
         Form::Map => "a mapping of options to values, such as `{nice: 100}`".to_owned(),
     }
@@ -266,7 +273,7 @@ pub(super) fn schema() -> Value {
     let form = |form: Form| match form {
         Form::Count(least) => json!({"type": "integer", "minimum": least}),
         Form::Number => json!({"type": "number", "exclusiveMinimum": 0}),
-        Form::Text => json!({"type": ["string", "number", "boolean"]}),
+        Form::Text | Form::Folder => json!({"type": ["string", "number", "boolean"]}),
         Form::Lines => json!({"type": ["string", "array"], "items": {"type": "string"}}),
         Form::Map => {
             json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}})
@@ -346,6 +353,7 @@ mod tests {
         study.yaml:2:62: `launcher.setup` is a list; it must be a line of text, or a list of lines
         study.yaml:2:80: `launcher.partition` is the text `a\nb`; it must be a line of text
         "#);
+        insta::assert_snapshot!(read("launcher: {cache_dir: $(hostname)/x}", &[]).unwrap_err(), @"study.yaml:2:23: `launcher.cache_dir` is the text `$(hostname)/x`; it must be a folder, in which a dollar sign begins `$NAME`, `${NAME}` or `${NAME:-other}`");
         let error =
             read("launcher: {additional_parameters: {a b: 1}}", &["launcher.time_min=5"]).unwrap_err();
         let wanted = "`launcher.additional_parameters` is a mapping; it must be a mapping of options to values, such as `{nice: 100}`";

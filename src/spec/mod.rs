@@ -27,6 +27,7 @@ mod search;
 pub mod setting;
 pub mod sweep;
 mod table;
+pub mod variables;
 mod yaml;
 
 #[cfg(test)]

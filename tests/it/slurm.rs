@@ -2,7 +2,11 @@
 //! tasks are killed and its nodes lost.
 //!
 //! Where Slurm is not installed, or not for this user, the tests say that they were skipped; `SWEEP_SLURM=required` makes that
-//! a failure.
+//! a failure. `SWEEP_SLURM_ACCOUNTS=required` does the same for those that need accounts.
+
+mod accounts;
+mod sharing;
+mod time;
 
 use std::fs;
 use std::io::{self, Write};
@@ -49,12 +53,23 @@ fn script() -> PathBuf {
 impl Cluster {
     /// Two nodes, whose arrays have fewer than so many tasks; `None` where there is no Slurm.
     fn start(max_array: usize) -> Option<Self> {
+        Self::start_with(max_array, "SWEEP_SLURM", &[])
+    }
+
+    /// The same with accounts, and limits that they enforce.
+    fn start_with_accounts(max_array: usize) -> Option<Self> {
+        Self::start_with(max_array, "SWEEP_SLURM_ACCOUNTS", &[("SWEEP_SLURM_ACCOUNTS", "1")])
+    }
+
+    /// `demand` is the variable that makes it a failure that there is none.
+    fn start_with(max_array: usize, demand: &str, variables: &[(&str, &str)]) -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(script());
         command.arg("start").arg(folder.path()).env("SWEEP_SLURM_MAX_ARRAY", max_array.to_string());
         // Jobs that have ended are forgotten soon: what they came to is in the files.
         command.env("SWEEP_SLURM_MIN_JOB_AGE", "5");
+        command.env_remove("SWEEP_SLURM_ACCOUNTS").envs(variables.iter().copied());
         let log = folder.path().join("start.log");
         let output = fs::File::create(&log).unwrap();
         command.stdout(output.try_clone().unwrap()).stderr(output);
@@ -64,7 +79,7 @@ impl Cluster {
             return Some(Self { folder, _turn: turn });
         }
         let why = fs::read_to_string(log).unwrap_or_default();
-        let is_required = std::env::var("SWEEP_SLURM").is_ok_and(|wish| wish == "required");
+        let is_required = std::env::var(demand).is_ok_and(|wish| wish == "required");
         assert!(!is_required, "no Slurm: {why}");
         // Past the test harness, which keeps what passing tests print to itself.
         let _ = writeln!(io::stderr(), "skipped: no Slurm here ({})", why.lines().next().unwrap_or_default());
@@ -285,6 +300,9 @@ fn what_is_cancelled_leaves_the_queue_and_another_plan_is_not_mixed_up_with_it()
             && other.contains("jobs of an earlier plan of this sweep are in the queue"),
         "{other}"
     );
+    // Nor is it run here, where the tasks would have nothing to do any more.
+    let other = cluster.sweep(&workdir, "run toy.yaml seeds=0,1");
+    assert!(other.starts_with("exit 2\n") && other.contains("jobs of an earlier plan"), "{other}");
     let cancelled = cluster.sweep(&workdir, "cancel runs/toy");
     assert!(cancelled.contains(&format!("runs/toy: cancelled: {job}, ")), "{cancelled}");
     cluster.wait_until_idle();
@@ -301,4 +319,37 @@ fn what_is_cancelled_leaves_the_queue_and_another_plan_is_not_mixed_up_with_it()
         "{}",
         cluster.sweep(&workdir, "status")
     );
+}
+
+#[test]
+fn who_runs_a_sweep_whose_tasks_are_in_the_queue_is_told_and_both_work_side_by_side() {
+    let Some(cluster) = Cluster::start(1001) else { return };
+    let workdir = end_to_end::prepared();
+    let run = format!("run {TWO_RUNS} --threads 1 --jobs 2 --no-preflight");
+    let local = workdir.sweep(&format!("{run} --runs local"));
+    assert!(local.starts_with("exit 0\n"), "{local}");
+    let shown =
+        cluster.sweep(&workdir, &format!("submit {TWO_RUNS} --to slurm --no-report --array-parallelism 1"));
+    assert!(shown.starts_with("exit 0\n"), "{shown}");
+    let sweep = workdir.path().join("runs/small");
+    let plan = json_lines(&sweep.join("plan.jsonl"));
+    let first = sweep.join(plan[0]["id"].as_str().unwrap());
+    let job = submissions(&sweep)[0]["job"].as_str().unwrap().to_owned();
+    wait_for_event(&first, "evaluated");
+    // The first is a task's, and left to it; the second waits for its turn, and is done here.
+    let shown = cluster.sweep(&workdir, &run);
+    let note = format!(
+        "note: tasks of this sweep are in Slurm's queue (job {job}), waiting for their turn with 1 run, and at work on 1 run, \
+         left to them: both work side by side"
+    );
+    assert!(shown.contains(&note), "{shown}");
+    assert!(shown.contains("hint: `sweep cancel runs/small` takes them out"), "{shown}");
+    assert!(!shown.contains("still works on it"), "{shown}");
+    let was_first_done = last_event(&first)["event"] == "ended";
+    assert!(shown.starts_with(if was_first_done { "exit 0\n" } else { "exit 130\n" }), "{shown}");
+    cluster.wait_until_idle();
+    finished_to_the_bit(&cluster, &workdir);
+    assert!(records(&workdir.path().join("runs"), "small").iter().all(|run| run.attempts == 1));
+    let quiet = cluster.sweep(&workdir, &run);
+    assert!(quiet.starts_with("exit 0\n") && !quiet.contains("note: tasks"), "{quiet}");
 }

@@ -1,10 +1,13 @@
 //! What is handed to clusters, and what a task of theirs does, where there is no cluster: scripts are shown, tasks started by hand.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
+use sweep::record::Store;
+use sweep::record::submissions::{Submission, plan_digest};
 
 use crate::end_to_end::{self, json_lines};
 use crate::stopping::{ONE_RUN, events, last_event, signal, wait_until};
@@ -195,4 +198,84 @@ fn several_devices_work_on_a_run_each_and_come_to_the_same_tables() {
     // A device that is not there is found out before the first run.
     let gone = workdir.sweep("run toy.yaml --runs other --devices cpu,cuda:7");
     assert!(gone.starts_with("exit 2\n") && gone.contains("fails in its first step"), "{gone}");
+}
+
+/// Programs that say so, in front of those there are, and a status that asks them.
+fn with_answers(workdir: &Workdir, answers: &[(&str, &str)]) -> String {
+    let folder = workdir.path().join("programs");
+    for (name, script) in answers {
+        workdir.file(&format!("programs/{name}"), &format!("#!/bin/sh\n{script}\n"));
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    workdir.shown(&workdir.command("status").env("PATH", path).output().unwrap())
+}
+
+#[test]
+fn whatever_programs_of_the_cluster_say_the_status_is_shown() {
+    let workdir = toy::prepared();
+    frozen(&workdir, "toy.yaml");
+    let sweep = Store::new(&workdir.path().join("runs")).sweep("toy");
+    let submission = Submission {
+        array: Some("0-4".to_owned()),
+        plan: plan_digest(&sweep.read_plan().unwrap()),
+        ..Submission::new("2026-01-09T12:00:00Z".to_owned(), "12".to_owned(), "sweep-toy-0a1b2c".to_owned())
+    };
+    sweep.submissions("slurm").write("0001.sh", "").unwrap();
+    sweep.submissions("slurm").append(&submission).unwrap();
+    let nonsense = [
+        "exit 0",
+        "echo; echo; echo '||||'; echo '12|0-4'",
+        "head -c 100000 /dev/urandom",
+        "yes | head -n 100000",
+        "echo '12|0-9999999999|RUNNING|None|sweep-toy-0a1b2c'; echo '12_0-4-9|FAILED|sweep-toy-0a1b2c'",
+        "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1",
+        "kill -9 $$",
+    ];
+    for script in nonsense {
+        let shown = with_answers(&workdir, &[("squeue", script), ("sacct", script)]);
+        assert!(shown.starts_with("exit 0\n") && shown.contains("5 runs: 5 waiting"), "{script}: {shown}");
+    }
+    let silent = "exit 0";
+    let told = "echo '12_0|FAILED|sweep-toy-0a1b2c'; echo '12_1|RUNNING|sweep-toy-0a1b2c'; echo '12_2|CANCELLED by 0|sweep-toy-0a1b2c'";
+    // What the accounts have as running and the queue has not does not run.
+    let shown = with_answers(&workdir, &[("squeue", silent), ("sacct", told)]);
+    assert!(shown.contains("5 runs: 1 failed, 4 waiting"), "{shown}");
+    let queued = "echo '12|0-4|PENDING|Priority|sweep-toy-0a1b2c'";
+    let shown = with_answers(&workdir, &[("squeue", queued), ("sacct", told)]);
+    assert!(shown.contains("5 runs: 5 queued") && shown.contains("12_0 (Priority)"), "{shown}");
+
+    // A line of a version to come is said, and the others count.
+    sweep.submissions("slurm").append(&Submission { v: 2, job: "13".to_owned(), ..submission }).unwrap();
+    let shown = with_answers(&workdir, &[("squeue", queued), ("sacct", silent)]);
+    assert!(shown.contains("5 runs: 5 queued"), "{shown}");
+    let warning = "has version 2 of the format; this program reads version 1; the job that this line is of is not known";
+    assert!(
+        shown.contains("warning: runs/toy/slurm/submissions.jsonl: ") && shown.contains(warning),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_task_completes_the_variables_of_the_caches_folder_and_refuses_what_is_not_set() {
+    let workdir = toy::prepared();
+    frozen(&workdir, "toy.yaml");
+    let task = |index: usize, folder: &str| {
+        let words =
+            format!("worker --plan runs/toy/plan.jsonl --device cpu --index {index} --cache-dir {folder}/x");
+        let mut command = workdir.command(&words);
+        command.env("DISK", workdir.path().join("disk")).env("EMPTY", "").env_remove("NOT_SET");
+        workdir.shown(&command.output().unwrap())
+    };
+    assert!(task(0, "$DISK").starts_with("exit 0\n"));
+    assert!(workdir.path().join("disk/x").is_dir() && !workdir.path().join("runs/.cache").exists());
+    assert!(task(1, "${NOT_SET:-other}").starts_with("exit 0\n") && workdir.path().join("other/x").is_dir());
+    insta::assert_snapshot!(task(2, "${NOT_SET}"), @"
+    exit 42
+    --- stderr
+    error: the feature cache in `${NOT_SET}/x`: the variable NOT_SET is not set on this node
+    hint: `cache_dir` of `launcher:` names another folder; `${NAME:-/tmp}` stands for /tmp where NAME is not set
+    ");
+    assert!(task(2, "$EMPTY").starts_with("exit 42\n"));
+    assert!(records(&workdir.path().join("runs"), "toy")[2].attempts == 0);
 }

@@ -6,15 +6,17 @@
 #   tests/slurm/cluster.sh stop FOLDER              end the processes that `start` began, and no others
 #
 # It needs `apt-get install slurm-wlm munge` and root: the controller and all nodes run as root, each node is a slurmd of
-# its own name and port on the loopback. Several clusters may run at once, each in a folder of its own. There is no
-# accounting (no slurmdbd), as on many small clusters; `SWEEP_SLURM_MAX_ARRAY` sets MaxArraySize (1001).
+# its own name and port on the loopback. Several clusters may run at once, each in a folder of its own.
+# `SWEEP_SLURM_MAX_ARRAY` sets MaxArraySize (1001), `SWEEP_SLURM_MIN_JOB_AGE` the seconds after which the controller forgets
+# a job that has ended (300). There is no accounting, as on many small clusters; with `SWEEP_SLURM_ACCOUNTS=1` there is, with
+# limits enforced and no user in it but root: that needs `apt-get install slurmdbd mariadb-server` too.
 set -euo pipefail
 
 command=${1:-}
 folder=${2:-}
 nodes=${3:-2}
 if [[ -z $folder || ($command != start && $command != stop) ]]; then
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,13s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 
@@ -22,10 +24,10 @@ stop() {
     # Nodes first, so that none complains of a controller that is gone. Numbers were written by `start`; a number that
     # was given to another program since is left alone.
     local file pid
-    for file in "$folder"/pids/slurmd-* "$folder"/pids/slurmctld "$folder"/pids/munged; do
+    for file in "$folder"/pids/slurmd-* "$folder"/pids/{slurmctld,slurmdbd,mariadbd,munged}; do
         [[ -f $file ]] || continue
         pid=$(<"$file")
-        if grep -qa "$folder" "/proc/$pid/cmdline" 2>/dev/null; then
+        if grep -qas "$folder" "/proc/$pid/cmdline" "/proc/$pid/environ"; then
             kill "$pid" 2>/dev/null || true
             for _ in $(seq 100); do
                 [[ -d /proc/$pid ]] || break
@@ -42,10 +44,71 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Waits for up to so many tenths of a second until a command succeeds.
+wait_for() {
+    local tenths=$1
+    shift
+    for _ in $(seq "$tenths"); do
+        timeout 5 "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "waited in vain: $*" >&2
+    tail -n 5 "$folder"/log/* >&2
+    stop
+    exit 1
+}
+
+# A database of its own, reached by a socket alone, and the daemon that keeps the accounts in it.
+start_accounts() {
+    mkdir -p "$folder/database"
+    chown mysql "$folder/database"
+    mariadb-install-db --no-defaults --user=mysql --datadir="$folder/database" --auth-root-authentication-method=normal \
+        --skip-test-db >"$folder/log/mariadb-install" 2>&1
+    # Sockets have short names; the folder must be one that the database's user may enter.
+    mariadbd --no-defaults --user=mysql --datadir="$folder/database" --socket="$folder/database/socket" --skip-networking \
+        --pid-file="$folder/database/pid" --innodb-buffer-pool-size=64M --innodb-lock-wait-timeout=900 \
+        >"$folder/log/mariadbd" 2>&1 &
+    echo $! >"$folder/pids/mariadbd"
+    wait_for 300 mariadb-admin --no-defaults --socket="$folder/database/socket" ping
+    local port
+    port=$(free_port)
+    {
+        echo "DbdHost=localhost"
+        echo "DbdAddr=127.0.0.1"
+        echo "DbdPort=$port"
+        echo "AuthType=auth/munge"
+        echo "AuthInfo=socket=$folder/munge/socket"
+        echo "SlurmUser=root"
+        echo "StorageType=accounting_storage/mysql"
+        echo "StorageHost=localhost"
+        echo "StorageUser=root"
+        echo "LogFile=$folder/log/slurmdbd"
+        echo "PidFile=$folder/slurmdbd.pid"
+    } >"$folder/slurmdbd.conf"
+    chmod 600 "$folder/slurmdbd.conf"
+    {
+        echo "AccountingStorageType=accounting_storage/slurmdbd"
+        echo "AccountingStorageHost=127.0.0.1"
+        echo "AccountingStoragePort=$port"
+        # What is a password elsewhere names the socket here.
+        echo "AccountingStoragePass=$folder/munge/socket"
+        echo "AccountingStorageEnforce=limits,qos"
+    } >>"$folder/slurm.conf"
+    MYSQL_UNIX_PORT=$folder/database/socket slurmdbd -D >>"$folder/log/slurmdbd.out" 2>&1 &
+    echo $! >"$folder/pids/slurmdbd"
+    wait_for 50 sacctmgr --noheader list cluster
+    sacctmgr --immediate add cluster sweep-test >>"$folder/log/sacctmgr" 2>&1
+}
+
 start() {
-    for program in munged slurmctld slurmd sbatch; do
+    local programs=(munged slurmctld slurmd sbatch) packages="slurm-wlm munge"
+    if [[ -n ${SWEEP_SLURM_ACCOUNTS:-} ]]; then
+        programs+=(slurmdbd mariadbd)
+        packages+=" slurmdbd mariadb-server"
+    fi
+    for program in "${programs[@]}"; do
         if ! command -v "$program" >/dev/null; then
-            echo "no $program: apt-get install slurm-wlm munge" >&2
+            echo "no $program: apt-get install $packages" >&2
             exit 1
         fi
     done
@@ -88,7 +151,7 @@ start() {
         echo "TaskPlugin=task/none"
         echo "SelectType=select/cons_tres"
         echo "SelectTypeParameters=CR_Core"
-        echo "AccountingStorageType=accounting_storage/none"
+        [[ -n ${SWEEP_SLURM_ACCOUNTS:-} ]] || echo "AccountingStorageType=accounting_storage/none"
         echo "JobAcctGatherType=jobacct_gather/none"
         echo "SchedulerParameters=sched_interval=1,batch_sched_delay=0,default_queue_depth=1000"
         echo "MaxArraySize=${SWEEP_SLURM_MAX_ARRAY:-1001}"
@@ -110,10 +173,10 @@ start() {
     } >"$folder/environment"
 
     export SLURM_CONF=$folder/slurm.conf
-    for _ in $(seq 100); do
-        [[ -S $folder/munge/socket ]] && break
-        sleep 0.05
-    done
+    wait_for 100 test -S "$folder/munge/socket"
+    if [[ -n ${SWEEP_SLURM_ACCOUNTS:-} ]]; then
+        start_accounts
+    fi
     slurmctld -D -f "$SLURM_CONF" >>"$folder/log/slurmctld.out" 2>&1 &
     echo $! >"$folder/pids/slurmctld"
     for node in $(seq "$nodes"); do
