@@ -6,8 +6,8 @@
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::buffer::repeated;
-use super::product::{Precision, View, packed, product};
+use super::product::panels::Right;
+use super::product::{Precision, View, new_product, new_product_by_packed, packed, product};
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, add_in_order, vectorised};
@@ -24,7 +24,13 @@ pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, engine: &Engine) -> R
     }
     shape.push(outs);
     let (xs, precision) = (xs.contiguous()?, engine.precision);
-    let ys = with_values([&xs, weight, bias], |[xs, weight, bias]| Ok(forward(xs, weight, bias, precision)))?;
+    let kept = engine.packs.right(weight, precision)?;
+    let ys = with_values([&xs, weight, bias], |[xs, weight, bias]| {
+        Ok(match kept {
+            Some(weight) => forward_by_packed(xs, &weight, bias),
+            None => forward(xs, weight, bias, precision),
+        })
+    })?;
     let ys = Tensor::from_vec(ys, shape, xs.device())?;
     record(xs, weight, bias, &ys, engine);
     Ok(ys)
@@ -64,11 +70,15 @@ fn forward(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Ve
     } else {
         xs
     };
-    let mut ys = repeated(bias, computed);
     let (left, right) = (View::rows(xs, width), View::rows(weight, width).transposed());
-    product((computed, width, outs), left, right, 1.0, &mut ys, outs, true, precision);
+    let mut ys = new_product((computed, width, outs), left, right, Some(bias), precision);
     ys.truncate(rows * outs);
     ys
+}
+
+/// The same by weights that are packed already.
+fn forward_by_packed(xs: &[f32], weight: &Right, bias: &[f32]) -> Vec<f32> {
+    new_product_by_packed(xs.len() / weight.depth, View::rows(xs, weight.depth), weight, Some(bias))
 }
 
 fn record(xs: Tensor, weight: &Tensor, bias: &Tensor, ys: &Tensor, engine: &Engine) {
@@ -79,15 +89,14 @@ fn record(xs: Tensor, weight: &Tensor, bias: &Tensor, ys: &Tensor, engine: &Engi
         let rows = grads.len() / outs;
         let grads = &grads[..];
         with_values(kept.each_ref(), |[xs, weight]| {
-            to.put(&of_weight, |dweight, adds| {
-                let (left, right) = (View::rows(grads, outs).transposed(), View::rows(xs, width));
-                product((outs, rows, width), left, right, 1.0, dweight, width, adds, precision);
-            });
+            let mut put = |input: &Input, (m, k, n), left, right| {
+                let make = || new_product((m, k, n), left, right, None, precision);
+                let add = |sums: &mut [f32]| product((m, k, n), left, right, 1.0, sums, n, true, precision);
+                to.put_new(input, make, add);
+            };
+            put(&of_weight, (outs, rows, width), View::rows(grads, outs).transposed(), View::rows(xs, width));
+            put(&of_xs, (rows, outs, width), View::rows(grads, outs), View::rows(weight, width));
             to.put(&of_bias, |dbias, _| sum_rows(grads, dbias));
-            to.put(&of_xs, |dxs, adds| {
-                let (left, right) = (View::rows(grads, outs), View::rows(weight, width));
-                product((rows, outs, width), left, right, 1.0, dxs, width, adds, precision);
-            });
             Ok(())
         })
     });

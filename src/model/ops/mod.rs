@@ -22,6 +22,7 @@ pub mod next_token;
 pub mod patch_tokens;
 pub mod product;
 pub mod slices;
+pub mod still;
 pub mod tape;
 pub mod vector;
 

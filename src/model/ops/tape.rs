@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use super::buffer::{copied, zeros};
 use super::product::Precision;
 use super::slices::{is_fused, with_values};
+use super::still::Packs;
 use super::vector::vectorised;
 
 /// Shared by all layers of a model.
@@ -27,6 +28,8 @@ pub struct Engine {
     pub precision: Precision,
     /// Whether layers keep only what goes into them, and are computed again on the way back.
     pub recomputes: bool,
+    /// Weights that stand still, packed.
+    pub packs: Packs,
     /// There while gradients are being found.
     tape: Arc<Mutex<Option<Tape>>>,
 }
@@ -203,6 +206,17 @@ impl Gradients {
         let mut values = zeros(input.count);
         write(&mut values, false);
         self.insert(input, values);
+    }
+
+    /// The same where a gradient is made anew at once: `make` makes it, or `add` adds it to what is there.
+    pub fn put_new(&mut self, input: &Input, make: impl FnOnce() -> Vec<f32>, add: impl FnOnce(&mut [f32])) {
+        if !self.wants(input) {
+            return;
+        }
+        match self.values.get_mut(&input.id) {
+            Some(sums) => add(sums),
+            None => self.insert(input, make()),
+        }
     }
 
     /// The same with values that are there already.

@@ -24,6 +24,8 @@ pub struct Tile {
     pub scale: f32,
     /// Adds to what is there, in place of overwriting it.
     pub adds: bool,
+    /// Where it overwrites: a value for each column that is added, or null.
+    pub bias: *const f32,
 }
 
 /// Whether this processor has the loop for panels of a format.
@@ -46,7 +48,8 @@ pub fn is_available(format: Format) -> bool {
 /// Multiplies a left panel by a right one, `steps` words deep.
 ///
 /// # Safety
-/// [`is_available`] said so; the panels have `steps * ROWS` and `steps * COLUMNS` words; all of the tile may be written.
+/// [`is_available`] said so; the panels have `steps * ROWS` and `steps * COLUMNS` words; all of the tile may be written, and
+/// a bias has as many values as the tile columns.
 #[inline]
 pub unsafe fn run(format: Format, steps: usize, left: *const u32, right: *const u32, tile: Tile) {
     #[cfg(target_arch = "x86_64")]
@@ -122,8 +125,11 @@ mod x86 {
                     // SAFETY: the row is inside the tile, and the mask leaves out what is not.
                     unsafe {
                         let place = tile.out.wrapping_add(row * tile.stride + half * 16);
+                        let bias = tile.bias.wrapping_add(half * 16);
                         let value = if tile.adds {
                             _mm512_fmadd_ps(*sum, scale, _mm512_maskz_loadu_ps(masks[half], place))
+                        } else if !tile.bias.is_null() {
+                            _mm512_fmadd_ps(*sum, scale, _mm512_maskz_loadu_ps(masks[half], bias))
                         } else {
                             _mm512_mul_ps(*sum, scale)
                         };

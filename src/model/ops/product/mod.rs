@@ -10,6 +10,7 @@ pub mod panels;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::buffer::{repeated, zeros};
 use kernels::{COLUMNS, ROWS, Tile};
 use panels::{Format, Left, Right};
 
@@ -36,7 +37,12 @@ impl<'a> View<'a> {
 
     /// The matrix without its first rows.
     pub fn from_row(self, row: usize) -> Self {
-        Self { values: &self.values[row * self.row_stride..], ..self }
+        self.from_place(row * self.row_stride)
+    }
+
+    /// The matrix that begins with a later value.
+    pub fn from_place(self, place: usize) -> Self {
+        Self { values: &self.values[place..], ..self }
     }
 
     fn covers(&self, rows: usize, columns: usize) -> bool {
@@ -93,13 +99,10 @@ fn unpacked(
     accumulate: bool,
     precision: Precision,
 ) {
-    let round = match precision {
-        Precision::F32 => {
-            return by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
-        }
-        Precision::Bf16 => |value| f32::from_bits(packing::bf16(value) << 16),
-        Precision::F16 => packing::f16,
-    };
+    if precision == Precision::F32 {
+        return by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
+    }
+    let round = rounding(precision);
     let (left, right) = (rounded((m, k), left, round), rounded((k, n), right, round));
     let (left, right) = (View::rows(&left, k), View::rows(&right, n));
     by_gemm((m, k, n), left, right, scale, out, out_stride, accumulate, parallelism());
@@ -109,6 +112,56 @@ fn unpacked(
 pub fn packed(precision: Precision) -> Option<Format> {
     let format = Format::from(precision);
     (precision != Precision::F32 && kernels::is_available(format)).then_some(format)
+}
+
+/// `left * right + bias`, for (m, k) times (k, n) and a value for each column, row by row: the same bits as [`product`]'s on what
+/// was the bias before. No value is written twice.
+pub fn new_product(
+    (m, k, n): (usize, usize, usize),
+    left: View,
+    right: View,
+    bias: Option<&[f32]>,
+    precision: Precision,
+) -> Vec<f32> {
+    match packed(precision) {
+        Some(format) => with_panels(format, |of_left, of_right| {
+            of_left.fill_in_parallel(left.transposed(), k, m);
+            of_right.fill_in_parallel(right, k, n);
+            multiplied(of_left, of_right, bias)
+        }),
+        None => {
+            let mut out = bias.map_or_else(|| zeros(m * n), |bias| repeated(bias, m));
+            product((m, k, n), left, right, 1.0, &mut out, n, bias.is_some(), precision);
+            out
+        }
+    }
+}
+
+/// The same for a matrix of `rows` rows and one that is packed.
+pub fn new_product_by_packed(rows: usize, left: View, right: &Right, bias: Option<&[f32]>) -> Vec<f32> {
+    with_panels(right.format(), |of_left, _| {
+        of_left.fill_in_parallel(left.transposed(), right.depth, rows);
+        multiplied(of_left, right, bias)
+    })
+}
+
+/// `out = left * right`, or `out += ...` where `accumulate`, for a packed matrix and one of `columns` columns: the same bits as
+/// [`product`]'s.
+pub fn product_of_packed(
+    left: &Left,
+    right: View,
+    columns: usize,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+) {
+    if left.columns == 0 || columns == 0 {
+        return;
+    }
+    with_panels(left.format(), |_, of_right| {
+        of_right.fill_in_parallel(right, left.depth, columns);
+        multiply_in_parallel(left, of_right, 1.0, out, out_stride, accumulate);
+    });
 }
 
 /// The same in full precision by the `gemm` crate.
@@ -165,6 +218,21 @@ fn parallelism() -> Parallelism {
     }
 }
 
+/// Values rounded as operands of products are.
+pub fn rounded_values(values: &[f32], precision: Precision) -> Vec<f32> {
+    let round = rounding(precision);
+    values.par_iter().map(|value| round(*value)).collect()
+}
+
+/// How operands are rounded.
+fn rounding(precision: Precision) -> fn(f32) -> f32 {
+    match precision {
+        Precision::F32 => |value| value,
+        Precision::Bf16 => |value| f32::from_bits(packing::bf16(value) << 16),
+        Precision::F16 => packing::f16,
+    }
+}
+
 /// A matrix with its values rounded, row by row.
 fn rounded((rows, columns): (usize, usize), matrix: View, round: fn(f32) -> f32) -> Vec<f32> {
     assert!(matrix.covers(rows, columns), "an operand is smaller than its shape says");
@@ -210,25 +278,45 @@ fn multiply_in_parallel(
     accumulate: bool,
 ) {
     let task = Task::new(left, right, scale, out, out_stride, accumulate);
-    let (rows, columns) = (left.panels().div_ceil(TASK_PANELS), right.panels().div_ceil(TASK_PANELS));
-    let part = |i: usize, panels: usize| i * TASK_PANELS..((i + 1) * TASK_PANELS).min(panels);
-    (0..rows * columns).into_par_iter().for_each(|i| {
-        let task = &task;
-        // SAFETY: the borrow of `out` is held here, and no two tasks write to the same tile.
-        unsafe { task.run(part(i % rows, left.panels()), part(i / rows, right.panels())) };
-    });
+    // SAFETY: the borrow of `out` is held here.
+    unsafe { task.run_in_parallel() };
+}
+
+/// `left * right + bias`, from packed operands.
+fn multiplied(left: &Left, right: &Right, bias: Option<&[f32]>) -> Vec<f32> {
+    let (rows, columns) = (left.columns, right.columns);
+    if left.depth == 0 {
+        return bias.map_or_else(|| zeros(rows * columns), |bias| repeated(bias, rows));
+    }
+    assert!(bias.is_none_or(|bias| bias.len() == columns), "a bias has a value for each column");
+    let mut out = Vec::with_capacity(rows * columns);
+    let result = Result { values: out.as_mut_ptr(), stride: columns, adds: false, bias };
+    let task = Task::to(left, right, 1.0, result);
+    // SAFETY: there is room for all rows and columns, and where there is any depth each of them is written.
+    unsafe {
+        task.run_in_parallel();
+        out.set_len(rows * columns);
+    }
+    out
+}
+
+/// Where a product goes.
+#[derive(Clone, Copy)]
+struct Result<'a> {
+    values: *mut f32,
+    stride: usize,
+    adds: bool,
+    bias: Option<&'a [f32]>,
 }
 
 struct Task<'a> {
     left: &'a Left,
     right: &'a Right,
     scale: f32,
-    out: *mut f32,
-    stride: usize,
-    accumulate: bool,
+    result: Result<'a>,
 }
 
-// SAFETY: tasks of one product write to different tiles, see `multiply_in_parallel`.
+// SAFETY: tasks of one product write to different tiles, see `Task::run_in_parallel`.
 unsafe impl Sync for Task<'_> {}
 
 impl<'a> Task<'a> {
@@ -241,30 +329,56 @@ impl<'a> Task<'a> {
         stride: usize,
         accumulate: bool,
     ) -> Self {
+        let needed = left.columns.saturating_sub(1) * stride + right.columns;
+        assert!(right.columns <= stride && needed <= out.len(), "the output is smaller than its shape says");
+        Self::to(
+            left,
+            right,
+            scale,
+            Result { values: out.as_mut_ptr(), stride, adds: accumulate, bias: None },
+        )
+    }
+
+    /// The same where the result is known to be large enough.
+    fn to(left: &'a Left, right: &'a Right, scale: f32, result: Result<'a>) -> Self {
         let is_one_kind = left.depth == right.depth && left.format() == right.format();
         assert!(is_one_kind, "the operands do not fit together");
         assert!(kernels::is_available(left.format()), "this processor has no such kernel");
-        let needed = left.columns.saturating_sub(1) * stride + right.columns;
-        assert!(right.columns <= stride && needed <= out.len(), "the output is smaller than its shape says");
-        Self { left, right, scale, out: out.as_mut_ptr(), stride, accumulate }
+        Self { left, right, scale, result }
+    }
+
+    /// By all threads of the pool.
+    ///
+    /// # Safety
+    /// The result that the task was made with still lives, and nobody else uses it.
+    unsafe fn run_in_parallel(&self) {
+        let (left, right) = (self.left, self.right);
+        let (rows, columns) = (left.panels().div_ceil(TASK_PANELS), right.panels().div_ceil(TASK_PANELS));
+        let part = |i: usize, panels: usize| i * TASK_PANELS..((i + 1) * TASK_PANELS).min(panels);
+        (0..rows * columns).into_par_iter().for_each(|i| {
+            // SAFETY: the caller's promise, and no two tasks write to the same tile.
+            unsafe { self.run(part(i % rows, left.panels()), part(i / rows, right.panels())) };
+        });
     }
 
     /// # Safety
     /// The result that the task was made with still lives, and nobody else uses these tiles of it.
     unsafe fn run(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) {
-        let Self { left, right, scale, out, stride, accumulate } = *self;
+        let Self { left, right, scale, result: Result { values, stride, adds, bias } } = *self;
         for block in 0..left.blocks() {
             for column in columns.clone() {
                 let of_right = right.panel(block, column);
+                let bias = bias.map_or(std::ptr::null(), |bias| bias[column * COLUMNS..].as_ptr());
                 for row in rows.clone() {
                     let of_left = left.panel(block, row);
                     let tile = Tile {
-                        out: out.wrapping_add(row * ROWS * stride + column * COLUMNS),
+                        out: values.wrapping_add(row * ROWS * stride + column * COLUMNS),
                         stride,
                         rows: (left.columns - row * ROWS).min(ROWS),
                         columns: (right.columns - column * COLUMNS).min(COLUMNS),
                         scale,
-                        adds: accumulate || block > 0,
+                        adds: adds || block > 0,
+                        bias,
                     };
                     let steps = of_left.len() / ROWS;
                     // SAFETY: the panels are of one depth, and the tile lies inside the result.

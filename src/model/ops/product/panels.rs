@@ -44,6 +44,7 @@ impl Format {
 }
 
 /// A matrix (depth, columns) in panels of `W` columns. The last panel is filled up with zeros.
+#[derive(Debug)]
 pub struct Panels<const W: usize> {
     words: Vec<u32>,
     format: Format,

@@ -57,6 +57,12 @@ fn products_of_all_shapes_and_layouts_are_those_of_double_precision() {
                 let mut out = vec![0.25f32; m * stride];
                 unpacked((m, k, n), left, right, 0.5, &mut out, stride, true, precision);
                 check(&out);
+                let bias = values("bias", n);
+                let mut before: Vec<f32> = bias.repeat(m);
+                product((m, k, n), left, right, 1.0, &mut before, n, true, precision);
+                assert_eq!(new_product((m, k, n), left, right, Some(&bias), precision), before);
+                product((m, k, n), left, right, 1.0, &mut before, n, false, precision);
+                assert_eq!(new_product((m, k, n), left, right, None, precision), before);
                 let format = Format::from(precision);
                 if kernels::is_available(format) {
                     let (mut of_left, mut of_right) = (Left::new(format), Right::new(format));
