@@ -8,13 +8,13 @@ mod model;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use clap::Parser;
 use serde_json::json;
 use sweep::model::beam::BeamSettings;
 use sweep::model::{Blip, Config, GeneratedCaption, Weights, generate};
-use sweep::record::recipe::BeamStopping;
+use sweep::record::recipe::{BeamStopping, Precision};
 
 /// Images encoded at once, as in a run.
 const ENCODED_AT_ONCE: usize = 8;
@@ -31,6 +31,8 @@ struct Arguments {
     /// Tokens of every caption, start and end token included
     #[arg(long, default_value_t = 60)]
     length: usize,
+    #[arg(long, value_parser = ["f32", "bf16", "f16"], default_value = "f32")]
+    precision: String,
     #[arg(long, default_value_t = 3)]
     repeats: usize,
     /// Threads; 0 means one for each core
@@ -48,7 +50,9 @@ fn main() -> Result<()> {
     if !folder.join("config.json").exists() {
         model::write_random(folder)?;
     }
-    let config = Config::load(folder)?;
+    let mut config = Config::load(folder)?;
+    let named = Precision::ALL.into_iter().find(|precision| precision.name() == arguments.precision);
+    config.precision = named.context("a precision that there is")?;
     let blip = Blip::new(&config, &Weights::load(folder, &Device::Cpu)?)?;
     let pixels = model::pixels(folder, arguments.images, config.vision.image_size)?;
     let settings = BeamSettings {

@@ -8,6 +8,7 @@ use candle_nn::VarBuilder;
 
 use super::config::Config;
 use super::decoder::Decoder;
+use super::ops::still::{Packs, Still};
 use super::ops::{Dropout, Engine, Mask, Targets, by_candle, cross_entropy, reshape};
 use super::vision::VisionModel;
 use super::weights::Weights;
@@ -43,6 +44,11 @@ impl Blip {
         })
     }
 
+    /// What is kept of the weights while they stand still.
+    pub fn kept(&self) -> &Packs {
+        &self.engine.packs
+    }
+
     /// A loss of this model that `forward` computes, and its gradients with respect to all variables. What is computed
     /// outside of it has none.
     pub fn gradients<E: From<Error>>(
@@ -50,6 +56,12 @@ impl Blip {
         forward: impl FnOnce() -> std::result::Result<Tensor, E>,
     ) -> std::result::Result<(Tensor, GradStore), E> {
         self.engine.gradients(forward)
+    }
+
+    /// Promises that the weights do not change for as long as the result lives: batches that are looked at until then are
+    /// quicker for it.
+    pub fn hold_still(&self) -> Still {
+        self.engine.packs.hold()
     }
 
     /// Logits (captions x (tokens - 1), vocabulary) of each caption token from those before it.
@@ -66,17 +78,22 @@ impl Blip {
         captions: &TokenBatch,
         dropout: &Dropout,
     ) -> Result<Tensor> {
-        let inputs = captions.columns.saturating_sub(1);
-        if inputs == 0 {
-            candle_core::bail!("a batch of captions with fewer than two tokens has nothing to predict");
-        }
-        let ids: Vec<u32> =
-            captions.ids.chunks_exact(captions.columns).flat_map(|row| &row[..inputs]).copied().collect();
-        let lengths = captions.lengths.iter().map(|length| (*length).min(inputs)).collect();
-        let mask = Mask { causal: true, key_lengths: Some(Arc::new(lengths)) };
+        let (ids, mask) = inputs(captions)?;
         let logits = self.text_decoder.training_logits(&ids, image_embeds, &mask, dropout)?;
+        self.by_token(&logits)
+    }
+
+    /// [`Blip::logits`] of captions beside their own pictures and beside the next ones: there is a picture more than captions.
+    pub fn logits_beside_next(&self, image_embeds: &Tensor, captions: &TokenBatch) -> Result<[Tensor; 2]> {
+        let (ids, mask) = inputs(captions)?;
+        let [own, other] = self.text_decoder.logits_beside_next(&ids, image_embeds, &mask)?;
+        Ok([self.by_token(&own)?, self.by_token(&other)?])
+    }
+
+    /// Logits (captions, tokens, vocabulary) token by token.
+    fn by_token(&self, logits: &Tensor) -> Result<Tensor> {
         let (captions, tokens, vocabulary) = logits.dims3()?;
-        reshape(&logits, (captions * tokens, vocabulary), &self.engine)
+        reshape(logits, (captions * tokens, vocabulary), &self.engine)
     }
 
     /// The losses of logits, row by row: [`cross_entropy`].
@@ -105,6 +122,17 @@ impl Blip {
     pub fn scaled(&self, loss: &Tensor, factor: f64) -> Result<Tensor> {
         by_candle(loss, move |loss| loss * factor, &self.engine)
     }
+}
+
+/// What goes into a decoder of captions: all their tokens but the last, and which of them are seen.
+fn inputs(captions: &TokenBatch) -> Result<(Vec<u32>, Mask)> {
+    let inputs = captions.columns.saturating_sub(1);
+    if inputs == 0 {
+        candle_core::bail!("a batch of captions with fewer than two tokens has nothing to predict");
+    }
+    let ids = captions.ids.chunks_exact(captions.columns).flat_map(|row| &row[..inputs]).copied().collect();
+    let lengths = captions.lengths.iter().map(|length| (*length).min(inputs)).collect();
+    Ok((ids, Mask { causal: true, key_lengths: Some(Arc::new(lengths)) }))
 }
 
 /// The tokens that the logits of [`Blip::logits`] should predict: none that are given, and padding only where `pads_count`.

@@ -40,7 +40,7 @@ pub fn generate_while(
     settings: &BeamSettings,
     go_on: impl Fn() -> bool,
 ) -> Result<Option<Vec<GeneratedCaption>>> {
-    let images = image_embeds.dim(0)?;
+    let (images, _still) = (image_embeds.dim(0)?, decoder.hold_still());
     let mut searches: Vec<BeamSearch> = (0..images).map(|_| BeamSearch::new(settings)).collect();
     let places = images * settings.num_beams.max(1) * settings.max_length;
     let mut decoding = Decoding::begin(decoder, image_embeds, places)?;

@@ -13,7 +13,7 @@ pub struct Linear {
     pub(super) bias: Tensor,
     /// Where there is one, the layer trains and says no captions.
     adapter: Option<Adapter>,
-    engine: Engine,
+    pub(super) engine: Engine,
 }
 
 impl Linear {

@@ -148,7 +148,7 @@ pub struct SmallDecoder {
     head: Linear,
     /// For every piece of the vocabulary its row.
     places: Vec<u32>,
-    engine: Engine,
+    pub(super) engine: Engine,
 }
 
 /// What a caption's next step needs of its image, and what it has said so far.

@@ -37,6 +37,23 @@ impl TextDecoder {
         })
     }
 
+    /// The logits of captions beside their own pictures and beside the next ones: there is a picture more than captions.
+    pub fn logits_beside_next(&self, ids: &[u32], image_embeds: &Tensor, mask: &Mask) -> Result<[Tensor; 2]> {
+        let captions = image_embeds.dim(0)? - 1;
+        let hidden = self.embeddings.forward(ids, captions, 0, &Dropout::NONE)?;
+        let mut both = [hidden.clone(), hidden];
+        for layer in &self.layers {
+            // What a picture shows is the same beside either caption.
+            let (k, v) = layer.crossattention.keys_and_values(image_embeds)?;
+            for (next, hidden) in both.iter_mut().enumerate() {
+                let (k, v) = (k.narrow(0, next, captions)?, v.narrow(0, next, captions)?);
+                *hidden = layer.forward_seeing(hidden, (&k, &v), mask, &Dropout::NONE)?;
+            }
+        }
+        let [own, other] = both;
+        Ok([self.predictions.forward(&own)?, self.predictions.forward(&other)?])
+    }
+
     /// Logits (captions, tokens, vocabulary) of what follows each token, from `ids` (captions x tokens) and
     /// image embeddings (captions, image tokens, width). `mask` hides padding and must be causal.
     pub fn logits(&self, ids: &[u32], image_embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
@@ -60,6 +77,10 @@ impl TextDecoder {
             layer.engine.recomputed(&[&xs, image_embeds], forward)
         })?;
         self.predictions.forward(&hidden)
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.embeddings.engine
     }
 
     /// The activation of all layers.
@@ -141,10 +162,22 @@ impl TextLayer {
     }
 
     fn forward(&self, xs: &Tensor, image_embeds: &Tensor, mask: &Mask, dropout: &Dropout) -> Result<Tensor> {
+        let (k, v) = self.crossattention.keys_and_values(image_embeds)?;
+        self.forward_seeing(xs, (&k, &v), mask, dropout)
+    }
+
+    /// The same from what the images show: keys and values.
+    fn forward_seeing(
+        &self,
+        xs: &Tensor,
+        seen: (&Tensor, &Tensor),
+        mask: &Mask,
+        dropout: &Dropout,
+    ) -> Result<Tensor> {
         let (k, v) = self.attention.keys_and_values(xs)?;
         let xs = self.attention.forward(xs, &k, &v, mask, dropout)?;
-        let (k, v) = self.crossattention.keys_and_values(image_embeds)?;
-        self.feed_forward(&self.crossattention.forward(&xs, &k, &v, &Mask::default(), dropout)?, dropout)
+        let (k, v) = seen;
+        self.feed_forward(&self.crossattention.forward(&xs, k, v, &Mask::default(), dropout)?, dropout)
     }
 
     pub(super) fn feed_forward(&self, xs: &Tensor, dropout: &Dropout) -> Result<Tensor> {
@@ -160,7 +193,7 @@ pub(super) struct Attention {
     pub(super) value: Linear,
     pub(super) output: Output,
     pub(super) heads: usize,
-    engine: Engine,
+    pub(super) engine: Engine,
     /// The name in the checkpoint of the module that holds query, key and value.
     place: String,
 }

@@ -42,7 +42,7 @@ impl Work {
 /// The work of a plan by the precision of its runs; `None` where a model's sizes or the number of images are not known.
 ///
 /// Images are encoded below the unfrozen layers once for all runs, as with the feature cache; captions are counted as
-/// long as the limits let them be, and early stopping not at all. Captions are said in full precision.
+/// long as the limits let them be, and early stopping not at all.
 pub fn of(runs: &[RunSpec], facts: &Facts) -> Option<[(Precision, Work); 3]> {
     let mut works = Precision::ALL.map(|precision| (precision, Work::default()));
     let mut encoded: BTreeMap<(&str, usize), f64> = BTreeMap::new();
@@ -54,7 +54,7 @@ pub fn of(runs: &[RunSpec], facts: &Facts) -> Option<[(Precision, Work); 3]> {
         let most = encoded.entry((recipe.model.as_str(), precision)).or_default();
         *most = most.max(below);
         let (trained, said) = run.work();
-        works[Precision::F32 as usize].1.said += said;
+        works[precision].1.said += said;
         works[precision].1.trained += trained;
     }
     for ((_, precision), below) in encoded {

@@ -255,7 +255,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Rounded to `bf16`, which has 8 bits of mantissa: each with a relative error of at most 2^-8. So are those of linear
-    /// layers, and those of attention where the processor has instructions for it; captions are said in full precision.
+    /// layers, and those of attention where the processor has instructions for it, in training, in losses and in captions that
+    /// are said; there what a caption has said is looked up in full precision.
     Bf16,
     /// Rounded to `f16`, which has 11 bits of mantissa and ends at 65504: what is larger is infinite, and what is smaller
     /// than 2^-14 loses digits. Losses are scaled for it in training; the rest is as for `bf16`.

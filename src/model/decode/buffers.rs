@@ -4,9 +4,10 @@ use candle_core::{Result, Tensor};
 use candle_nn::Activation;
 use rayon::prelude::*;
 
-use super::columns::{Columns, Layer};
-use super::said::{self, History, Projections, Said};
-use super::seen::{self, Image, Seen};
+use super::columns::Columns;
+use super::linear;
+use super::said::{self, History, Projected, Said};
+use super::seen::{self, Seen};
 use crate::model::layers::{LayerNorm, Linear};
 use crate::model::ops::gelu::gelu_in_place;
 use crate::model::ops::slices::with_values;
@@ -19,48 +20,42 @@ const TURNED_AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub struct Buffers {
     history: History,
-    layers: Vec<Heads>,
+    layers: Vec<Attended>,
     image_tokens: usize,
     hidden: Columns,
+    projected: Projected,
     inner: Columns,
     out: Columns,
     logits: Columns,
 }
 
-/// Of each head of a layer.
+/// What a layer attends to.
 #[derive(Debug)]
-struct Heads {
+struct Attended {
+    /// Of each head.
     said: Vec<Said>,
-    /// Of each image.
-    seen: Vec<Vec<Seen>>,
+    seen: Seen,
 }
 
 impl Buffers {
     /// Looks at the images; `places` is how many tokens all captions will say together, at most.
     pub fn begin(decoder: &TextDecoder, image_embeds: &Tensor, places: usize) -> Result<Self> {
-        let (_, image_tokens, width) = image_embeds.dims3()?;
-        let layers = with_values([image_embeds], |[embeds]| {
-            let images: Vec<Image> =
-                embeds.par_chunks(image_tokens * width).map(|rows| Image::new(rows, width)).collect();
-            let layers = decoder.layers.par_iter().map(|layer| {
-                let attention = &layer.crossattention;
-                let seen = with_layers([&attention.key, &attention.value], |[key, value]| {
-                    Ok(seen::look_at(&images, key, value, attention.heads))
-                })?;
-                let heads = layer.attention.heads;
-                let mut said = vec![Said::default(); heads];
-                let head_width = layer.attention.query.weight.dim(0)? / heads;
-                said.iter_mut().for_each(|said| said.reserve(places, head_width));
-                Ok(Heads { said, seen })
-            });
-            layers.collect::<Result<Vec<_>>>()
-        })?;
+        let seen = seen::look_at(decoder, image_embeds)?;
+        let layers = decoder.layers.iter().zip(seen).map(|(layer, seen)| {
+            let heads = layer.attention.heads;
+            let mut said = vec![Said::default(); heads];
+            let head_width = layer.attention.query.weight.dim(0)? / heads;
+            said.iter_mut().for_each(|said| said.reserve(places, head_width));
+            Ok(Attended { said, seen })
+        });
+        let layers = layers.collect::<Result<Vec<_>>>()?;
         let empty = Columns::default;
         Ok(Self {
             history: History::default(),
             layers,
-            image_tokens,
+            image_tokens: image_embeds.dim(1)?,
             hidden: empty(),
+            projected: Projected::default(),
             inner: empty(),
             out: empty(),
             logits: empty(),
@@ -69,31 +64,29 @@ impl Buffers {
 
     /// Puts the logits (rows, vocabulary) of what follows when `ids` says the next token of each row into `logits`.
     pub fn step(&mut self, decoder: &TextDecoder, ids: &[u32], logits: &mut Vec<f32>) -> Result<()> {
-        let Self { history, layers, image_tokens, hidden, inner, out, logits: turned } = self;
+        let Self { history, layers, image_tokens, hidden, projected, inner, out, logits: turned } = self;
         embed(&decoder.embeddings, ids, history.length(), hidden)?;
         history.advance(ids.len());
-        for (layer, heads) in decoder.layers.iter().zip(layers) {
+        for (layer, Attended { said, seen }) in decoder.layers.iter().zip(layers) {
             let Attention { query, key, value, output, .. } = &layer.attention;
-            with_layers([query, key, value], |[query, key, value]| {
-                said::attend(&Projections { query, key, value }, hidden, &mut heads.said, history, inner);
-                Ok(())
-            })?;
+            linear::apply(query, hidden, &mut projected.queries, |_| ())?;
+            linear::apply(key, hidden, &mut projected.keys, |_| ())?;
+            linear::apply(value, hidden, &mut projected.values, |_| ())?;
+            said::attend(projected, said, history, inner);
             add_linear(&output.dense, &output.layer_norm, inner, hidden, out)?;
 
             let Attention { query, output, .. } = &layer.crossattention;
-            with_layers([query], |[query]| {
-                seen::attend(query, hidden, &heads.seen, *image_tokens, inner);
-                Ok(())
-            })?;
+            linear::apply(query, hidden, &mut projected.queries, |_| ())?;
+            seen.attend(&projected.queries, *image_tokens, inner);
             add_linear(&output.dense, &output.layer_norm, inner, hidden, out)?;
 
-            linear(&layer.intermediate, hidden, inner, gelu_in_place)?;
+            linear::apply(&layer.intermediate, hidden, inner, gelu_in_place)?;
             add_linear(&layer.output.dense, &layer.output.layer_norm, inner, hidden, out)?;
         }
         let predictions = &decoder.predictions;
-        linear(&predictions.transform, hidden, out, gelu_in_place)?;
+        linear::apply(&predictions.transform, hidden, out, gelu_in_place)?;
         normalise(&predictions.layer_norm, out)?;
-        linear(&predictions.decoder, out, turned, |_| ())?;
+        linear::apply(&predictions.decoder, out, turned, |_| ())?;
         turn(turned, logits);
         Ok(())
     }
@@ -102,38 +95,13 @@ impl Buffers {
     pub fn select(&mut self, rows: &[u32], images: Option<&[u32]>) {
         self.history.select(rows);
         let Some(kept) = images else { return };
-        for images in self.layers.iter_mut().flat_map(|layer| &mut layer.seen) {
-            let mut place = 0;
-            images.retain(|_| {
-                place += 1;
-                kept.contains(&(place - 1))
-            });
-        }
+        self.layers.iter_mut().for_each(|layer| layer.seen.keep(kept));
     }
 }
 
 /// Whether the buffers know how to compute what `activation` says; every published BLIP has GELU.
 pub fn knows(activation: Activation) -> bool {
     activation == Activation::Gelu
-}
-
-/// Calls `f` with the values of linear layers.
-fn with_layers<T, const N: usize>(
-    layers: [&Linear; N],
-    f: impl FnOnce([Layer; N]) -> Result<T>,
-) -> Result<T> {
-    with_values(layers.map(|layer| &layer.weight), |weights| {
-        with_values(layers.map(|layer| &layer.bias), |biases| {
-            f(std::array::from_fn(|i| Layer { weight: weights[i], bias: biases[i] }))
-        })
-    })
-}
-
-fn linear(layer: &Linear, xs: &Columns, out: &mut Columns, finish: impl Fn(&mut [f32]) + Sync) -> Result<()> {
-    with_layers([layer], |[layer]| {
-        layer.apply_shared(xs, out, finish);
-        Ok(())
-    })
 }
 
 /// A layer over `xs` with `hidden` added and normalised, which takes the place of `hidden`.
@@ -144,7 +112,7 @@ fn add_linear(
     hidden: &mut Columns,
     out: &mut Columns,
 ) -> Result<()> {
-    linear(dense, xs, out, |_| ())?;
+    linear::apply(dense, xs, out, |_| ())?;
     hidden.add(out);
     normalise(layer_norm, hidden)
 }

@@ -1,8 +1,6 @@
 //! Hidden states of the captions that are being said, a caption a column: what products want on their right.
 
-use rayon::prelude::*;
-
-use super::product::{LANES, Product, Start};
+use super::product::LANES;
 use crate::model::ops::vector::vectorised;
 
 /// A matrix (features, captions), stored feature by feature. Columns are filled up to whole vectors; what the surplus holds
@@ -32,6 +30,11 @@ impl Columns {
                 column[caption] = *value;
             }
         }
+    }
+
+    /// The values of some features, one after the other.
+    pub fn rows(&self, first: usize, count: usize) -> &[f32] {
+        &self.values[first * self.stride..][..count * self.stride]
     }
 
     /// Adds another matrix of the same shape.
@@ -92,58 +95,6 @@ fn column_sums(values: &[f32], stride: usize, add: impl Fn(&mut [f32], &[f32])) 
     }
     lanes.truncate(stride);
     lanes
-}
-
-/// A linear layer whose rows lie in memory one after the other.
-#[derive(Clone, Copy)]
-pub struct Layer<'a> {
-    pub weight: &'a [f32],
-    pub bias: &'a [f32],
-}
-
-impl<'a> Layer<'a> {
-    /// The rows that make one head's part of the result.
-    pub fn head(self, head: usize, head_width: usize) -> Self {
-        let depth = self.weight.len() / self.bias.len();
-        Self {
-            weight: &self.weight[head * head_width * depth..][..head_width * depth],
-            bias: &self.bias[head * head_width..][..head_width],
-        }
-    }
-
-    /// Applies the layer on this thread: `out` has as many columns as `xs`.
-    pub fn apply(self, xs: &Columns, out: &mut [f32]) {
-        let product = Product {
-            left: self.weight,
-            left_stride: xs.features,
-            depth: xs.features,
-            right: &xs.values,
-            right_stride: xs.stride,
-            columns: xs.stride,
-            start: Start::Rows(self.bias),
-        };
-        product.compute(self.bias.len(), out, xs.stride);
-    }
-
-    /// Applies the layer on all threads, and `finish` to each part of the result while it is in the cache.
-    pub fn apply_shared(self, xs: &Columns, out: &mut Columns, finish: impl Fn(&mut [f32]) + Sync) {
-        out.reshape(self.bias.len(), xs.captions);
-        let rows = rows_of_a_task(self.bias.len());
-        let tasks = out.values.par_chunks_mut(rows * xs.stride);
-        let tasks = tasks.zip(self.weight.par_chunks(rows * xs.features)).zip(self.bias.par_chunks(rows));
-        tasks.for_each(|((out, weight), bias)| {
-            Layer { weight, bias }.apply(xs, out);
-            finish(out);
-        });
-    }
-}
-
-/// Rows of a layer that are computed together: a few tasks a thread, of whole tiles.
-fn rows_of_a_task(rows: usize) -> usize {
-    match rayon::current_num_threads() {
-        1 => rows,
-        threads => rows.div_ceil(4 * threads).next_multiple_of(5).max(20),
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod buffers;
 mod columns;
+mod linear;
 mod product;
 mod said;
 mod seen;

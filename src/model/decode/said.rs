@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::columns::{Columns, Layer};
+use super::columns::Columns;
 use super::product::LANES;
 use crate::model::ops::vector::{dot, softmax, vectorised};
 
@@ -52,46 +52,41 @@ impl Said {
     }
 }
 
-/// The projections of a layer's self-attention.
-pub struct Projections<'a> {
-    pub query: Layer<'a>,
-    pub key: Layer<'a>,
-    pub value: Layer<'a>,
+/// What a layer's self-attention makes of the newest tokens.
+#[derive(Debug, Default)]
+pub struct Projected {
+    pub queries: Columns,
+    pub keys: Columns,
+    pub values: Columns,
 }
 
-/// Adds the keys and values of `xs`, the newest tokens, to `said`, and puts into `out` what each caption's query finds.
-pub fn attend(
-    projections: &Projections,
-    xs: &Columns,
-    said: &mut [Said],
-    history: &History,
-    out: &mut Columns,
-) {
-    let head_width = projections.query.bias.len() / said.len();
-    out.reshape(projections.query.bias.len(), xs.captions);
-    let heads = said.par_iter_mut().zip(out.values.par_chunks_mut(head_width * xs.stride));
+/// Adds the newest keys and values to `said`, and puts into `out` what each caption's query finds.
+pub fn attend(newest: &Projected, said: &mut [Said], history: &History, out: &mut Columns) {
+    let Projected { queries, keys, values } = newest;
+    let head_width = queries.features / said.len();
+    out.reshape(queries.features, queries.captions);
+    let stride = queries.stride;
+    let heads = said.par_iter_mut().zip(out.values.par_chunks_mut(head_width * stride));
     heads.enumerate().for_each(|(head, (said, out))| {
-        let mut projected = vec![0f32; head_width * xs.stride];
-        let mut project = |layer: Layer, rows: &mut Vec<f32>| {
-            layer.head(head, head_width).apply(xs, &mut projected);
-            append_transposed(&projected, xs.stride, xs.captions, rows);
+        let add = |from: &Columns, rows: &mut Vec<f32>| {
+            append_transposed(from.rows(head * head_width, head_width), stride, from.captions, rows);
         };
-        let mut queries = Vec::with_capacity(head_width * xs.captions);
-        project(projections.query, &mut queries);
-        project(projections.key, &mut said.keys);
-        project(projections.value, &mut said.values);
+        let mut of_head = Vec::with_capacity(head_width * queries.captions);
+        add(queries, &mut of_head);
+        add(keys, &mut said.keys);
+        add(values, &mut said.values);
         let scale = 1.0 / (head_width as f32).sqrt();
         vectorised!({
-            for value in &mut queries {
+            for value in &mut of_head {
                 *value *= scale;
             }
             let mut probabilities = vec![0f32; history.length().next_multiple_of(LANES)];
             let mut found = vec![0f32; head_width];
             for (caption, (query, places)) in
-                queries.chunks_exact(head_width).zip(&history.captions).enumerate()
+                of_head.chunks_exact(head_width).zip(&history.captions).enumerate()
             {
                 look_up(query, said, places, &mut probabilities, &mut found);
-                for (column, value) in out.chunks_exact_mut(xs.stride).zip(&found) {
+                for (column, value) in out.chunks_exact_mut(stride).zip(&found) {
                     column[caption] = *value;
                 }
             }
