@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 
+use super::before::Before;
 use super::calibration::{Calibration, NextTokens};
 use super::features::Features;
 use super::material::{Material, Pretrained, Tokens, beam_settings};
 use super::partial::Partial;
-use super::shared_captions::SharedCaptions;
 use super::{Session, Stopped};
 use crate::data::{CaptionTokenizer, Example, TokenBatch};
 use crate::model::blip::targets;
@@ -31,6 +31,8 @@ pub struct Split<'a> {
     pub features: Features<'a>,
     /// The examples that are evaluated, by index: all of a split but the training split.
     pub observed: Vec<usize>,
+    /// The losses that were asked for last, and of which epoch's model.
+    pub(super) known: Option<(usize, Losses)>,
 }
 
 impl<'a> Split<'a> {
@@ -41,7 +43,7 @@ impl<'a> Split<'a> {
         tokens: &'a [Tokens],
         features: Features<'a>,
     ) -> Self {
-        Self { name, examples, tokens, features, observed: (0..examples.len()).collect() }
+        Self { name, examples, tokens, features, observed: (0..examples.len()).collect(), known: None }
     }
 
     /// The first `count` of the examples that are evaluated; 0 means all.
@@ -58,16 +60,17 @@ pub struct Speaker<'a> {
     pub tokenizer: &'a CaptionTokenizer,
     /// What its captions begin with, behind the start token.
     pub prompt: &'a [u32],
-    /// What all runs say before training, at epoch 0.
-    pub shared: Option<&'a SharedCaptions>,
+    /// What all runs share before training, at epoch 0.
+    pub before: Option<&'a Before>,
     /// What it said before the run was cut off, and says now.
     pub partial: &'a mut Partial,
 }
 
 impl<'a> Speaker<'a> {
     pub fn new(model: &'a Blip, epoch: usize, pretrained: &'a Pretrained, partial: &'a mut Partial) -> Self {
-        let Pretrained { tokenizer, prompt, said, .. } = pretrained;
-        Self { model, epoch, tokenizer, prompt, shared: said.as_ref(), partial }
+        let Pretrained { tokenizer, prompt, before, .. } = pretrained;
+        let before = before.as_ref().filter(|_| epoch == 0);
+        Self { model, epoch, tokenizer, prompt, before, partial }
     }
 }
 
@@ -91,12 +94,45 @@ pub struct Losses {
 const FIRST_BATCHES: usize = 50;
 
 /// Losses of the examples that are evaluated, in batches of the training batch size (padding depends on it).
-pub fn losses(session: &Session, model: &Blip, split: &mut Split, material: &Material) -> Result<Losses> {
+pub fn losses(
+    session: &Session,
+    speaker: &Speaker,
+    split: &mut Split,
+    material: &Material,
+) -> Result<Losses> {
+    if let Some((_, losses)) = split.known.as_ref().filter(|(epoch, _)| *epoch == speaker.epoch) {
+        return Ok(losses.clone());
+    }
+    let shared = speaker.before.map(|before| &before.losses);
+    let place = shared.and_then(|shared| {
+        let batches = split.observed.chunks(session.spec.recipe.training.batch_size.max(1));
+        let batches = batches.map(|indices| material.batch(split.tokens, indices));
+        Some((shared, shared.place(&split.features.images(&split.observed), batches)?))
+    });
+    let found = place.as_ref().and_then(|(shared, place)| shared.found(place));
+    let losses = match found {
+        Some(found) => found,
+        None => computed_losses(session, speaker.model, split, material)?,
+    };
+    if let Some((shared, place)) = place {
+        shared.keep(&place, &losses);
+    }
+    split.known = Some((speaker.epoch, losses.clone()));
+    Ok(losses)
+}
+
+fn computed_losses(
+    session: &Session,
+    model: &Blip,
+    split: &mut Split,
+    material: &Material,
+) -> Result<Losses> {
     let training = &session.spec.recipe.training;
     let (mut loss, mut counted, mut nll, mut real) = (0.0, 0usize, 0.0, 0usize);
     let mut per_image = Vec::with_capacity(split.observed.len());
     let mut batch_means = Vec::new();
     let mut next_tokens = NextTokens::default();
+    let _still = model.hold_still();
     split.features.prepare(session, model, &split.observed)?;
     for indices in split.observed.chunks(training.batch_size.max(1)) {
         session.go_on()?;
@@ -151,7 +187,7 @@ pub fn record(
         return Ok(None);
     }
     let recipe = &session.spec.recipe;
-    let losses = losses(session, speaker.model, split, material)?;
+    let losses = losses(session, speaker, split, material)?;
     let said = captions(session, speaker, split, count)?;
     let scores = scores(recipe, &said);
     let directory = session.directory;
@@ -171,7 +207,7 @@ fn add_next_tokens(seen: &mut NextTokens, logits: &Tensor, targets: &Targets) ->
 }
 
 /// How many batches the original script's validation loss looks at.
-fn first_batches(recipe: &Recipe, examples: usize) -> usize {
+pub fn first_batches(recipe: &Recipe, examples: usize) -> usize {
     let captioned = if recipe.evaluation.samples == 0 { examples } else { recipe.evaluation.samples };
     captioned.div_ceil(recipe.training.batch_size.max(1)).max(FIRST_BATCHES)
 }
@@ -185,6 +221,7 @@ pub fn captions(
 ) -> Result<Vec<Prediction>> {
     let indices = split.first(count).to_vec();
     let mut predictions = Vec::with_capacity(indices.len());
+    let _still = speaker.model.hold_still();
     split.features.prepare(session, speaker.model, &indices)?;
     for indices in indices.chunks(session.spec.recipe.evaluation.batch_size.max(1)) {
         session.go_on()?;
@@ -208,7 +245,7 @@ fn say(
     if let Some(before) = before.collect::<Option<Vec<_>>>() {
         return Ok(before);
     }
-    let (shared, images) = (speaker.shared.filter(|_| speaker.epoch == 0), split.features.images(indices));
+    let (shared, images) = (speaker.before.map(|before| &before.captions), split.features.images(indices));
     if let Some(said) = shared.and_then(|shared| shared.said(&images)) {
         return Ok(said);
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 
+use super::before::Before;
 use super::evaluate::{self, Speaker, Split};
 use super::fine_tune::fine_tune;
-use super::material::{Material, Pretrained, beam_settings};
+use super::material::{Material, Pretrained};
 use super::origin::Origin;
 use super::preflight::peak_memory_bytes;
-use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
 use super::{Emit, Session, checkpoint, controls, references, views};
 use crate::model::ops::product::kernels;
@@ -48,9 +48,7 @@ impl Loaded {
             session.cache.as_ref().filter(|_| session.spec.recipe.kind != Kind::ConstantCaption)
         {
             let states = SharedStates::new(cache, &pretrained, &material.images, &session.device)?;
-            let generation = &session.spec.recipe.generation;
-            let settings = beam_settings(generation, &pretrained.config, &pretrained.prompt);
-            pretrained.said = Some(SharedCaptions::new(&states, &pretrained, &settings)?);
+            pretrained.before = Some(Before::new(&states, &pretrained, &session.spec.recipe)?);
             pretrained.states = Some(states);
         }
         Ok(Self { pretrained, material })

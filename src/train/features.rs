@@ -21,6 +21,9 @@ pub(super) const ENCODE_BATCH: usize = 8;
 /// Bytes of states a run keeps in memory; beyond that, images are encoded again when they are needed.
 pub const BUDGET_BYTES: usize = 4 << 30;
 
+/// Bytes of finished embeddings that are kept while a model is looked at.
+const FINISHED_BYTES: usize = 256 << 20;
+
 /// Bytes of an image's state.
 pub fn state_bytes(config: &Config) -> usize {
     (config.image_tokens() * config.vision.hidden_size * size_of::<f32>()).max(1)
@@ -95,9 +98,28 @@ impl<'a> Features<'a> {
         }
     }
 
-    /// The finished image embeddings of the examples at `indices`.
+    /// The finished image embeddings of the examples at `indices`. While the weights stand still, an image is looked at once.
     pub fn embeddings(&mut self, model: &Blip, indices: &[usize]) -> Result<Tensor> {
-        self.training_embeddings(model, indices, &Dropout::NONE)
+        if self.boundary == model.vision_model.depth() {
+            // Only a norm is left to be done.
+            return self.training_embeddings(model, indices, &Dropout::NONE);
+        }
+        let examples = self.examples;
+        let name = |index: usize| std::ptr::from_ref(&examples[index]).addr();
+        let mut found: Vec<Option<Tensor>> =
+            indices.iter().map(|index| model.kept().result(name(*index))).collect();
+        let missing: Vec<usize> = (0..indices.len()).filter(|place| found[*place].is_none()).collect();
+        if !missing.is_empty() {
+            let wanted: Vec<usize> = missing.iter().map(|place| indices[*place]).collect();
+            let made = self.training_embeddings(model, &wanted, &Dropout::NONE)?;
+            let most = FINISHED_BYTES / state_bytes(&self.pretrained.config);
+            for (row, place) in missing.into_iter().enumerate() {
+                let made = made.get(row)?.copy()?;
+                model.kept().keep_result(name(indices[place]), most, &made);
+                found[place] = Some(made);
+            }
+        }
+        Ok(Tensor::stack(&found.into_iter().flatten().collect::<Vec<_>>(), 0)?)
     }
 
     /// As [`Features::embeddings`] in a training step. The states, which are kept, have no dropout.

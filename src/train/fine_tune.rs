@@ -336,13 +336,14 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
 fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Prediction>)> {
     let Bench { session, observer, train, validation, material, pretrained, partial, .. } = bench;
     let recipe = &session.spec.recipe;
-    let losses = evaluate::losses(session, observer, validation, material)?;
     let mut speaker = Speaker::new(observer, epoch, pretrained, partial);
+    let _still = observer.hold_still();
+    let losses = evaluate::losses(session, &speaker, validation, material)?;
     let predictions = evaluate::captions(session, &mut speaker, validation, recipe.evaluation.samples)?;
     let scores = evaluate::scores(recipe, &predictions);
     let directory = session.directory;
     directory.append_per_image(&evaluate::per_image(epoch, validation, Some(&losses), Some(&scores)))?;
-    let seen = evaluate::losses(session, observer, train, material)?;
+    let seen = evaluate::losses(session, &speaker, train, material)?;
     directory.append_per_image(&evaluate::per_image(epoch, train, Some(&seen), None))?;
     let evaluated = evaluate::evaluated(recipe, Some(&losses), &scores);
     Ok((Evaluated { epoch, train_nll: Some(seen.nll), ..evaluated }, predictions))
@@ -369,6 +370,8 @@ fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScor
     if let Some(comparison) = comparison {
         comparison.after(bench, epoch)?;
     }
+    // The weights stay as they are from here on.
+    let _still = bench.observer.hold_still();
     let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
     session.directory.write_diagnostic(&found)?;
     if is_tuned {

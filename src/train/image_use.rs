@@ -30,6 +30,7 @@ pub fn measure(
     if examples.len() < 2 {
         return Ok(Vec::new());
     }
+    let _still = model.hold_still();
     split.features.prepare(session, model, examples)?;
     let batch_size = session.spec.recipe.training.batch_size.max(1);
     let mut found = Vec::with_capacity(examples.len());
@@ -40,11 +41,10 @@ pub fn measure(
         session.go_on()?;
         let pictures = coming;
         coming = split.features.embeddings(model, next)?;
-        let others = Tensor::cat(&[&pictures.narrow(0, 1, indices.len() - 1)?, &coming.narrow(0, 0, 1)?], 0)?;
+        let pictures = Tensor::cat(&[&pictures, &coming.narrow(0, 0, 1)?], 0)?;
         let captions = material.batch(split.tokens, indices);
         let targets = targets(&captions, false);
-        let own = model.logits(&pictures, &captions)?;
-        let other = model.logits(&others, &captions)?;
+        let [own, other] = model.logits_beside_next(&pictures, &captions)?;
         let losses = |logits: &Tensor| -> Result<Vec<f64>> {
             Ok(means(model.losses(logits, &targets, 0.0)?.to_vec1()?, &targets, &captions))
         };

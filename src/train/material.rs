@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 
 use super::Inputs;
+use super::before::Before;
 use super::observed::chosen;
-use super::shared_captions::SharedCaptions;
 use super::shared_states::SharedStates;
 use crate::data::tokenizer::TokenizerError;
 use crate::data::{CaptionTokenizer, Dataset, Example, ImageDigests, ImageProcessor, TokenBatch, collate};
@@ -26,8 +26,8 @@ pub struct Pretrained {
     pub processor: ImageProcessor,
     /// States of images that are shared with other runs; `None` where none are.
     pub states: Option<SharedStates>,
-    /// What it says of images before training, likewise.
-    pub said: Option<SharedCaptions>,
+    /// What it makes of images before training, likewise.
+    pub before: Option<Before>,
     /// The word pieces that captions begin with, behind the start token.
     pub prompt: Vec<u32>,
 }
@@ -61,7 +61,7 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
-        Ok(Self { config, weights, tokenizer, processor, states: None, said: None, prompt: Vec::new() })
+        Ok(Self { config, weights, tokenizer, processor, states: None, before: None, prompt: Vec::new() })
     }
 
     /// The same with a prompt.

@@ -5,6 +5,7 @@
 
 mod average;
 mod balance;
+mod before;
 pub mod calibration;
 pub mod caption;
 pub mod checkpoint;
@@ -39,6 +40,7 @@ pub mod references;
 mod resume;
 pub mod schedule;
 pub mod shared_captions;
+mod shared_losses;
 pub mod shared_states;
 pub mod small_decoder;
 mod state;

@@ -48,13 +48,13 @@ fn evaluate_whole(
     let [mut validation, mut test_split] = splits(session, loaded);
     let mut train =
         observed::training_split(session, material, features(session, pretrained, &material.dataset.train));
-    let losses = evaluate::losses(session, speaker.model, &mut validation, material)?;
+    let losses = evaluate::losses(session, speaker, &mut validation, material)?;
     let said = evaluate::captions(session, speaker, &mut validation, recipe.evaluation.samples)?;
     let scores = evaluate::scores(recipe, &said);
     let directory = session.directory;
     directory.append_per_image(&evaluate::per_image(0, &validation, Some(&losses), Some(&scores)))?;
     directory.write_predictions(&said)?;
-    let seen = evaluate::losses(session, speaker.model, &mut train, material)?;
+    let seen = evaluate::losses(session, speaker, &mut train, material)?;
     let evaluated = Evaluated {
         train_nll: Some(seen.nll),
         seconds: began.elapsed().as_secs_f64(),

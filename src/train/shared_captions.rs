@@ -1,13 +1,12 @@
 //! What the model says before training: the same in every run of a sweep, so it is said once and kept in the feature
 //! cache, as a state is.
 
-use anyhow::Result;
+use candle_transformers::models::blip_text::Config;
 
-use super::material::Pretrained;
 use super::shared_states::{SharedStates, of_parts};
 use crate::data::feature_cache::{ImageDigest, Key};
+use crate::model::GeneratedCaption;
 use crate::model::beam::BeamSettings;
-use crate::model::{GeneratedCaption, Part};
 
 /// The captions of images by one model and one way to generate.
 #[derive(Clone)]
@@ -20,12 +19,12 @@ pub struct SharedCaptions {
 }
 
 impl SharedCaptions {
-    /// Those of a model that has not been trained yet.
-    pub fn new(states: &SharedStates, pretrained: &Pretrained, settings: &BeamSettings) -> Result<Self> {
-        let text = pretrained.weights.digest_of(Part::Text)?;
-        let form = format!("captions {:?} {settings:?}", pretrained.config.text);
+    /// Those of the model whose decoder has this digest and configuration.
+    pub fn new(states: &SharedStates, text: &str, config: &Config, settings: &BeamSettings) -> Self {
+        // Version 1 did not round a decoder's products.
+        let form = format!("captions 2 {config:?} {settings:?}");
         let key = of_parts(&[form.as_bytes(), &states.key_of_finished(), text.as_bytes()]);
-        Ok(Self { states: states.clone(), key, values: 2 + settings.max_length })
+        Self { states: states.clone(), key, values: 2 + settings.max_length }
     }
 
     /// What was said of these images, if it is known of all.

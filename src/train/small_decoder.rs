@@ -18,8 +18,8 @@ pub fn put_in_place(session: &Session, loaded: &mut Loaded) -> Result<()> {
     let pieces = pieces(&material.train, &pretrained.config);
     let sizes = Sizes::beside(pretrained.config.vision.hidden_size, pieces.len());
     pretrained.config.small_decoder = Some(sizes);
-    // What is said before training is noise, and of this run alone.
-    pretrained.said = None;
+    // What it makes of images before training is noise, and of this run alone.
+    pretrained.before = None;
     let vision = pretrained.weights.tensors().iter().filter(|(name, _)| Part::of(name) != Part::Text);
     let mut tensors: BTreeMap<String, Tensor> =
         vision.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();

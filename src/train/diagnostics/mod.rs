@@ -215,7 +215,7 @@ pub fn source_scores(
     split: &mut Split,
     material: &Material,
 ) -> Result<BTreeMap<String, f64>> {
-    let losses = evaluate::losses(session, speaker.model, split, material)?;
+    let losses = evaluate::losses(session, speaker, split, material)?;
     let said = evaluate::captions(session, speaker, split, 0)?;
     let recipe = &session.spec.recipe;
     Ok(evaluate::summary_of(recipe, Some(&losses), &evaluate::scores(recipe, &said)))
