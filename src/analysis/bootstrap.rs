@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::model::ops::vector::vectorised;
 use crate::random::Random;
 
 /// Resamples behind every interval.
@@ -70,10 +71,16 @@ pub(super) fn resampled_means(
     let random = Random::new(seed, purpose, &[]);
     let means = |drawn: &[u32]| {
         let mut sums = vec![0.0; rows[0].len()];
-        for row in drawn {
-            sums.iter_mut().zip(&rows[*row as usize]).for_each(|(sum, value)| *sum += value);
-        }
-        sums.iter_mut().for_each(|sum| *sum /= rows.len() as f64);
+        vectorised!({
+            for row in drawn {
+                for (sum, value) in sums.iter_mut().zip(&rows[*row as usize]) {
+                    *sum += value;
+                }
+            }
+            for sum in &mut sums {
+                *sum /= rows.len() as f64;
+            }
+        });
         sums
     };
     Draws { seed, purpose, rows: rows.len(), resamples }.each(|resample| random.stream(resample), means)
@@ -141,6 +148,17 @@ fn mean<'a, const K: usize>(rows: impl Iterator<Item = &'a [f64; K]>, count: usi
     sums.map(|sum| sum / count as f64)
 }
 
+/// The quantile of values in any order, none of them NaN; it leaves them in another.
+pub(super) fn quantile_of(values: &mut [f64], share: f64) -> f64 {
+    let below = (share * (values.len() - 1) as f64).floor() as usize;
+    let (_, _, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+    // Interpolation looks at these two alone.
+    if let Some(least) = (0..above.len()).min_by(|a, b| above[*a].total_cmp(&above[*b])) {
+        above.swap(0, least);
+    }
+    quantile(values, share)
+}
+
 /// The quantile of sorted values, interpolated linearly (type 7 of Hyndman and Fan, 1996, as in NumPy).
 pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
@@ -166,6 +184,10 @@ mod tests {
         for (found, expected) in quantiles.iter().zip([1.0, 1.75, 3.0, 6.8, 8.0]) {
             assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
         }
+        for share in [0.0, 0.25, 0.5, 0.9, 1.0] {
+            assert_eq!(quantile_of(&mut [4.0, 8.0, 1.0, 2.0], share), quantile(&sorted, share));
+        }
+        assert_eq!(quantile_of(&mut [3.0], 0.4), 3.0);
     }
 
     #[test]

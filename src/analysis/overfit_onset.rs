@@ -11,7 +11,7 @@
 //!
 //! What is sure is a rise of this run's loss on all images like these; another seed's may not rise.
 
-use super::bootstrap::{Interval, quantile, resampled_means};
+use super::bootstrap::{Interval, quantile_of, resampled_means};
 use super::distributions::{normal_cdf, t_quantile};
 use super::winner::{NO_SPREAD, image_rows, mean_of_rows, standard_error};
 use crate::model::ops::vector::vectorised;
@@ -103,8 +103,7 @@ fn critical(departures: &[Vec<f64>], losses: &[Vec<f64>], later: usize) -> f64 {
             *largest = largest_distance(resample[later], &resample[..later], &precisions);
         }
     });
-    largest.sort_by(f64::total_cmp);
-    as_students_t(quantile(&largest, COVERED), losses[later].len())
+    as_students_t(quantile_of(&mut largest, COVERED), losses[later].len())
 }
 
 /// The largest studentised distance from one value to others, none of them NaN; by lanes, which vector instructions take.
