@@ -10,7 +10,7 @@ captions after each. Ours is `sweep run` with an empty cache, and `sweep report`
 captions training images at the end, and writes diagnostics. Takes about half an hour. Needs: torch transformers pillow nltk
 rouge_score pycocoevalcap for the script.
 """
-import argparse, csv, pathlib
+import argparse, csv, datetime, json, pathlib
 
 from sweeps import PROGRAM, beside_script, cpu_seconds, emptied, script
 
@@ -41,7 +41,21 @@ def ours():
     for row in table("steps"):
         if int(row["epoch"]) > 0:
             losses[points[row["run"]]].append(float(row["val_loss"]))
+    print("seconds by the clock:", ", ".join(f"{name} {seconds:.0f}" for name, seconds in phases(work).items()))
     return run + report, losses
+
+
+def phases(work):
+    """Seconds by the clock that all runs took for each kind of event, from the event before it."""
+    found = {}
+    for log in work.glob("runs/whole/*/events.jsonl"):
+        events = [json.loads(line) for line in log.open()]
+        at = [datetime.datetime.fromisoformat(event["at"].replace("Z", "+00:00")).timestamp() for event in events]
+        for event, before, now in zip(events[1:], at, at[1:]):
+            is_first = event["event"] == "evaluated" and event["epoch"] == 0
+            name = "evaluated before training" if is_first else event["event"]
+            found[name] = found.get(name, 0.0) + now - before
+    return found
 
 
 def theirs():
