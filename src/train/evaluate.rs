@@ -112,11 +112,14 @@ pub fn losses(
     let found = place.as_ref().and_then(|(shared, place)| shared.found(place));
     let losses = match found {
         Some(found) => found,
-        None => computed_losses(session, speaker.model, split, material)?,
+        None => {
+            let losses = computed_losses(session, speaker.model, split, material)?;
+            if let Some((shared, place)) = place {
+                shared.keep(&place, &losses);
+            }
+            losses
+        }
     };
-    if let Some((shared, place)) = place {
-        shared.keep(&place, &losses);
-    }
     split.known = Some((speaker.epoch, losses.clone()));
     Ok(losses)
 }
