@@ -8,7 +8,7 @@ use super::product::{Product, Start};
 use crate::model::layers::Linear;
 use crate::model::ops::Precision;
 use crate::model::ops::product::panels::Left;
-use crate::model::ops::product::{View, product_of_packed, rounded_values};
+use crate::model::ops::product::{View, add_product_of_packed, rounded_values};
 use crate::model::ops::slices::with_values;
 
 /// A linear layer whose rows lie in memory one after the other.
@@ -29,7 +29,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Applies the layer on this thread: `out` has as many columns as `xs`.
-    pub fn apply(self, xs: &Columns, out: &mut [f32]) {
+    fn apply(self, xs: &Columns, out: &mut [f32]) {
         let product = Product {
             left: self.weight,
             left_stride: xs.features,
@@ -43,7 +43,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Applies the layer on all threads, and `finish` to each part of the result while it is in the cache.
-    pub fn apply_shared(self, xs: &Columns, out: &mut Columns, finish: impl Fn(&mut [f32]) + Sync) {
+    fn apply_shared(self, xs: &Columns, out: &mut Columns, finish: impl Fn(&mut [f32]) + Sync) {
         out.reshape(self.bias.len(), xs.captions);
         let rows = rows_of_a_task(self.bias.len());
         let tasks = out.values.par_chunks_mut(rows * xs.stride);
@@ -69,7 +69,7 @@ impl<'a> Layer<'a> {
             out.chunks_exact_mut(stride).zip(bias).for_each(|(row, bias)| row.fill(*bias));
         });
         let right = View::rows(&xs.values, stride);
-        product_of_packed(weight, right, xs.captions, &mut out.values, stride, true);
+        add_product_of_packed(weight, right, xs.captions, &mut out.values, stride);
         out.values.par_chunks_mut(rows * stride).for_each(&finish);
     }
 }

@@ -117,11 +117,9 @@ fn attend<S: Look>(queries: &Columns, seen: &[Vec<S>], tokens: usize, out: &mut 
             }
         });
 
+        let Some(first) = images.first() else { return };
         let captions = queries.captions / images.len();
-        let Some(mut scratch) = images.first().map(|image| image.scratch(captions, tokens, head_width))
-        else {
-            return;
-        };
+        let mut scratch = first.scratch(captions, tokens, head_width);
         for (image, (seen, queries)) in images.iter().zip(of_head.chunks(captions * head_width)).enumerate() {
             let found = seen.look_up(queries, &mut scratch);
             for (caption, found) in found.chunks_exact(head_width.next_multiple_of(LANES)).enumerate() {

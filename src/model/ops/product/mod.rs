@@ -145,22 +145,14 @@ pub fn new_product_by_packed(rows: usize, left: View, right: &Right, bias: Optio
     })
 }
 
-/// `out = left * right`, or `out += ...` where `accumulate`, for a packed matrix and one of `columns` columns: the same bits as
-/// [`product`]'s.
-pub fn product_of_packed(
-    left: &Left,
-    right: View,
-    columns: usize,
-    out: &mut [f32],
-    out_stride: usize,
-    accumulate: bool,
-) {
+/// `out += left * right` for a packed matrix and one of `columns` columns: the same bits as [`product`]'s.
+pub fn add_product_of_packed(left: &Left, right: View, columns: usize, out: &mut [f32], out_stride: usize) {
     if left.columns == 0 || columns == 0 {
         return;
     }
     with_panels(left.format(), |_, of_right| {
         of_right.fill_in_parallel(right, left.depth, columns);
-        multiply_in_parallel(left, of_right, 1.0, out, out_stride, accumulate);
+        multiply_in_parallel(left, of_right, 1.0, out, out_stride, true);
     });
 }
 
@@ -290,8 +282,8 @@ fn multiplied(left: &Left, right: &Right, bias: Option<&[f32]>) -> Vec<f32> {
     }
     assert!(bias.is_none_or(|bias| bias.len() == columns), "a bias has a value for each column");
     let mut out = Vec::with_capacity(rows * columns);
-    let result = Result { values: out.as_mut_ptr(), stride: columns, adds: false, bias };
-    let task = Task::to(left, right, 1.0, result);
+    let target = Target { values: out.as_mut_ptr(), stride: columns, adds: false, bias };
+    let task = Task::to(left, right, 1.0, target);
     // SAFETY: there is room for all rows and columns, and where there is any depth each of them is written.
     unsafe {
         task.run_in_parallel();
@@ -302,7 +294,7 @@ fn multiplied(left: &Left, right: &Right, bias: Option<&[f32]>) -> Vec<f32> {
 
 /// Where a product goes.
 #[derive(Clone, Copy)]
-struct Result<'a> {
+struct Target<'a> {
     values: *mut f32,
     stride: usize,
     adds: bool,
@@ -313,7 +305,7 @@ struct Task<'a> {
     left: &'a Left,
     right: &'a Right,
     scale: f32,
-    result: Result<'a>,
+    target: Target<'a>,
 }
 
 // SAFETY: tasks of one product write to different tiles, see `Task::run_in_parallel`.
@@ -335,16 +327,16 @@ impl<'a> Task<'a> {
             left,
             right,
             scale,
-            Result { values: out.as_mut_ptr(), stride, adds: accumulate, bias: None },
+            Target { values: out.as_mut_ptr(), stride, adds: accumulate, bias: None },
         )
     }
 
     /// The same where the result is known to be large enough.
-    fn to(left: &'a Left, right: &'a Right, scale: f32, result: Result<'a>) -> Self {
+    fn to(left: &'a Left, right: &'a Right, scale: f32, target: Target<'a>) -> Self {
         let is_one_kind = left.depth == right.depth && left.format() == right.format();
         assert!(is_one_kind, "the operands do not fit together");
         assert!(kernels::is_available(left.format()), "this processor has no such kernel");
-        Self { left, right, scale, result }
+        Self { left, right, scale, target }
     }
 
     /// By all threads of the pool.
@@ -364,7 +356,7 @@ impl<'a> Task<'a> {
     /// # Safety
     /// The result that the task was made with still lives, and nobody else uses these tiles of it.
     unsafe fn run(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) {
-        let Self { left, right, scale, result: Result { values, stride, adds, bias } } = *self;
+        let Self { left, right, scale, target: Target { values, stride, adds, bias } } = *self;
         for block in 0..left.blocks() {
             for column in columns.clone() {
                 let of_right = right.panel(block, column);
