@@ -2,14 +2,13 @@
 //! made up for in the schedule, also where the run is cut off.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use sweep::data::{TokenBatch, collate};
+use sweep::model::Weights;
 use sweep::model::blip::targets;
 use sweep::model::ops::{Dropout, Precision};
-use sweep::model::{Blip, Config, Unfrozen, Weights};
 use sweep::random::Random;
 use sweep::record::Status;
 use sweep::record::recipe::Training;
@@ -17,16 +16,12 @@ use sweep::train::loss_scale::LossScale;
 
 use crate::cuts::{ALWAYS, Bed, HOURLY, cut_and_compare_on};
 use crate::gradients::relative;
+use crate::threads::unfrozen;
 
 /// The loss and the gradients of the built-in model on drawn pictures and words, with the loss times a factor.
 fn gradients(precision: Precision, factor: f64) -> (f64, Weights, GradStore) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
-    let mut config = Config::load(&folder).unwrap();
-    config.precision = precision;
-    let mut weights = Weights::load(&folder, &Device::Cpu).unwrap();
-    let depth = config.vision.num_hidden_layers;
-    weights.unfreeze(Unfrozen::Last { vision_layers: 2, text: true }, depth).unwrap();
-    let model = Blip::new(&config, &weights).unwrap();
+    let (weights, model) = unfrozen(precision);
+    let (config, depth) = (&model.config, model.vision_model.depth());
     let captions = captions(config.tokens.pad);
     let mut random = Random::new(1, "pictures", &[]);
     let side = config.vision.image_size;

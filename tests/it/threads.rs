@@ -12,18 +12,24 @@ use sweep::random::Random;
 use sweep::record::recipe::BeamStopping;
 use sweep::train::optimizer::{AdamW, Multipliers, clip_scale};
 
+/// The built-in model as it trains, with its last two vision layers, and its weights.
+pub fn unfrozen(precision: Precision) -> (Weights, Blip) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
+    let config = Config { precision, ..Config::load(&folder).unwrap() };
+    let mut weights = Weights::load(&folder, &Device::Cpu).unwrap();
+    let last = Unfrozen::Last { vision_layers: 2, text: true };
+    weights.unfreeze(last, config.vision.num_hidden_layers).unwrap();
+    let model = Blip::new(&config, &weights).unwrap();
+    (weights, model)
+}
+
 /// Losses and gradient norms of a few steps of the built-in model, which is large enough that products are shared out
 /// among threads, and its weights at the end.
 fn trained(threads: usize, precision: Precision) -> (Vec<(u64, u64)>, String) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/lab");
-        let mut config = Config::load(&folder).unwrap();
-        config.precision = precision;
-        let mut weights = Weights::load(&folder, &Device::Cpu).unwrap();
-        let depth = config.vision.num_hidden_layers;
-        weights.unfreeze(Unfrozen::Last { vision_layers: 2, text: true }, depth).unwrap();
-        let model = Blip::new(&config, &weights).unwrap();
+        let (weights, model) = unfrozen(precision);
+        let (config, depth) = (&model.config, model.vision_model.depth());
         let multipliers = Multipliers { text: 1.0, vision: 0.5, other: 1.0 };
         let mut optimizer = AdamW::new(&weights, 0.05, multipliers);
         let steps = (0..4).map(|step| {
