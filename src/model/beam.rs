@@ -156,7 +156,7 @@ fn finish(finished: &mut Vec<Hypothesis>, hypothesis: Hypothesis, beams: usize) 
 fn log_softmax(row: &mut [f32]) {
     vectorised!({
         let largest = max(row);
-        let log_sum = sum(row.len(), |i| exp(row[i] - largest)).ln();
+        let log_sum = sum(row, |score| exp(score - largest)).ln();
         for value in row {
             *value = *value - largest - log_sum;
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::buffer::zeros;
+use super::buffer::copied;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, exp, max, softmax, sum, vectorised};
@@ -72,21 +72,21 @@ impl CrossEntropy {
     #[inline(always)]
     fn row_loss(&self, logits: &[f32], target: u32) -> f32 {
         let largest = max(logits);
-        let total = sum(logits.len(), |i| exp(logits[i] - largest));
+        let total = sum(logits, |logit| exp(logit - largest));
         let log_sum = largest + total.ln();
         let nll = log_sum - logits[target as usize];
         if self.label_smoothing == 0.0 {
             return nll;
         }
-        let uniform = log_sum - sum(logits.len(), |i| logits[i]) / logits.len() as f32;
+        let uniform = log_sum - sum(logits, |logit| logit) / logits.len() as f32;
         (1.0 - self.label_smoothing) * nll + self.label_smoothing * uniform
     }
 
+    /// Turns a row of logits into their gradients.
     #[inline(always)]
-    fn row_gradient(&self, logits: &[f32], target: u32, grad: f32, dlogits: &mut [f32]) {
-        dlogits.copy_from_slice(logits);
+    fn row_gradient(&self, target: u32, grad: f32, dlogits: &mut [f32]) {
         softmax(dlogits);
-        let uniform = self.label_smoothing / logits.len() as f32;
+        let uniform = self.label_smoothing / dlogits.len() as f32;
         for value in dlogits.iter_mut() {
             *value = grad * (*value - uniform);
         }
@@ -99,7 +99,11 @@ impl CrossEntropy {
         chunks.zip(self.targets.par_chunks(CHUNK_ROWS)).for_each(|((logits, losses), targets)| {
             vectorised!({
                 for ((row, loss), target) in logits.chunks_exact(vocabulary).zip(losses).zip(targets) {
-                    *loss = target.map_or(0.0, |target| self.row_loss(row, target));
+                    // Not `map_or`, which would be handed a closure.
+                    *loss = match target {
+                        Some(target) => self.row_loss(row, *target),
+                        None => 0.0,
+                    };
                 }
             });
         });
@@ -109,13 +113,11 @@ impl CrossEntropy {
     /// Gradients of the logits from those of the rows' losses.
     fn gradients(&self, logits: &[f32], grads: &[f32]) -> Vec<f32> {
         let vocabulary = (logits.len() / grads.len().max(1)).max(1);
-        let mut dlogits = zeros(logits.len());
-        let rows = logits.par_chunks(vocabulary).zip(dlogits.par_chunks_mut(vocabulary));
-        let rows = rows.zip(grads.par_iter().zip(self.targets.par_iter())).with_min_len(CHUNK_ROWS);
-        rows.for_each(|((row, dlogits), (grad, target))| {
-            if let Some(target) = target {
-                vectorised!(self.row_gradient(row, *target, *grad, dlogits));
-            }
+        let mut dlogits = copied(logits);
+        let rows = dlogits.par_chunks_mut(vocabulary).zip(grads.par_iter().zip(self.targets.par_iter()));
+        rows.with_min_len(CHUNK_ROWS).for_each(|(row, (grad, target))| match target {
+            Some(target) => vectorised!(self.row_gradient(*target, *grad, row)),
+            None => row.fill(0.0),
         });
         dlogits
     }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::buffer::zeros;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
-use super::vector::{CHUNK_ROWS, add_in_order, sum, vectorised};
+use super::vector::{CHUNK_ROWS, add_in_order, dot, sum, sum_of_triples, vectorised};
 
 /// Normalises the last dimension of `xs`; `weight` and `bias` have that dimension's length.
 pub fn layer_norm(xs: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, engine: &Engine) -> Result<Tensor> {
@@ -53,8 +53,8 @@ impl LayerNorm {
     #[inline(always)]
     fn statistics(&self, row: &[f32]) -> (f32, f32) {
         let n = row.len() as f32;
-        let mean = sum(row.len(), |i| row[i]) / n;
-        let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) / n;
+        let mean = sum(row, |x| x) / n;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / n;
         (mean, 1.0 / (variance + self.eps).sqrt())
     }
 
@@ -96,8 +96,8 @@ impl LayerNorm {
         vectorised!({
             for (row, grad) in xs.chunks_exact(width).zip(grads.chunks_exact_mut(width)) {
                 let (mean, scale) = self.statistics(row);
-                let mean_h = sum(width, |i| grad[i] * weight[i]) / n;
-                let mean_hx = sum(width, |i| grad[i] * weight[i] * ((row[i] - mean) * scale)) / n;
+                let mean_h = dot(grad, weight) / n;
+                let mean_hx = sum_of_triples(grad, weight, row, |g, w, x| g * w * ((x - mean) * scale)) / n;
                 for i in 0..width {
                     let normalised = (row[i] - mean) * scale;
                     dweight[i] += grad[i] * normalised;

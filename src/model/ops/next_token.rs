@@ -5,7 +5,7 @@ use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
 use super::slices::{is_fused, with_values};
-use super::vector::{CHUNK_ROWS, exp, max, sum, vectorised};
+use super::vector::{CHUNK_ROWS, exp, max, sum, sum_of_pairs, vectorised};
 
 /// The likeliest token of each row of `logits` (rows, vocabulary), the first of equals, with the logarithm of its
 /// probability.
@@ -44,7 +44,7 @@ pub fn divergence(logits: &Tensor, others: &Tensor) -> Result<Vec<f32>> {
 #[inline(always)]
 fn likeliest_of(logits: &[f32]) -> (u32, f32) {
     let largest = max(logits);
-    let total = sum(logits.len(), |i| exp(logits[i] - largest));
+    let total = sum(logits, |logit| exp(logit - largest));
     let id = logits.iter().position(|logit| *logit == largest).unwrap_or(0);
     (id as u32, -total.ln())
 }
@@ -52,10 +52,10 @@ fn likeliest_of(logits: &[f32]) -> (u32, f32) {
 #[inline(always)]
 fn divergence_of(own: &[f32], other: &[f32]) -> f32 {
     let (largest, other_largest) = (max(own), max(other));
-    let total = sum(own.len(), |i| exp(own[i] - largest));
-    let other_total = sum(own.len(), |i| exp(other[i] - other_largest));
-    let apart = |i: usize| (own[i] - largest) - (other[i] - other_largest);
-    let weighted = sum(own.len(), |i| exp(own[i] - largest) * apart(i));
+    let total = sum(own, |logit| exp(logit - largest));
+    let other_total = sum(other, |logit| exp(logit - other_largest));
+    let apart = |own: f32, other: f32| (own - largest) - (other - other_largest);
+    let weighted = sum_of_pairs(own, other, |own, other| exp(own - largest) * apart(own, other));
     weighted / total - total.ln() + other_total.ln()
 }
 

@@ -103,38 +103,46 @@ pub fn erf(x: f32) -> f32 {
     size.copysign(x)
 }
 
-/// Sum of `f(i)` for `i` in `0..n`, in [`LANES`] partial sums.
-#[inline(always)]
-pub fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let whole = n - n % LANES;
-    let mut i = 0;
-    while i < whole {
-        for (lane, partial) in lanes.iter_mut().enumerate() {
-            *partial += f(i + lane);
+/// Sums over slices of one length, in [`LANES`] partial sums. They are cut into arrays of that many values: where slices are
+/// indexed, the compiler checks every index and adds value by value.
+macro_rules! sums {
+    ($(#[$about:meta])* $name:ident($($values:ident),+)) => {
+        $(#[$about])*
+        #[inline(always)]
+        pub fn $name($($values: &[f32]),+, f: impl Fn($(sums!(@value $values)),+) -> f32) -> f32 {
+            let mut lanes = [0f32; LANES];
+            let n = [$($values.len()),+][0];
+            $(let (chunks, rest) = $values[..n].as_chunks::<LANES>(); let $values = (chunks, rest);)+
+            for i in 0..n / LANES {
+                for lane in 0..LANES {
+                    lanes[lane] += f($($values.0[i][lane]),+);
+                }
+            }
+            for lane in 0..n % LANES {
+                lanes[lane] += f($($values.1[lane]),+);
+            }
+            add_lanes(lanes)
         }
-        i += LANES;
-    }
-    for i in whole..n {
-        lanes[i % LANES] += f(i);
-    }
-    add_lanes(lanes)
+    };
+    (@value $values:ident) => { f32 };
 }
+sums!(
+    /// Sum of `f(x)`.
+    sum(xs)
+);
+sums!(
+    /// Sum of `f(x, y)` over pairs.
+    sum_of_pairs(xs, ys)
+);
+sums!(
+    /// Sum of `f(x, y, z)` over triples.
+    sum_of_triples(xs, ys, zs)
+);
 
-/// Sum of the products of two slices of one length, as [`sum`] would give it.
+/// Sum of the products of two slices of one length.
 #[inline(always)]
 pub fn dot(xs: &[f32], ys: &[f32]) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let ((xs, x_rest), (ys, y_rest)) = (xs.as_chunks::<LANES>(), ys.as_chunks::<LANES>());
-    for (xs, ys) in xs.iter().zip(ys) {
-        for ((lane, x), y) in lanes.iter_mut().zip(xs).zip(ys) {
-            *lane += x * y;
-        }
-    }
-    for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-        *lane += x * y;
-    }
-    add_lanes(lanes)
+    sum_of_pairs(xs, ys, |x, y| x * y)
 }
 
 #[inline(always)]
@@ -170,7 +178,7 @@ pub fn softmax(scores: &mut [f32]) -> f32 {
     for score in scores.iter_mut() {
         *score = exp(*score - largest);
     }
-    let total = sum(scores.len(), |i| scores[i]);
+    let total = sum(scores, |score| score);
     let scale = 1.0 / total;
     for score in scores.iter_mut() {
         *score *= scale;
@@ -223,11 +231,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_product_is_the_sum_of_the_products() {
+    fn sums_are_taken_in_lanes_whatever_the_length() {
         for n in [0, 1, 15, 16, 17, 64, 100] {
             let values = |by: f32| (0..n).map(|i| (i as f32 * by).sin()).collect::<Vec<f32>>();
-            let (xs, ys) = (values(0.7), values(1.3));
-            assert_eq!(dot(&xs, &ys), sum(n, |i| xs[i] * ys[i]));
+            let (xs, ys, zs) = (values(0.7), values(1.3), values(0.1));
+            let mut lanes = [[0f32; LANES]; 3];
+            for i in 0..n {
+                lanes[0][i % LANES] += xs[i] - 1.0;
+                lanes[1][i % LANES] += xs[i] * ys[i];
+                lanes[2][i % LANES] += xs[i] * (ys[i] - zs[i]);
+            }
+            assert_eq!(sum(&xs, |x| x - 1.0), add_lanes(lanes[0]));
+            assert_eq!(dot(&xs, &ys), add_lanes(lanes[1]));
+            assert_eq!(sum_of_triples(&xs, &ys, &zs, |x, y, z| x * (y - z)), add_lanes(lanes[2]));
         }
     }
 

@@ -91,8 +91,28 @@ mod x86 {
                         right = right.add(COLUMNS);
                     }
                 }
-                // SAFETY: the masks keep every access inside the tile.
-                unsafe { store(&sums, tile) };
+                if tile.rows < ROWS || tile.columns < COLUMNS {
+                    // A copy, since sums that are lent would lie in memory from the first step on.
+                    let lent = sums;
+                    // SAFETY: the masks keep every access inside the tile.
+                    return unsafe { store_part(&lent, tile) };
+                }
+                let scale = _mm512_set1_ps(tile.scale);
+                for (row, sums) in sums.iter().enumerate() {
+                    for (half, sum) in sums.iter().enumerate() {
+                        // SAFETY: all rows and columns are inside the tile.
+                        unsafe {
+                            let place = tile.out.add(row * tile.stride + half * 16);
+                            let before = if tile.adds { place } else { tile.bias.wrapping_add(half * 16) };
+                            let value = if tile.adds || !tile.bias.is_null() {
+                                _mm512_fmadd_ps(*sum, scale, _mm512_loadu_ps(before))
+                            } else {
+                                _mm512_mul_ps(*sum, scale)
+                            };
+                            _mm512_storeu_ps(place, value);
+                        }
+                    }
+                }
             }
         };
     }
@@ -112,9 +132,9 @@ mod x86 {
         |sum, value, column| _mm512_dpbf16_ps(sum, value, column)
     );
 
-    #[inline]
+    /// Writes a tile with fewer rows or columns than there are sums.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn store(sums: &[[__m512; 2]; ROWS], tile: Tile) {
+    unsafe fn store_part(sums: &[[__m512; 2]; ROWS], tile: Tile) {
         let mask = |columns: usize| (if columns >= 16 { u16::MAX } else { (1 << columns) - 1 }) as __mmask16;
         let masks = [mask(tile.columns), mask(tile.columns.saturating_sub(16))];
         let scale = _mm512_set1_ps(tile.scale);

@@ -115,8 +115,15 @@ mod x86 {
                         let given = columns.saturating_sub(from).min(width);
                         for (i, line) in lines.iter_mut().enumerate().take(given) {
                             let place = (column + from + i) * matrix.column_stride + row + deep;
-                            // SAFETY: what is masked is not read, and the rest lies in the matrix.
-                            *line = unsafe { $down(matrix.values.as_ptr().add(place), rows - deep) };
+                            // SAFETY: what is masked is not read, and the rest lies in the matrix. Where nothing is, nothing is
+                            // fetched ahead.
+                            *line = unsafe {
+                                let values = matrix.values.as_ptr();
+                                let ahead = values.wrapping_add(place + LANES.min(W) * matrix.column_stride);
+                                _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(LANES).cast());
+                                $down(values.add(place), rows - deep)
+                            };
                         }
                         let (step, steps) = (deep / $values, (rows - deep).div_ceil($values));
                         for (i, line) in transposed(lines).into_iter().enumerate().take(steps) {

@@ -85,22 +85,21 @@ impl<const W: usize> Panels<W> {
         }
     }
 
-    /// Makes room for a matrix of this size: its blocks, each with its first row, how many it has, and its words.
+    /// Makes room for a matrix of this size: its blocks, each with its first row, how many it has, and its words. What was
+    /// there stays until it is written over, as all of it is.
     fn blocks_of(
         &mut self,
         depth: usize,
         columns: usize,
     ) -> impl Iterator<Item = (usize, usize, &mut [u32])> {
-        self.resize(depth, columns);
-        let (panels, deep) = (self.panels(), Format::STEPS * self.format.values());
-        let blocks = self.words.chunks_mut(Format::STEPS * W * panels).enumerate();
-        blocks.map(move |(block, words)| (block * deep, (depth - block * deep).min(deep), words))
-    }
-
-    fn resize(&mut self, depth: usize, columns: usize) {
         (self.depth, self.columns) = (depth, columns);
-        // Every word is written: what was there need not be zeroed.
-        self.words.resize(self.steps() * self.panels() * W, 0);
+        let (panels, deep) = (self.panels(), Format::STEPS * self.format.values());
+        let count = self.steps() * panels * W;
+        if self.words.len() < count {
+            self.words.resize(count, 0);
+        }
+        let blocks = self.words[..count].chunks_mut(Format::STEPS * W * panels).enumerate();
+        blocks.map(move |(block, words)| (block * deep, (depth - block * deep).min(deep), words))
     }
 
     pub fn format(&self) -> Format {
