@@ -42,6 +42,7 @@ impl TextDecoder {
         let captions = image_embeds.dim(0)? - 1;
         let hidden = self.embeddings.forward(ids, captions, 0, &Dropout::NONE)?;
         let mut both = [hidden.clone(), hidden];
+        let _shared = self.engine().inputs.share(image_embeds);
         for layer in &self.layers {
             // What a picture shows is the same beside either caption.
             let (k, v) = layer.crossattention.keys_and_values(image_embeds)?;
@@ -71,6 +72,7 @@ impl TextDecoder {
         let captions = image_embeds.dim(0)?;
         let hidden = self.embeddings.forward(ids, captions, 0, dropout)?;
         let mut layers = self.layers.iter();
+        let _shared = self.engine().inputs.share(image_embeds);
         let hidden = layers.try_fold(hidden, |xs, layer| {
             let (again, mask, dropout) = (layer.clone(), mask.clone(), *dropout);
             let forward = move |inputs: &[Tensor]| again.forward(&inputs[0], &inputs[1], &mask, &dropout);

@@ -3,11 +3,14 @@
 //! One operation instead of a product and a broadcast addition: the bias is the product's starting value, and
 //! the backward computes only the gradients that someone wants. candle's own matmul computes both.
 
+use std::sync::Arc;
+
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::product::panels::Right;
-use super::product::{Precision, View, new_product, new_product_by_packed, packed, product};
+use super::product::panels::{Format, Right};
+use super::product::{Precision, Side, View, new_product, packed, product, product_of_sides};
+use super::shared_input::Packed;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
 use super::vector::{CHUNK_ROWS, add_in_order, vectorised};
@@ -24,15 +27,15 @@ pub fn linear(xs: &Tensor, weight: &Tensor, bias: &Tensor, engine: &Engine) -> R
     }
     shape.push(outs);
     let (xs, precision) = (xs.contiguous()?, engine.precision);
-    let kept = engine.packs.right(weight, precision)?;
+    let (shared, kept) = (engine.inputs.find(&xs), engine.packs.right(weight, precision)?);
     let ys = with_values([&xs, weight, bias], |[xs, weight, bias]| {
-        Ok(match kept {
-            Some(weight) => forward_by_packed(xs, &weight, bias),
-            None => forward(xs, weight, bias, precision),
+        Ok(match packed(precision) {
+            Some(format) => by_panels(format, (xs, shared.as_deref()), (weight, kept.as_deref()), bias),
+            None => by_gemm(xs, weight, bias, precision),
         })
     })?;
     let ys = Tensor::from_vec(ys, shape, xs.device())?;
-    record(xs, weight, bias, &ys, engine);
+    record((xs, shared), weight, bias, &ys, engine);
     Ok(ys)
 }
 
@@ -56,13 +59,11 @@ fn rows_of_a_batch(width: usize, outs: usize) -> usize {
     rows_beside_few_columns.max(16 * 16 / outs.max(1) + 1)
 }
 
-fn forward(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Vec<f32> {
+fn by_gemm(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Vec<f32> {
     let outs = bias.len();
     let width = weight.len() / outs;
     let rows = xs.len() / width;
-    // Packed products have the same bits in any number of rows.
-    let by_gemm = packed(precision).is_none();
-    let computed = if by_gemm { rows.max(rows_of_a_batch(width, outs)) } else { rows };
+    let computed = rows.max(rows_of_a_batch(width, outs));
     let padded;
     let xs = if rows < computed {
         padded = [xs, &vec![0.0; (computed - rows) * width]].concat();
@@ -76,12 +77,32 @@ fn forward(xs: &[f32], weight: &[f32], bias: &[f32], precision: Precision) -> Ve
     ys
 }
 
-/// The same by weights that are packed already.
-fn forward_by_packed(xs: &[f32], weight: &Right, bias: &[f32]) -> Vec<f32> {
-    new_product_by_packed(xs.len() / weight.depth, View::rows(xs, weight.depth), weight, Some(bias))
+/// From panels of the input and of the weights, those that are there already among them. Rows have the same bits in any
+/// number of them.
+fn by_panels(
+    format: Format,
+    (xs, shared): (&[f32], Option<&Packed>),
+    (weight, kept): (&[f32], Option<&Right>),
+    bias: &[f32],
+) -> Vec<f32> {
+    let outs = bias.len();
+    let width = weight.len() / outs;
+    let shared = shared.map(|shared| shared.left(format, xs, width));
+    let left = match &shared {
+        Some(panels) => Side::Packed(&**panels),
+        None => Side::left(View::rows(xs, width), xs.len() / width, width),
+    };
+    let right = match kept {
+        Some(panels) => Side::Packed(panels),
+        None => Side::right(View::rows(weight, width).transposed(), width, outs),
+    };
+    product_of_sides(format, left, right, Some(bias))
 }
 
-fn record(xs: Tensor, weight: &Tensor, bias: &Tensor, ys: &Tensor, engine: &Engine) {
+/// What goes into a layer, and its panels where other layers take it, too.
+type SharedInput = (Tensor, Option<Arc<Packed>>);
+
+fn record((xs, shared): SharedInput, weight: &Tensor, bias: &Tensor, ys: &Tensor, engine: &Engine) {
     let [of_xs, of_weight, of_bias] = [&xs, weight, bias].map(Input::from);
     let (kept, precision) = ([xs.clone(), weight.clone()], engine.precision);
     engine.record(&[&xs, weight, bias], ys, move |grads, to| {
@@ -89,13 +110,29 @@ fn record(xs: Tensor, weight: &Tensor, bias: &Tensor, ys: &Tensor, engine: &Engi
         let rows = grads.len() / outs;
         let grads = &grads[..];
         with_values(kept.each_ref(), |[xs, weight]| {
-            let mut put = |input: &Input, (m, k, n), left, right| {
-                let make = || new_product((m, k, n), left, right, None, precision);
-                let add = |sums: &mut [f32]| product((m, k, n), left, right, 1.0, sums, n, true, precision);
-                to.put_new(input, make, add);
-            };
-            put(&of_weight, (outs, rows, width), View::rows(grads, outs).transposed(), View::rows(xs, width));
-            put(&of_xs, (rows, outs, width), View::rows(grads, outs), View::rows(weight, width));
+            let by_output = View::rows(grads, outs).transposed();
+            to.put_new(
+                &of_weight,
+                || match (packed(precision), &shared) {
+                    (Some(format), Some(shared)) => {
+                        let (left, right) =
+                            (Side::left(by_output, outs, rows), shared.right(format, xs, width));
+                        product_of_sides(format, left, Side::Packed(&*right), None)
+                    }
+                    _ => new_product((outs, rows, width), by_output, View::rows(xs, width), None, precision),
+                },
+                |sums| {
+                    let xs = View::rows(xs, width);
+                    product((outs, rows, width), by_output, xs, 1.0, sums, width, true, precision);
+                },
+            );
+            let (shape, left, right) =
+                ((rows, outs, width), View::rows(grads, outs), View::rows(weight, width));
+            to.put_new(
+                &of_xs,
+                || new_product(shape, left, right, None, precision),
+                |sums| product(shape, left, right, 1.0, sums, width, true, precision),
+            );
             to.put(&of_bias, |dbias, _| sum_rows(grads, dbias));
             Ok(())
         })

@@ -21,6 +21,7 @@ pub mod linear;
 pub mod next_token;
 pub mod patch_tokens;
 pub mod product;
+pub mod shared_input;
 pub mod slices;
 pub mod still;
 pub mod tape;

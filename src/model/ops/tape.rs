@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use super::buffer::{copied, zeros};
 use super::product::Precision;
+use super::shared_input::Inputs;
 use super::slices::{is_fused, with_values};
 use super::still::Packs;
 use super::vector::vectorised;
@@ -30,6 +31,8 @@ pub struct Engine {
     pub recomputes: bool,
     /// Weights that stand still, packed.
     pub packs: Packs,
+    /// Inputs that many layers take, packed.
+    pub inputs: Inputs,
     /// There while gradients are being found.
     tape: Arc<Mutex<Option<Tape>>>,
 }

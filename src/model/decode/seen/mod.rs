@@ -39,6 +39,7 @@ pub enum Seen {
 pub fn look_at(decoder: &TextDecoder, image_embeds: &Tensor) -> Result<Vec<Seen>> {
     let layers: Vec<&Attention> = decoder.layers.iter().map(|layer| &layer.crossattention).collect();
     if let Some(format) = packed(decoder.engine().precision) {
+        let _shared = decoder.engine().inputs.share(image_embeds);
         return layers.into_iter().map(|attention| packed_of(attention, format, image_embeds)).collect();
     }
     let (_, tokens, width) = image_embeds.dims3()?;

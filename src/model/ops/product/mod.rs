@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::buffer::{repeated, zeros};
 use kernels::{COLUMNS, ROWS, Tile};
-use panels::{Format, Left, Right};
+use panels::{Format, Left, Panels, Right};
 
 pub use crate::record::recipe::Precision;
 
@@ -124,11 +124,7 @@ pub fn new_product(
     precision: Precision,
 ) -> Vec<f32> {
     match packed(precision) {
-        Some(format) => with_panels(format, |of_left, of_right| {
-            of_left.fill_in_parallel(left.transposed(), k, m);
-            of_right.fill_in_parallel(right, k, n);
-            multiplied(of_left, of_right, bias)
-        }),
+        Some(format) => product_of_sides(format, Side::left(left, m, k), Side::right(right, k, n), bias),
         None => {
             let mut out = bias.map_or_else(|| zeros(m * n), |bias| repeated(bias, m));
             product((m, k, n), left, right, 1.0, &mut out, n, bias.is_some(), precision);
@@ -137,12 +133,47 @@ pub fn new_product(
     }
 }
 
-/// The same for a matrix of `rows` rows and one that is packed.
-pub fn new_product_by_packed(rows: usize, left: View, right: &Right, bias: Option<&[f32]>) -> Vec<f32> {
-    with_panels(right.format(), |of_left, _| {
-        of_left.fill_in_parallel(left.transposed(), right.depth, rows);
-        multiplied(of_left, right, bias)
-    })
+/// A side of a product: a matrix, or its panels where they are there already.
+#[derive(Clone, Copy)]
+pub enum Side<'a, const W: usize> {
+    Matrix { matrix: View<'a>, depth: usize, columns: usize },
+    Packed(&'a Panels<W>),
+}
+
+impl<'a> Side<'a, ROWS> {
+    /// A matrix of so many rows, and `depth` columns.
+    pub fn left(matrix: View<'a>, rows: usize, depth: usize) -> Self {
+        Self::Matrix { matrix: matrix.transposed(), depth, columns: rows }
+    }
+}
+
+impl<'a> Side<'a, COLUMNS> {
+    pub fn right(matrix: View<'a>, depth: usize, columns: usize) -> Self {
+        Self::Matrix { matrix, depth, columns }
+    }
+}
+
+impl<'a, const W: usize> Side<'a, W> {
+    /// Its panels, in `space` where they are not there yet.
+    fn panels(self, space: &'a mut Panels<W>) -> &'a Panels<W> {
+        match self {
+            Self::Matrix { matrix, depth, columns } => {
+                space.fill_in_parallel(matrix, depth, columns);
+                space
+            }
+            Self::Packed(panels) => panels,
+        }
+    }
+}
+
+/// [`new_product`] from panels of this format.
+pub fn product_of_sides(
+    format: Format,
+    left: Side<ROWS>,
+    right: Side<COLUMNS>,
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
+    with_panels(format, |of_left, of_right| multiplied(left.panels(of_left), right.panels(of_right), bias))
 }
 
 /// `out += left * right` for a packed matrix and one of `columns` columns: the same bits as [`product`]'s.
