@@ -10,9 +10,11 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::config::Config;
 use super::lora::{self, Pair};
+use super::ops::slices::with_values;
 use super::weight_files::{self, WeightsError, write_safetensors};
 use crate::record::memory::allocatable_memory;
 
@@ -161,17 +163,27 @@ impl Weights {
 
     /// SHA-256 over names, shapes and values of all tensors.
     pub fn digest(&self) -> candle_core::Result<String> {
-        digest(self.tensors.iter())
+        let mut hash = Sha256::new();
+        feed(self.tensors.iter(), |bytes| hash.update(bytes))?;
+        Ok(format!("{:x}", hash.finalize()))
     }
 
-    /// The same of the tensors of one part.
-    pub fn digest_of(&self, part: Part) -> candle_core::Result<String> {
-        digest(self.tensors.iter().filter(|(name, _)| Part::of(name) == part))
+    /// XXH3 in 128 bits over names, shapes and values of the tensors of one part: a tenth of the time, and it tells what
+    /// differs by accident.
+    pub fn fingerprint_of(&self, part: Part) -> candle_core::Result<String> {
+        self.fingerprint(|name| Part::of(name) == part)
     }
 
     /// The same of the frozen tensors alone.
-    pub fn frozen_digest(&self) -> candle_core::Result<String> {
-        digest(self.tensors.iter().filter(|(name, _)| !self.trainable.contains_key(*name)))
+    pub fn frozen_fingerprint(&self) -> candle_core::Result<String> {
+        self.fingerprint(|name| !self.trainable.contains_key(name))
+    }
+
+    fn fingerprint(&self, is_wanted: impl Fn(&str) -> bool) -> candle_core::Result<String> {
+        let mut hash = Xxh3::new();
+        let tensors = self.tensors.iter().filter(|(name, _)| is_wanted(name));
+        feed(tensors, |bytes| hash.update(bytes))?;
+        Ok(format!("{:032x}", hash.digest128()))
     }
 
     /// The bytes of a safetensors file that transformers opens.
@@ -273,20 +285,37 @@ fn wrong(folder: &Path, name: &str, reason: String) -> WeightsError {
     WeightsError::Tensor { path: folder.to_owned(), name: name.to_owned(), reason }
 }
 
-fn digest<'a>(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> candle_core::Result<String> {
-    let mut hash = Sha256::new();
+/// Values that are turned into bytes at a time: what fits into the first cache.
+const CHUNK: usize = 2048;
+
+/// Names, shapes and values as bytes, in order.
+fn feed<'a>(
+    tensors: impl Iterator<Item = (&'a String, &'a Tensor)>,
+    mut update: impl FnMut(&[u8]),
+) -> candle_core::Result<()> {
+    let mut bytes = [0; CHUNK * size_of::<f32>()];
+    let mut feed_values = |values: &[f32], update: &mut dyn FnMut(&[u8])| {
+        for values in values.chunks(CHUNK) {
+            let (bytes, _) = bytes.as_chunks_mut::<4>();
+            for (bytes, value) in bytes.iter_mut().zip(values) {
+                *bytes = value.to_le_bytes();
+            }
+            update(bytes[..values.len()].as_flattened());
+        }
+    };
     for (name, tensor) in tensors {
-        hash.update((name.len() as u64).to_le_bytes());
-        hash.update(name.as_bytes());
+        update(&(name.len() as u64).to_le_bytes());
+        update(name.as_bytes());
         for size in tensor.dims() {
-            hash.update((*size as u64).to_le_bytes());
+            update(&(*size as u64).to_le_bytes());
         }
-        for values in tensor.flatten_all()?.to_vec1::<f32>()?.chunks(4096) {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hash.update(&bytes);
-        }
+        let tensor = tensor.to_device(&Device::Cpu)?;
+        with_values([&tensor], |[values]| {
+            feed_values(values, &mut update);
+            Ok(())
+        })?;
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -340,10 +369,10 @@ mod tests {
     fn the_digest_of_frozen_weights_changes_only_with_them() {
         let mut weights = weights();
         weights.unfreeze(Unfrozen::Last { vision_layers: 1, text: true }, 2).unwrap();
-        let (frozen, all) = (weights.frozen_digest().unwrap(), weights.digest().unwrap());
+        let (frozen, all) = (weights.frozen_fingerprint().unwrap(), weights.digest().unwrap());
         let var = &weights.trainable()["text_decoder.cls.predictions.bias"];
         var.set(&Tensor::ones(3, DType::F32, &Device::Cpu).unwrap()).unwrap();
-        assert_eq!(weights.frozen_digest().unwrap(), frozen);
+        assert_eq!(weights.frozen_fingerprint().unwrap(), frozen);
         assert_ne!(weights.digest().unwrap(), all);
     }
 

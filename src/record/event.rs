@@ -51,7 +51,7 @@ pub struct Started {
     pub steps_per_epoch: usize,
     pub total_steps: usize,
     pub trainable: Trainable,
-    /// SHA-256 of the frozen weights before training.
+    /// A fingerprint of the frozen weights before training: XXH3 in 128 bits, hexadecimal.
     pub frozen_digest: String,
     /// The last whole epoch of the checkpoint that this attempt continues from; 0 begins anew, or within the first.
     pub resumed_from_epoch: usize,
@@ -208,7 +208,7 @@ pub struct Summary {
     /// with what it says of images it never saw. Absent where none were.
     #[serde(default, deserialize_with = "null_is_nan_in_map", skip_serializing_if = "Option::is_none")]
     pub train: Option<BTreeMap<String, f64>>,
-    /// SHA-256 of the frozen weights after training; equals the one at the start.
+    /// The same after training; equals the one at the start.
     pub frozen_digest: Option<String>,
     pub peak_memory_bytes: Option<u64>,
     /// Images encoded by the frozen part of the vision model, repetitions included, over all attempts. What an attempt

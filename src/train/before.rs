@@ -20,7 +20,7 @@ pub struct Before {
 impl Before {
     pub fn new(states: &SharedStates, pretrained: &Pretrained, recipe: &Recipe) -> Result<Self> {
         let config = &pretrained.config;
-        let text = pretrained.weights.digest_of(Part::Text)?;
+        let text = pretrained.weights.fingerprint_of(Part::Text)?;
         let settings = beam_settings(&recipe.generation, config, &pretrained.prompt);
         let training = &recipe.training;
         let counted = (training.mask_padding, training.label_smoothing, first_batches(recipe, 0));

@@ -47,7 +47,7 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         _ => unfreeze(session, &mut loaded.pretrained)?,
     }
     let Loaded { pretrained, material, .. } = &loaded;
-    let frozen_digest = pretrained.weights.frozen_digest()?;
+    let frozen_digest = pretrained.weights.frozen_fingerprint()?;
     let mut bench = Bench::new(session, pretrained, material, origin)?;
     let (mut state, resumed) = resume(&mut bench)?;
     let total = bench.total_steps;
@@ -63,7 +63,7 @@ pub fn fine_tune(session: &Session, mut loaded: Loaded, emit: &mut Emit) -> Resu
         end => end?,
     };
     ensure!(
-        pretrained.weights.frozen_digest()? == frozen_digest,
+        pretrained.weights.frozen_fingerprint()? == frozen_digest,
         "frozen weights changed during training: a defect of this program"
     );
     if let Some(scale) = state.loss_scale.filter(|scale| scale.skipped > 0) {

@@ -188,7 +188,8 @@ fn keys(pretrained: &Pretrained, device: &Device) -> Result<Vec<Key>> {
     let parts: Vec<Part> = std::iter::once(Part::VisionOther)
         .chain((0..config.vision.num_hidden_layers).map(Part::VisionLayer))
         .collect();
-    let digests = parts.par_iter().map(|part| weights.digest_of(*part)).collect::<Result<Vec<_>, _>>()?;
+    let digests =
+        parts.par_iter().map(|part| weights.fingerprint_of(*part)).collect::<Result<Vec<_>, _>>()?;
     let form = format!(
         "sweep {} {:?} {} {} {ENCODE_BATCH} {:?} {:?}",
         env!("CARGO_PKG_VERSION"),

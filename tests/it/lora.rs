@@ -98,7 +98,7 @@ fn adapters_train_as_those_of_peft_and_come_to_the_same_merged_weights() {
         }
         let model = Blip::new(&config, &weights).unwrap();
         let judged = Judged::of(&weights, 0.0).unwrap().unwrap();
-        let frozen = weights.frozen_digest().unwrap();
+        let frozen = weights.frozen_fingerprint().unwrap();
         let multipliers = Multipliers { text: 1.0, vision: 1.0, other: 1.0 };
         let mut optimizer = AdamW::new(&weights, fixture.weight_decay, multipliers);
         let of_adapters: usize = weights.trainable().values().map(|var| var.elem_count()).sum();
@@ -113,7 +113,7 @@ fn adapters_train_as_those_of_peft_and_come_to_the_same_merged_weights() {
             }
             optimizer.step(&grads, fixture.learning_rate, 1.0).unwrap();
         }
-        assert_eq!(weights.frozen_digest().unwrap(), frozen, "{}: a frozen weight changed", case.case);
+        assert_eq!(weights.frozen_fingerprint().unwrap(), frozen, "{}: a frozen weight changed", case.case);
         judged.refresh(&weights).unwrap();
         for (name, var) in weights.trainable() {
             let off = relative(var, &stored[&format!("final.{name}")]);

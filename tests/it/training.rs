@@ -284,7 +284,7 @@ pub fn courses() -> Vec<Course> {
 /// Trains as the run says and returns how far from PyTorch's exact values it went.
 fn drift(course: &Course) -> Drift {
     let (run, trainer) = (&course.run, course.trainer());
-    let frozen = trainer.weights.frozen_digest().unwrap();
+    let frozen = trainer.weights.frozen_fingerprint().unwrap();
     let mut optimizer = course.optimizer(&trainer);
     let mut drift = Drift::default();
     for step in 0..run.batches.len() {
@@ -292,7 +292,7 @@ fn drift(course: &Course) -> Drift {
         drift.loss = drift.loss.max((loss / run.losses[step] - 1.0).abs());
         drift.grad_norm = drift.grad_norm.max((norm / run.grad_norms[step] - 1.0).abs());
     }
-    assert_eq!(trainer.weights.frozen_digest().unwrap(), frozen, "{}: frozen weights changed", run.run);
+    assert_eq!(trainer.weights.frozen_fingerprint().unwrap(), frozen, "{}: frozen weights changed", run.run);
     let stored = tensors(&format!("steps/{}.safetensors.gz", run.run));
     let wanted = |part: &str| stored[part].to_dtype(DType::F64).unwrap().to_vec2::<f64>().unwrap();
     let (weights, first, second) = (wanted("weights"), wanted("first"), wanted("second"));
