@@ -18,26 +18,36 @@ pub struct Comparison<'a> {
     source: Split<'a>,
     layers: [Layers; 2],
     scores: Option<BTreeMap<String, f64>>,
+    /// Whether the weights from before training were put into the model for it.
+    pub has_put_back: bool,
 }
 
 impl<'a> Comparison<'a> {
-    /// Puts the weights from before training into the model and looks.
+    /// Looks with the weights from before training. They are put into the model only where other runs on the same images have
+    /// not left all there is to see.
     pub fn before(bench: &mut Bench<'a>) -> Result<Self> {
         let Bench { session, pretrained, material, .. } = *bench;
-        bench.restore_pretrained()?;
         let observer = Observer::new(session, pretrained, material);
+        let known = if observer.has_source() { None } else { observer.known_layers() };
+        let has_put_back = known.is_none();
+        if has_put_back {
+            bench.restore_pretrained()?;
+        }
         let unfrozen = session.spec.recipe.training.unfrozen_vision_layers;
         let boundary = pretrained.config.vision.num_hidden_layers - unfrozen;
         let examples = &material.dataset.source;
         let features = Features::new(examples, pretrained, &session.device, boundary, BUDGET_BYTES / 8);
         let mut source = observer.source_split(material, features);
-        let layers = observer.both_layers(&bench.observer)?;
+        let layers = match known {
+            Some(known) => known,
+            None => observer.both_layers(&bench.observer)?,
+        };
         let scores = if observer.has_source() {
             Some(source_scores(session, &mut bench.speaker(0), &mut source, material)?)
         } else {
             None
         };
-        Ok(Self { observer, boundary, source, layers, scores })
+        Ok(Self { observer, boundary, source, layers, scores, has_put_back })
     }
 
     /// Looks at what is in the model now, which is that of `epoch`, and writes down what changed.

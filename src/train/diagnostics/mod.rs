@@ -22,8 +22,8 @@ use super::evaluate::{self, Speaker, Split};
 use super::features::Features;
 use super::material::{Material, Pretrained};
 use super::observed::chosen;
+use super::shared_states::SharedStates;
 use crate::data::Example;
-use crate::data::feature_cache::ImageDigest;
 use crate::model::Blip;
 use crate::random::Random;
 use crate::record::diagnostics::{Cka, CkaLayer, Domain, DomainLayer, VERSION};
@@ -114,6 +114,16 @@ impl<'a> Observer<'a> {
         Ok([self.layers(model, self.target, target)?, self.layers(model, self.source, source)?])
     }
 
+    /// The same of the model before training, where other runs have left all of it.
+    pub fn known_layers(&self) -> Option<[Layers; 2]> {
+        let [target, source] = self.aligned();
+        let known = |examples: &'a [Example], images: &[usize]| -> Option<Layers> {
+            let (_, rows) = self.shared_rows(examples, images)?;
+            Some(in_layers(self.boundaries(), &rows.into_iter().collect::<Option<Vec<_>>>()?))
+        };
+        Some([known(self.target, target)?, known(self.source, source)?])
+    }
+
     /// The same after training, from the states below the first layer that trained: up to there nothing changed.
     pub fn tuned_layers(
         &self,
@@ -139,24 +149,37 @@ impl<'a> Observer<'a> {
     }
 
     /// The layers of the pretrained model, which other runs on the same images share.
-    fn layers(&self, model: &Blip, examples: &[Example], images: &[usize]) -> Result<Layers> {
-        let depth = model.vision_model.depth();
-        let values = (depth + 1) * self.pretrained.config.vision.hidden_size;
+    fn layers(&self, model: &Blip, examples: &'a [Example], images: &[usize]) -> Result<Layers> {
         let mut embedded = Features::new(examples, self.pretrained, &self.session.device, 0, 0);
-        let Some(shared) = &self.pretrained.states else {
-            return Ok(in_layers(depth + 1, &self.pooled(model, &mut embedded, 0, images)?));
+        let Some((shared, mut rows)) = self.shared_rows(examples, images) else {
+            return Ok(in_layers(self.boundaries(), &self.pooled(model, &mut embedded, 0, images)?));
         };
-        let found = embedded.images(images);
-        let read = |image: &Option<ImageDigest>| shared.read_means(values, image.as_ref()?);
-        let mut rows: Vec<Option<Vec<f32>>> = found.iter().map(read).collect();
         let missing: Vec<usize> = (0..images.len()).filter(|place| rows[*place].is_none()).collect();
         let computed: Vec<usize> = missing.iter().map(|place| images[*place]).collect();
         for (place, row) in missing.iter().zip(self.pooled(model, &mut embedded, 0, &computed)?) {
             rows[*place] = Some(row);
         }
-        let new = missing.iter().filter_map(|place| Some((found[*place]?, rows[*place].clone()?)));
+        let digest = |place: &usize| examples[images[*place]].digest;
+        let new = missing.iter().filter_map(|place| Some((digest(place)?, rows[*place].clone()?)));
         shared.write_means(&new.collect::<Vec<_>>());
-        Ok(in_layers(depth + 1, &rows.into_iter().flatten().collect::<Vec<_>>()))
+        Ok(in_layers(self.boundaries(), &rows.into_iter().flatten().collect::<Vec<_>>()))
+    }
+
+    /// Of each image what [`Observer::pooled`] made of it at all boundaries in another run, where any is shared.
+    fn shared_rows(
+        &self,
+        examples: &[Example],
+        images: &[usize],
+    ) -> Option<(&SharedStates, Vec<Option<Vec<f32>>>)> {
+        let shared = self.pretrained.states.as_ref()?;
+        let values = self.boundaries() * self.pretrained.config.vision.hidden_size;
+        let read = |index: &usize| shared.read_means(values, examples[*index].digest.as_ref()?);
+        Some((shared, images.iter().map(read).collect()))
+    }
+
+    /// Below each layer, and above the last.
+    fn boundaries(&self) -> usize {
+        self.pretrained.config.vision.num_hidden_layers + 1
     }
 
     /// Of each image the mean patch features, one boundary behind the other from that of the states up. In batches of a
