@@ -24,8 +24,10 @@ def emptied(work):
     return work
 
 
-def beside_script(folder, layers, rates, epochs, precision="f32", evaluation="{}"):
-    """A sweep file of the runs that `script` makes, one for each of the layers and rates."""
+def beside_script(folder, layers, rates, epochs, precision="f32", evaluation=()):
+    """A sweep file of the runs that `script` makes, one for each of the layers and rates. Unless `evaluation` says otherwise they
+    are evaluated as there, without diagnostics."""
+    evaluation = {"diagnostics": False, **dict(evaluation)}
     return f"""\
 name: whole
 model: {folder}/model
@@ -37,7 +39,7 @@ parameters:
   unfrozen_vision_layers: {{values: {layers}}}
   learning_rate: {{values: {rates}}}
 training: {{epochs: {epochs}, warmup_steps: 2, shuffle: false, precision: {precision}}}
-evaluation: {evaluation}
+evaluation: {json.dumps(evaluation)}
 early_stopping: {{patience: 0}}
 metric: {{name: val_loss, goal: minimize}}
 {ALONE}"""

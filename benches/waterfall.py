@@ -7,8 +7,8 @@ other. And each lever switched off alone, as what one brings depends on the othe
     python benches/waterfall.py FOLDER
 
 Processor seconds of two runs of one epoch, 0 and 3 unfrozen vision layers: 24 training and 12 validation images, captions by five
-beams; ours with an empty cache, and with what only it does (`whole_sweep.py`). Takes about a quarter of an hour. Needs: torch
-transformers pillow matplotlib, and nltk rouge_score pycocoevalcap for the script.
+beams; ours with an empty cache, and evaluated before training, too. Takes about a quarter of an hour. Needs: torch transformers
+pillow matplotlib, and nltk rouge_score pycocoevalcap for the script.
 """
 import argparse, pathlib
 
@@ -32,7 +32,7 @@ def ours(levers):
     """Processor seconds with these of the levers."""
     work = emptied(folder / "waterfall")
     batching, cache, bf16 = (lever in levers for lever in LEVERS)
-    evaluation = "{}" if batching else "{batch_size: 1}"
+    evaluation = {} if batching else {"batch_size": 1}
     (work / "whole.yaml").write_text(
         beside_script(folder, LAYERS, [RATE], EPOCHS, "bf16" if bf16 else "f32", evaluation))
     flags = [] if cache else ["--no-cache"]

@@ -3,12 +3,12 @@
 
     python benches/prepare.py FOLDER
     cargo build --release
-    python benches/whole_sweep.py FOLDER [--only ours|theirs] [--tuned] [--precision bf16] [--jobs N]
+    python benches/whole_sweep.py FOLDER [--only ours|theirs] [--tuned] [--precision bf16] [--jobs N] [--diagnostics]
 
 Eight runs: 0, 1, 2 and 3 unfrozen layers by two learning rates; 24 training and 12 validation images, two epochs, validation
-captions after each. Ours is `sweep run` with an empty cache, and `sweep report`; it also evaluates every run before training,
-captions training images at the end, and writes diagnostics. Takes about half an hour. Needs: torch transformers pillow nltk
-rouge_score pycocoevalcap for the script.
+captions after each. Ours is `sweep run` with an empty cache, and `sweep report`. It does what the script does, and evaluates the
+model before training, too; with `--diagnostics` also all that a sweep looks for otherwise. Takes about half an hour. Needs: torch
+transformers pillow nltk rouge_score pycocoevalcap for the script.
 """
 import argparse, csv, datetime, json, pathlib
 
@@ -20,6 +20,7 @@ parser.add_argument("--only", choices=["ours", "theirs"])
 parser.add_argument("--tuned", action="store_true", help="the script with --amp --cache --batched-generate 8")
 parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
 parser.add_argument("--jobs", type=int, default=1)
+parser.add_argument("--diagnostics", action="store_true", help="with those of a run that leaves the setting as it is")
 parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
 a = parser.parse_args()
 folder = a.folder.resolve()
@@ -30,7 +31,8 @@ LAYERS, RATES, EPOCHS = [0, 1, 2, 3], [3e-5, 1e-4], 2
 def ours():
     """Processor seconds of `run` and `report`, and the validation loss of every run after each epoch."""
     work = emptied(folder / "whole_sweep")
-    (work / "whole.yaml").write_text(beside_script(folder, LAYERS, RATES, EPOCHS, a.precision))
+    evaluation = {"diagnostics": a.diagnostics}
+    (work / "whole.yaml").write_text(beside_script(folder, LAYERS, RATES, EPOCHS, a.precision, evaluation))
     said, run = cpu_seconds([a.program, "run", "whole.yaml", "--device", "cpu", "--jobs", str(a.jobs)], cwd=work)
     _, report = cpu_seconds([a.program, "report", "runs"], cwd=work)
     print(next((line for line in said.splitlines() if line.startswith("shared:")), ""))

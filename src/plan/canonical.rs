@@ -68,7 +68,7 @@ pub fn matters(kind: Kind, path: &str) -> bool {
     let group = path.split('.').next().unwrap_or(path);
     match kind {
         Kind::FineTuned | Kind::ShuffledCaptions => true,
-        _ if path == "evaluation.eval_every" => false,
+        _ if matches!(path, "evaluation.eval_every" | "evaluation.diagnostics") => false,
         Kind::MatchedLength if matches!(path, "generation.max_length" | "generation.min_length") => false,
         Kind::ZeroShot | Kind::MatchedLength => {
             matches!(group, "model" | "evaluation" | "generation")
@@ -243,6 +243,7 @@ fn neutral() -> Recipe {
             cider_weight: 0.1,
             batch_size: 1,
             eval_every: 1,
+            diagnostics: true,
         },
         early_stopping: EarlyStopping {
             patience: 0,

@@ -353,6 +353,7 @@ training: {epochs: 10, batch_size: 6}
               From 0 to 10, CIDEr-D at full weight drowns the other two.
           batch_size                   16              recipe
           eval_every                   1               recipe
+          diagnostics                  true            recipe
         early_stopping
           patience                     0               command line
               The recipe has 5.

@@ -14,7 +14,8 @@ pub(super) fn matters(group: &str, path: &str) -> bool {
         "early_stopping.metric",
         "early_stopping.zero_cider",
     ];
-    (matches!(group, "model" | "evaluation" | "generation") && path != "evaluation.eval_every")
+    const EVALUATES: [&str; 2] = ["evaluation.eval_every", "evaluation.diagnostics"];
+    (matches!(group, "model" | "evaluation" | "generation") && !EVALUATES.contains(&path))
         || OWN.contains(&path)
 }
 

@@ -134,10 +134,10 @@ impl<'a> Run<'a> {
         }
         let epochs = self.recipe.training.epochs_over(self.train);
         let times = 1.0 + epochs.div_ceil(evaluation.eval_every.max(1)) as f64;
-        let train = self.train as f64;
+        let observed = if evaluation.diagnostics { validation.min(self.train as f64) } else { 0.0 };
         Evaluations {
-            losses: times * (validation + validation.min(train).min(OBSERVED)) + test,
-            captions: times * validated + tested + validation.min(train).min(CAPTIONED),
+            losses: times * (validation + observed.min(OBSERVED)) + test,
+            captions: times * validated + tested + observed.min(CAPTIONED),
         }
     }
 

@@ -146,6 +146,9 @@ pub struct Evaluation {
     pub batch_size: usize,
     /// Epochs from one evaluation to the next. The last epoch is evaluated in any case.
     pub eval_every: usize,
+    /// Whether it is looked for why scores are as they are, beside how they are: losses and captions of training images, what the
+    /// model makes of pictures, and what training changed in it.
+    pub diagnostics: bool,
 }
 
 /// An [`Evaluation`] as files have it: the weight of CIDEr-D is written only where it is not the one that goes with
@@ -162,6 +165,17 @@ struct EvaluationInFile {
     /// Left out where it is 1.
     #[serde(default = "every", skip_serializing_if = "is_every")]
     eval_every: usize,
+    /// Left out where it is true.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    diagnostics: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 fn every() -> usize {
@@ -174,19 +188,33 @@ fn is_every(epochs: &usize) -> bool {
 
 impl From<EvaluationInFile> for Evaluation {
     fn from(file: EvaluationInFile) -> Self {
-        let EvaluationInFile { samples, test_samples, convention, cider_weight, batch_size, eval_every } =
-            file;
+        let EvaluationInFile {
+            samples,
+            test_samples,
+            convention,
+            cider_weight,
+            batch_size,
+            eval_every,
+            diagnostics,
+        } = file;
         let cider_weight = cider_weight.unwrap_or(convention.cider_weight());
-        Self { samples, test_samples, convention, cider_weight, batch_size, eval_every }
+        Self { samples, test_samples, convention, cider_weight, batch_size, eval_every, diagnostics }
     }
 }
 
 impl From<Evaluation> for EvaluationInFile {
     fn from(evaluation: Evaluation) -> Self {
-        let Evaluation { samples, test_samples, convention, cider_weight, batch_size, eval_every } =
-            evaluation;
+        let Evaluation {
+            samples,
+            test_samples,
+            convention,
+            cider_weight,
+            batch_size,
+            eval_every,
+            diagnostics,
+        } = evaluation;
         let cider_weight = Some(cider_weight).filter(|weight| *weight != convention.cider_weight());
-        Self { samples, test_samples, convention, cider_weight, batch_size, eval_every }
+        Self { samples, test_samples, convention, cider_weight, batch_size, eval_every, diagnostics }
     }
 }
 

@@ -148,6 +148,7 @@ pub(crate) mod tests {
                 cider_weight: 0.1,
                 batch_size: 16,
                 eval_every: 1,
+                diagnostics: true,
             },
             early_stopping: EarlyStopping {
                 patience: 5,

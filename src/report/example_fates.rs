@@ -229,6 +229,7 @@ fn spec(kind: Kind, images: &Path, [layers, rate, multiplier, decay]: [f64; 4]) 
             cider_weight: 0.1,
             batch_size: 16,
             eval_every: 1,
+            diagnostics: true,
         },
         early_stopping: EarlyStopping {
             patience: 5,

@@ -187,6 +187,7 @@ fn as_original() -> Recipe {
             cider_weight: 1.0,
             batch_size: 16,
             eval_every: 1,
+            diagnostics: true,
         },
         early_stopping: EarlyStopping {
             patience: 5,

@@ -309,7 +309,7 @@ mod tests {
         recipe.training.lora_targets = LoraTargets::AllLinear;
         recipe.training.ema_decay = 0.9;
         recipe.training.max_steps = 70;
-        recipe.evaluation.eval_every = 2;
+        (recipe.evaluation.eval_every, recipe.evaluation.diagnostics) = (2, false);
         (recipe.training.balance, recipe.training.balance_by) = (0.5, "x".to_owned());
         recipe.training.decay_norms_and_biases = false;
         recipe.training.gradient_accumulation_steps = 2;

@@ -32,7 +32,7 @@ macro_rules! setting {
 }
 
 /// Every setting, in the order of the recipe.
-pub static SETTINGS: [Setting; 63] = [
+pub static SETTINGS: [Setting; 64] = [
     setting!(
         model,
         Text,
@@ -266,6 +266,12 @@ pub static SETTINGS: [Setting; 63] = [
         evaluation.eval_every,
         Count(1, 100_000),
         "Epochs from one evaluation to the next; the last epoch is evaluated in any case."
+    ),
+    setting!(
+        evaluation.diagnostics,
+        Flag,
+        "Also looks for why scores are as they are: losses and captions of training images, what the model makes of pictures, what \
+         training changed in it. Short runs take much less time without."
     ),
     setting!(
         early_stopping.patience,

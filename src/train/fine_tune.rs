@@ -332,7 +332,7 @@ fn train_epoch(bench: &mut Bench, state: &mut State, emit: &mut Emit) -> Result<
     Ok(None)
 }
 
-/// Evaluates on the validation split and on the observed training images, and keeps a row an image.
+/// Evaluates on the validation split, and for diagnostics on the observed training images, and keeps a row an image.
 fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Prediction>)> {
     let Bench { session, observer, train, validation, material, pretrained, partial, .. } = bench;
     let recipe = &session.spec.recipe;
@@ -343,10 +343,13 @@ fn validate(bench: &mut Bench, epoch: usize) -> Result<(Evaluated, Vec<Predictio
     let scores = evaluate::scores(recipe, &predictions);
     let directory = session.directory;
     directory.append_per_image(&evaluate::per_image(epoch, validation, Some(&losses), Some(&scores)))?;
+    let evaluated = Evaluated { epoch, ..evaluate::evaluated(recipe, Some(&losses), &scores) };
+    if !recipe.evaluation.diagnostics {
+        return Ok((evaluated, predictions));
+    }
     let seen = evaluate::losses(session, &speaker, train, material)?;
     directory.append_per_image(&evaluate::per_image(epoch, train, Some(&seen), None))?;
-    let evaluated = evaluate::evaluated(recipe, Some(&losses), &scores);
-    Ok((Evaluated { epoch, train_nll: Some(seen.nll), ..evaluated }, predictions))
+    Ok((Evaluated { train_nll: Some(seen.nll), ..evaluated }, predictions))
 }
 
 /// Scores of a split, by name; absent where it has no images.
@@ -358,23 +361,24 @@ type SplitScores = Option<BTreeMap<String, f64>>;
 fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScores)> {
     let (session, best) = (bench.session, state.progress.best.as_ref());
     let epoch = best.map_or(0, |best| best.epoch);
-    let of_last = last_knows_more(state).map(|last| use_of_images(bench, last)).transpose()?;
+    let diagnoses = session.spec.recipe.evaluation.diagnostics;
+    let of_last = last_knows_more(state).filter(|_| diagnoses);
+    let of_last = of_last.map(|last| use_of_images(bench, last)).transpose()?;
     // A small decoder has nothing to compare itself with.
-    let is_tuned = session.spec.recipe.kind.fine_tunes();
-    let comparison = if is_tuned { Some(Comparison::before(bench)?) } else { None };
-    if best.is_some() {
-        checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)?;
-    } else {
-        bench.restore_pretrained()?;
-    }
+    let compares = diagnoses && session.spec.recipe.kind.fine_tunes();
+    let comparison = if compares { Some(Comparison::before(bench)?) } else { None };
+    let has_moved = comparison.as_ref().is_some_and(|comparison| comparison.has_put_back);
+    put_best_in_place(bench, state, has_moved)?;
     if let Some(comparison) = comparison {
         comparison.after(bench, epoch)?;
     }
     // The weights stay as they are from here on.
     let _still = bench.observer.hold_still();
-    let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
-    session.directory.write_diagnostic(&found)?;
-    if is_tuned {
+    if diagnoses {
+        let found = of_last.map_or_else(|| use_of_images(bench, epoch), Ok)?;
+        session.directory.write_diagnostic(&found)?;
+    }
+    if compares {
         pairs::measure(bench)?;
     }
     let Bench { observer, train, validation, test: test_split, material, pretrained, partial, .. } = bench;
@@ -385,8 +389,23 @@ fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScor
         session.directory.write_predictions(&said)?;
     }
     let tested = test(session, &mut speaker, test_split, material)?;
-    let seen = observed::caption_training(session, &mut speaker, train, material)?;
+    let seen = match diagnoses {
+        true => observed::caption_training(session, &mut speaker, train, material)?,
+        false => None,
+    };
     Ok((tested, seen))
+}
+
+/// Puts the weights of the best epoch into the model, or those from before training where none was the best. After training the
+/// model has those of the last epoch, unless it `has_moved` since.
+fn put_best_in_place(bench: &Bench, state: &State, has_moved: bool) -> Result<()> {
+    let session = bench.session;
+    let Some(best) = &state.progress.best else { return bench.restore_pretrained() };
+    let is_in_place = !has_moved && state.last.as_ref().is_some_and(|last| last.epoch == best.epoch);
+    if is_in_place {
+        return Ok(());
+    }
+    checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)
 }
 
 /// The last epoch, where its loss on validation images is lower than that of the epoch that is tested: what was chosen

@@ -309,6 +309,40 @@ fn a_run_takes_so_many_steps_and_is_evaluated_every_so_many_epochs_and_at_its_en
 }
 
 #[test]
+fn a_run_without_diagnostics_comes_to_the_same_and_looks_for_nothing_else() {
+    let work = prepared_with(&[
+        "unfrozen_vision_layers: 1, training.batch_size: 2",
+        "unfrozen_vision_layers: 1, training.batch_size: 2, diagnostics: false",
+    ]);
+    let runs = records(&work.path().join("runs"), "toy");
+    let [with, without] = [&runs[0], &runs[1]];
+    assert_eq!(losses(with), losses(without));
+    let folder = |run: &RunRecord| work.path().join("runs/toy").join(&run.spec.id);
+    let weights = |run: &RunRecord| tensors(&folder(run).join("best"));
+    assert!(weights(with) == weights(without));
+    let scores = |run: &RunRecord| run.summary.as_ref().unwrap().best.as_ref().unwrap().score;
+    assert_eq!(scores(with), scores(without));
+
+    let of_training = |run: &RunRecord| {
+        let text = |name: &str| std::fs::read_to_string(folder(run).join(name)).unwrap();
+        ["per_image.jsonl", "predictions.jsonl"].map(|name| text(name).contains(r#""split":"train""#))
+    };
+    assert_eq!((of_training(with), of_training(without)), ([true, true], [false, false]));
+    let looked_for = |run: &RunRecord| {
+        let found = std::fs::read_dir(folder(run).join("diagnostics"));
+        found.map_or(0, Iterator::count)
+    };
+    assert!(looked_for(with) > 0 && looked_for(without) == 0);
+    assert!(with.curve.iter().all(|at| at.train_nll.is_some()));
+    assert!(without.curve.iter().all(|at| at.train_nll.is_none()));
+    assert!(
+        with.summary.as_ref().unwrap().train.is_some() && without.summary.as_ref().unwrap().train.is_none()
+    );
+    let report = work.sweep("report runs --out report");
+    assert!(report.starts_with("exit 0\n"), "{report}");
+}
+
+#[test]
 fn mirroring_every_image_is_training_on_mirrored_files() {
     let work = prepared();
     let folder = |name: &str| work.path().join(name);

@@ -125,7 +125,12 @@ pub fn audit(runs: &[RunSpec], corpora: &[Corpus]) -> Result<Audit, TokenizerErr
 
 /// Whether captions get the same scores on the same images.
 fn is_scored_alike(a: &Evaluation, b: &Evaluation) -> bool {
-    let scored = |evaluation: &Evaluation| Evaluation { batch_size: 0, eval_every: 1, ..evaluation.clone() };
+    let scored = |evaluation: &Evaluation| Evaluation {
+        batch_size: 0,
+        eval_every: 1,
+        diagnostics: true,
+        ..evaluation.clone()
+    };
     scored(a) == scored(b)
 }
 
