@@ -4,10 +4,10 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::buffer::zeros;
+use super::buffer::copied;
 use super::slices::{is_fused, with_values};
 use super::tape::{Engine, Input};
-use super::vector::{erf, exp, vectorised};
+use super::vector::{erf, exp, replace, vectorised};
 
 const CHUNK: usize = 16 * 1024;
 
@@ -44,22 +44,12 @@ fn gelu_of(x: f32) -> f32 {
 
 /// Applies the unit to values that no one else needs, on this thread.
 pub fn gelu_in_place(xs: &mut [f32]) {
-    vectorised!({
-        for x in xs {
-            *x = gelu_of(*x);
-        }
-    });
+    vectorised!(replace(xs, |x| gelu_of(x)));
 }
 
 fn forward(xs: &[f32]) -> Vec<f32> {
-    let mut ys = zeros(xs.len());
-    xs.par_chunks(CHUNK).zip(ys.par_chunks_mut(CHUNK)).for_each(|(xs, ys)| {
-        vectorised!({
-            for (y, x) in ys.iter_mut().zip(xs) {
-                *y = gelu_of(*x);
-            }
-        });
-    });
+    let mut ys = copied(xs);
+    ys.par_chunks_mut(CHUNK).for_each(gelu_in_place);
     ys
 }
 

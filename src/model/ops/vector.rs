@@ -157,6 +157,21 @@ fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
+/// Puts `f(x)` in the place of every value. Two vectors at a time: a long formula is a chain of steps, each of which waits for the
+/// one before, and two chains fill each other's gaps.
+#[inline(always)]
+pub fn replace(values: &mut [f32], f: impl Fn(f32) -> f32) {
+    let (pairs, rest) = values.as_chunks_mut::<{ 2 * LANES }>();
+    for pair in pairs {
+        for value in pair {
+            *value = f(*value);
+        }
+    }
+    for value in rest {
+        *value = f(*value);
+    }
+}
+
 /// The largest value; negative infinity for no values.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {
@@ -175,9 +190,7 @@ pub fn max(values: &[f32]) -> f32 {
 #[inline(always)]
 pub fn softmax(scores: &mut [f32]) -> f32 {
     let largest = max(scores);
-    for score in scores.iter_mut() {
-        *score = exp(*score - largest);
-    }
+    replace(scores, |score| exp(score - largest));
     let total = sum(scores, |score| score);
     let scale = 1.0 / total;
     for score in scores.iter_mut() {
