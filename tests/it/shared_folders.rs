@@ -153,7 +153,12 @@ fn a_run_that_a_silent_machine_holds_is_waited_for_until_the_silence_says_that_i
     let began = Instant::now();
     let (code, said, _) = start_with(&workdir, &arguments, &HEARTBEATS).end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("a process of before still works on it; waiting for its end"), "{said}");
+    assert!(
+        said.contains(
+            "another process (process 1 on elsewhere, since 2026-01-09T11:00:00Z) still works on it"
+        ),
+        "{said}"
+    );
     assert!(began.elapsed() > Duration::from_secs(3), "it did not wait");
 }
 

@@ -348,6 +348,8 @@ fn who_runs_a_sweep_whose_tasks_are_in_the_queue_is_told_and_both_work_side_by_s
     let was_first_done = last_event(&first)["event"] == "ended";
     assert!(shown.starts_with(if was_first_done { "exit 0\n" } else { "exit 130\n" }), "{shown}");
     cluster.wait_until_idle();
+    let unfinished = "some runs are unfinished: 1 of 2 runs are done, 1 at work elsewhere\n";
+    assert!(was_first_done || shown.contains(unfinished), "{shown}");
     finished_to_the_bit(&cluster, &workdir);
     assert!(records(&workdir.path().join("runs"), "small").iter().all(|run| run.attempts == 1));
     let quiet = cluster.sweep(&workdir, &run);
