@@ -133,11 +133,16 @@ pub fn log(sweep: &SweepDir, task: &Task) -> Option<PathBuf> {
     logs.into_iter().find(|log| log.is_file())
 }
 
+/// What to do about a task that took more memory than it had.
+pub const MORE_MEMORY: &str = "hint: `mem_gb` of `launcher:`, or `--mem-gb` of `sweep submit`, asks for more memory; a smaller \
+                               `training.batch_size` takes less";
+
 /// Why a run has no end in its log, as far as the scheduler says.
 pub fn reason(state: State, task: &Task) -> Option<String> {
     let is_over =
         matches!(state, State::Failed | State::Interrupted) && !task.is_alive() && task.state != "COMPLETED";
-    is_over.then(|| format!("Slurm: {} (task {})", task.state, task.task))
+    let hint = if task.is_out_of_memory() { format!("\n{MORE_MEMORY}") } else { String::new() };
+    is_over.then(|| format!("Slurm: {} (task {}){hint}", task.state, task.task))
 }
 
 #[cfg(test)]
@@ -191,5 +196,7 @@ mod tests {
         let words = reason(State::Interrupted, &task("TIMEOUT"));
         assert_eq!(words.as_deref(), Some("Slurm: TIMEOUT (task 12_3)"));
         assert_eq!(reason(State::Running, &task("RUNNING")), None);
+        let words = reason(State::Failed, &task("OUT_OF_MEMORY")).unwrap();
+        assert!(words.starts_with("Slurm: OUT_OF_MEMORY (task 12_3)\nhint: `mem_gb`"), "{words}");
     }
 }

@@ -48,6 +48,9 @@ struct SweepStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<SearchStatus>,
     runs: Vec<RunStatus>,
+    /// It was handed to a cluster.
+    #[serde(skip)]
+    is_submitted: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -184,7 +187,8 @@ fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
         .0
         .last()
         .map(|last| SearchStatus { decided: last.after + last.points.len(), of: last.of });
-    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), search, runs })
+    let is_submitted = queued::is_submitted(sweep);
+    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), search, runs, is_submitted })
 }
 
 fn status_of(

@@ -339,6 +339,15 @@ fn whatever_programs_of_the_cluster_say_the_status_is_shown() {
     // What the accounts have as running and the queue has not does not run.
     let shown = with_answers(&workdir, &[("squeue", silent), ("sacct", told)]);
     assert!(shown.contains("5 runs: 1 failed, 4 waiting"), "{shown}");
+    // As a cluster answered whose accounts know of a task that took too much.
+    let told_of_memory = "echo '12_0|OUT_OF_MEMORY|sweep-toy-0a1b2c'; echo '12_1|COMPLETED|sweep-toy-0a1b2c'";
+    let shown = with_answers(&workdir, &[("squeue", silent), ("sacct", told_of_memory)]);
+    assert!(shown.contains("5 runs: 1 failed, 4 waiting") && shown.contains(" out of memory "), "{shown}");
+    assert!(shown.contains(" out of memory: Slurm: OUT_OF_MEMORY (task 12_0)\n"), "{shown}");
+    assert!(
+        shown.contains("\nhint: `mem_gb` of `launcher:`, or `--mem-gb` of `sweep submit`, asks for more"),
+        "{shown}"
+    );
     let queued = "echo '12|0-4|PENDING|Priority|sweep-toy-0a1b2c'";
     let shown = with_answers(&workdir, &[("squeue", queued), ("sacct", told)]);
     assert!(shown.contains("5 runs: 5 queued") && shown.contains("12_0 (Priority)"), "{shown}");
