@@ -372,7 +372,7 @@ fn a_job_that_slurm_took_when_submitting_was_killed_is_found_by_its_name() {
     let mut command = workdir.command("submit toy.yaml --to slurm --no-report");
     command.env("SLURM_CONF", cluster.configuration()).env("REAL_PATH", &path);
     command.env("PATH", format!("{}:{path}", program.parent().unwrap().display()));
-    assert_eq!(command.status().unwrap().code(), None, "it was killed");
+    assert_eq!(command.output().unwrap().status.code(), None, "it was killed");
     let sweep = workdir.path().join("runs/toy");
     assert!(!sweep.join("slurm/submissions.jsonl").exists());
     let job = cluster.slurm("squeue --noheader --format=%F").trim().to_owned();
