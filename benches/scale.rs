@@ -380,7 +380,7 @@ impl Progress for Silence {
     fn started(&mut self, _: usize, _: &sweep::run::launcher::Task) {}
     fn said(&mut self, _: usize, _: &sweep::run::launcher::Task, _: &Event) {}
     fn ended(&mut self, _: usize, _: &sweep::run::launcher::Task, _: &Ended) {}
-    fn cut_off(&mut self, _: usize, _: &sweep::run::launcher::Task) {}
+    fn cut_off(&mut self, _: usize, _: &sweep::run::launcher::Task, _: &str) {}
     fn downloading(&mut self, _: &sweep::hub::Download) {}
     fn note(&mut self, _: &str) {}
 }

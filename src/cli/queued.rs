@@ -9,47 +9,49 @@ use super::output;
 use super::status::State;
 use crate::cluster::ClusterError;
 use crate::cluster::scheduler::{Known, Task};
-use crate::cluster::state::{SLURM, accounts, queue, submissions};
-use crate::cluster::submit::refuse_other_plans;
+use crate::cluster::state::{SLURM, accounts, hyperqueue_queue, queue, submissions};
+use crate::cluster::submit::{HYPERQUEUE, KUBERNETES, refuse_other_plans};
 use crate::record::submissions::plan_digest;
 use crate::record::{RunSpec, SweepDir};
 
 /// What is known of the runs of a plan that stand so, and a note where something could not be learned.
-pub fn look(sweep: &SweepDir, plan: &[RunSpec], states: &[State]) -> (Known, Option<String>) {
-    let submissions = submissions(sweep);
-    let is_open = |state: &State| !matches!(state, State::Done);
-    if submissions.is_empty() || !states.iter().any(is_open) {
-        return (Known::default(), None);
+pub fn look(sweep: &SweepDir, plan: &[RunSpec], states: &[State]) -> (Known, Vec<String>) {
+    if states.iter().all(|state| matches!(state, State::Done)) {
+        return (Known::default(), Vec::new());
     }
-    let digest = plan_digest(plan);
-    let (mut known, note) = match queue(&submissions, &digest) {
-        Ok(known) => (known, None),
-        Err(error) => {
-            let note = format!(
-                "note: {}: what is in Slurm's queue is not known ({}); a run counts as running where its folder is held",
+    let (submissions, digest) = (submissions(sweep), plan_digest(plan));
+    let mut notes = Vec::new();
+    let mut heard = |scheduler: &str, found: Result<Known, ClusterError>| {
+        found.unwrap_or_else(|error| {
+            notes.push(format!(
+                "note: {}: what is in {scheduler}'s queue is not known ({}); a run counts as running where its folder is held",
                 sweep.path.display(),
                 error.to_string().lines().next().unwrap_or_default()
-            );
-            (Known::default(), Some(note))
-        }
+            ));
+            Known::default()
+        })
     };
+    let mut known = heard("Slurm", queue(&submissions, &digest));
+    known.add(heard("HyperQueue", hyperqueue_queue(sweep, &digest)));
     let is_silent = |(position, state): (usize, &State)| {
         matches!(state, State::Interrupted | State::Waiting) && !known.tasks.contains_key(&position)
     };
-    if states.iter().enumerate().any(is_silent) {
+    if !submissions.is_empty() && states.iter().enumerate().any(is_silent) {
         accounts(&mut known, &submissions, &digest);
     }
-    (known, note)
+    (known, notes)
+}
+
+/// Whether anything of the sweep was handed to a cluster.
+pub fn is_submitted(sweep: &SweepDir) -> bool {
+    [SLURM, HYPERQUEUE, KUBERNETES].iter().any(|cluster| sweep.submissions(cluster).path.is_dir())
 }
 
 /// Says which lines on what was handed over cannot be read: nobody is asked about such jobs.
 pub fn warn_of_lines(sweep: &SweepDir) {
     let folder = sweep.submissions(SLURM);
     for problem in folder.read().1 {
-        output::tell(&format!(
-            "warning: {}: {problem}; the job that this line is of is not known",
-            folder.list().display()
-        ));
+        output::tell(&format!("warning: {problem}; the job that this line is of is not known"));
     }
 }
 
@@ -124,16 +126,23 @@ pub fn with_task(state: State, task: Option<&Task>) -> State {
     }
 }
 
-/// What a task of Slurm's printed.
-pub fn log(sweep: &SweepDir, task: &Task) -> PathBuf {
-    sweep.submissions(SLURM).path.join(format!("{}.log", task.task))
+/// What a task printed, where that is there.
+pub fn log(sweep: &SweepDir, task: &Task) -> Option<PathBuf> {
+    let logs =
+        [SLURM, HYPERQUEUE].map(|cluster| sweep.submissions(cluster).path.join(format!("{}.log", task.task)));
+    logs.into_iter().find(|log| log.is_file())
 }
+
+/// What to do about a task that took more memory than it had.
+pub const MORE_MEMORY: &str = "hint: `mem_gb` of `launcher:`, or `--mem-gb` of `sweep submit`, asks for more memory; a smaller \
+                               `training.batch_size` takes less";
 
 /// Why a run has no end in its log, as far as the scheduler says.
 pub fn reason(state: State, task: &Task) -> Option<String> {
     let is_over =
         matches!(state, State::Failed | State::Interrupted) && !task.is_alive() && task.state != "COMPLETED";
-    is_over.then(|| format!("Slurm: {} (task {})", task.state, task.task))
+    let hint = if task.is_out_of_memory() { format!("\n{MORE_MEMORY}") } else { String::new() };
+    is_over.then(|| format!("Slurm: {} (task {}){hint}", task.state, task.task))
 }
 
 #[cfg(test)]
@@ -187,5 +196,7 @@ mod tests {
         let words = reason(State::Interrupted, &task("TIMEOUT"));
         assert_eq!(words.as_deref(), Some("Slurm: TIMEOUT (task 12_3)"));
         assert_eq!(reason(State::Running, &task("RUNNING")), None);
+        let words = reason(State::Failed, &task("OUT_OF_MEMORY")).unwrap();
+        assert!(words.starts_with("Slurm: OUT_OF_MEMORY (task 12_3)\nhint: `mem_gb`"), "{words}");
     }
 }

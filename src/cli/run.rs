@@ -135,7 +135,8 @@ anew every 15 s, besides by locks: for folders that several machines share and w
 machine alone. It must be set on all of them. Where there are no locks it is done without asking.
 
 Exit codes: 0 every run has its result, 3 some failed or diverged (also when failures stopped the
-sweep), 130 some are unfinished: interrupted, out of the time budget, or left out by --retry.";
+sweep), 130 some are unfinished: interrupted, out of the time budget, left out by --retry, or at
+work elsewhere.";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut file = spec::read(&args.file.spec)?;
@@ -204,8 +205,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The exit code, and what to do next.
 fn verdict(outcome: &Outcome, args: &Args) -> (u8, String) {
     let report = format!("next: sweep report {}", typed(&args.runs));
-    let go_on =
-        |why: &str| format!("{why}: {}\ngo on with: {}", standing(outcome), same_command(outcome, args));
+    let elsewhere = match outcome.elsewhere.len() {
+        0 => String::new(),
+        _ => {
+            format!("\nhint: `sweep status {}` shows how far those at work elsewhere are", typed(&args.runs))
+        }
+    };
+    let go_on = |why: &str| {
+        format!("{why}: {}\ngo on with: {}{elsewhere}", standing(outcome), same_command(outcome, args))
+    };
     match outcome.halt {
         Some(Halt::Interrupted) => (exit::INTERRUPTED, go_on("interrupted")),
         Some(Halt::BudgetSpent) => {
@@ -219,7 +227,7 @@ fn verdict(outcome: &Outcome, args: &Args) -> (u8, String) {
     }
 }
 
-/// `5 of 12 runs are done, 2 interrupted, 1 failed, 4 waiting`.
+/// `5 of 12 runs are done, 1 at work elsewhere, 2 interrupted, 1 failed, 3 waiting`.
 fn standing(outcome: &Outcome) -> String {
     let done = format!("{} of {} runs are done", outcome.count(Standing::Complete), outcome.records.len());
     let others = [
@@ -228,7 +236,9 @@ fn standing(outcome: &Outcome) -> String {
         (Standing::Diverged, "diverged"),
         (Standing::New, "waiting"),
     ];
-    let counts = others.map(|(standing, name)| (outcome.count(standing), name)).into_iter();
+    let elsewhere = (outcome.elsewhere.len(), "at work elsewhere");
+    let counts = others.map(|(standing, name)| (outcome.count(standing), name));
+    let counts = [elsewhere].into_iter().chain(counts);
     let counts = counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!(", {count} {name}"));
     done + &counts.collect::<String>()
 }
@@ -377,3 +387,7 @@ fn same_command(outcome: &Outcome, args: &Args) -> String {
     words.extend(args.retry.filter(|_| !left_out).map(|retry| format!("--retry {}", retry.name())));
     words.join(" ")
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -48,6 +48,9 @@ struct SweepStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<SearchStatus>,
     runs: Vec<RunStatus>,
+    /// It was handed to a cluster.
+    #[serde(skip)]
+    is_submitted: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,15 +171,15 @@ fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
     });
     let mut runs: Vec<RunStatus> = runs.collect();
     let states: Vec<State> = runs.iter().map(|run| run.state).collect();
-    let (mut known, note) = queued::look(sweep, &specs, &states);
+    let (mut known, notes) = queued::look(sweep, &specs, &states);
     queued::warn_of_lines(sweep);
-    note.iter().for_each(|note| output::tell(note));
+    notes.iter().for_each(|note| output::tell(note));
     for (position, run) in runs.iter_mut().enumerate() {
         let Some(task) = known.tasks.remove(&position) else { continue };
         run.state = queued::with_task(run.state, Some(&task));
         run.reason = run.reason.take().or_else(|| queued::reason(run.state, &task));
         // Of a task that ended before its run began there is only the task's own log.
-        run.log = run.log.take().or_else(|| Some(queued::log(sweep, &task)).filter(|log| log.is_file()));
+        run.log = run.log.take().or_else(|| queued::log(sweep, &task));
         run.scheduler = Some(task).filter(|_| run.state != State::Done);
     }
     let search = sweep
@@ -184,7 +187,8 @@ fn look_at(sweep: &SweepDir, now: SystemTime) -> anyhow::Result<SweepStatus> {
         .0
         .last()
         .map(|last| SearchStatus { decided: last.after + last.points.len(), of: last.of });
-    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), search, runs })
+    let is_submitted = queued::is_submitted(sweep);
+    Ok(SweepStatus { sweep: sweep.name(), folder: sweep.path.clone(), search, runs, is_submitted })
 }
 
 fn status_of(

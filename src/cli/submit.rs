@@ -13,8 +13,9 @@ use super::output;
 use super::queued;
 use super::run::{audit, retry, typed_command};
 use crate::cluster::command::Worker;
-use crate::cluster::submit::{self, Order, Submitted};
-use crate::cluster::{ClusterError, slurm};
+use crate::cluster::slurm;
+use crate::cluster::state::SLURM;
+use crate::cluster::submit::{self, HYPERQUEUE, KUBERNETES, Order, Submitted};
 use crate::record::invocation::Invocation;
 use crate::record::submissions::plan_digest;
 use crate::record::{RunSpec, Store, SweepDir};
@@ -73,6 +74,18 @@ enum Cluster {
     Local,
 }
 
+impl Cluster {
+    /// The folder of what was handed to it, in the sweep's.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Slurm => SLURM,
+            Self::Hyperqueue => HYPERQUEUE,
+            Self::Kubernetes => KUBERNETES,
+            Self::Local => "",
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   sweep submit sweeps/unfreeze.yaml --to slurm --dry-run
@@ -120,8 +133,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             |sweep: &SweepDir, progress: &mut dyn Progress| audit(sweep, &plan, &args.runs, true, progress);
         // Whatever is in the queue was submitted for the plan that is there now: it is asked before another takes its place.
         let look = |sweep: &SweepDir| {
+            known = submit::look_at_queue(sweep, args.to.folder(), &worker.plan_digest)?;
             if args.to == Cluster::Slurm {
-                known = submit::look_at_queue(sweep, &worker.plan_digest)?;
                 max_array_size = submit::max_array_size()?;
             }
             Ok(())
@@ -223,13 +236,11 @@ fn here(args: &Args) -> anyhow::Result<ExitCode> {
 fn show(args: &Args, spec: &SweepSpec, plan: &[RunSpec], worker: &Worker) -> anyhow::Result<ExitCode> {
     let sweep = Store::new(&args.runs).sweep(&spec.name);
     let survey = survey(&sweep, plan, args.retry)?;
-    let known = match args.to {
-        Cluster::Slurm => submit::look_at_queue(&sweep, &worker.plan_digest).or_else(|error| {
+    let known =
+        submit::look_at_queue(&sweep, args.to.folder(), &worker.plan_digest).unwrap_or_else(|error| {
             output::tell(&format!("note: what is in the queue is not known: {error}"));
-            Ok::<_, ClusterError>(Default::default())
-        })?,
-        _ => Default::default(),
-    };
+            Default::default()
+        });
     let positions = submit::to_submit(&sweep, &survey, &known);
     if positions.is_empty() {
         output::print("nothing to submit")?;

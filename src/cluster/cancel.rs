@@ -2,9 +2,7 @@
 
 use super::ClusterError;
 use super::ask::ask;
-use super::hyperqueue;
-use super::state::{SLURM, queue};
-use super::submit::HYPERQUEUE;
+use super::state::{SLURM, hyperqueue_queue, queue};
 use crate::record::SweepDir;
 use crate::record::submissions::plan_digest;
 
@@ -14,27 +12,20 @@ use crate::record::submissions::plan_digest;
 /// A scheduler that was handed something cannot be asked.
 pub fn cancel(sweep: &SweepDir) -> Result<Vec<String>, ClusterError> {
     let mut cancelled = Vec::new();
+    let digest = sweep.read_plan().map(|plan| plan_digest(&plan)).unwrap_or_default();
     let slurm = sweep.submissions(SLURM).read().0;
     if !slurm.is_empty() {
-        let digest = sweep.read_plan().map(|plan| plan_digest(&plan)).unwrap_or_default();
         let jobs = queue(&slurm, &digest)?.alive;
         if !jobs.is_empty() {
             tell("scancel", &jobs)?;
         }
         cancelled.extend(jobs);
     }
-    let hyperqueue_jobs = sweep.submissions(HYPERQUEUE).read().0;
-    if !hyperqueue_jobs.is_empty() {
-        let active = ask("hq", &["--output-mode=quiet", "job", "list"], &[])?;
-        if !active.is_success {
-            return Err(ClusterError(format!("hq: {}", active.complaint())));
-        }
-        let jobs = hyperqueue::still_active(&active.said, &hyperqueue_jobs);
-        if !jobs.is_empty() {
-            tell("hq", &["job".to_owned(), "cancel".to_owned(), jobs.join(",")])?;
-        }
-        cancelled.extend(jobs);
+    let jobs = hyperqueue_queue(sweep, &digest)?.alive;
+    if !jobs.is_empty() {
+        tell("hq", &["job".to_owned(), "cancel".to_owned(), jobs.join(",")])?;
     }
+    cancelled.extend(jobs);
     Ok(cancelled)
 }
 

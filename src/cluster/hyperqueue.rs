@@ -1,14 +1,17 @@
-//! What HyperQueue is told: one `hq submit` of a task array. Pure.
+//! What HyperQueue is told, one `hq submit` of a task array, and what its answers mean. Pure.
 //!
 //! Options are those of HyperQueue's documentation ("Jobs and tasks", "Task arrays", "Resource management"), version 0.18 to
 //! 0.27, and were tried on 0.26: lists of ids may be `3,7,12-20`, durations are humantime's, and `--output-mode=quiet` prints
-//! a job's number alone.
+//! a job's number alone. `--output-mode=json` is documented ("Output mode") as incomplete and not yet stable: only what is
+//! needed is read of it, and an answer without that is no answer.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use serde::Deserialize;
 
 use super::array::compact;
 use super::command::{Worker, quoted, shown};
-use crate::record::submissions::Submission;
 use crate::spec::Launcher;
 
 /// The words of `hq submit`; `task` is the script that a task runs.
@@ -50,12 +53,33 @@ pub fn task_script(worker: &Worker, launcher: &Launcher) -> String {
     format!("#!/bin/bash\n{}", worker.lines(launcher, ""))
 }
 
-/// Which of these jobs are among those that `hq --output-mode=quiet job list` names, a line each: `3 RUNNING`. Without
-/// `--all` it names those that have not ended.
-pub fn still_active(said: &str, jobs: &[Submission]) -> Vec<String> {
-    let active: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    let is_active = |job: &&Submission| active.contains(&job.job.as_str());
-    jobs.iter().filter(is_active).map(|job| job.job.clone()).collect()
+/// A job in the queue.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct Job {
+    pub id: u64,
+    pub name: String,
+}
+
+/// The jobs that `hq --output-mode=json job list` names. Without `--all` it names those that have not ended.
+pub fn jobs(said: &str) -> Option<Vec<Job>> {
+    serde_json::from_str(said).ok()
+}
+
+/// The tasks that `hq --output-mode=json task list` names, by job: their indices, and their states in Slurm's words. Those that
+/// have ended are left out.
+pub fn tasks(said: &str) -> Option<BTreeMap<String, Vec<(usize, &'static str)>>> {
+    #[derive(Deserialize)]
+    struct Task {
+        id: usize,
+        state: String,
+    }
+    let known: BTreeMap<String, Vec<Task>> = serde_json::from_str(said).ok()?;
+    let alive = |task: Task| match task.state.as_str() {
+        "waiting" => Some((task.id, "PENDING")),
+        "running" => Some((task.id, "RUNNING")),
+        _ => None,
+    };
+    Some(known.into_iter().map(|(job, tasks)| (job, tasks.into_iter().filter_map(alive).collect())).collect())
 }
 
 /// The command as one line of a shell.
@@ -68,12 +92,20 @@ mod tests {
     use super::super::command::tests::worker;
     use super::*;
 
+    /// As HyperQueue 0.26 answered.
     #[test]
-    fn only_jobs_that_have_not_ended_are_active() {
-        let job = |number: &str| Submission::new(String::new(), number.to_owned(), "sweep-x".to_owned());
-        let jobs = [job("1"), job("3"), job("12")];
-        assert_eq!(still_active("3 RUNNING\n2 WAITING\n12 WAITING\n", &jobs), ["3", "12"]);
-        assert_eq!(still_active("\n", &jobs), [""; 0]);
+    fn answers_tell_jobs_by_number_and_name_and_tasks_that_have_not_ended() {
+        let said = r#"[{"cancel_reason": null, "id": 3, "is_open": false, "name": "sweep-x", "task_count": 4,
+            "task_stats": {"aborted": 0, "canceled": 0, "failed": 0, "finished": 0, "running": 0, "waiting": 4}}]"#;
+        assert_eq!(jobs(said), Some(vec![Job { id: 3, name: "sweep-x".to_owned() }]));
+        let said = r#"{"3": [{"id": 0, "state": "waiting"}, {"id": 1, "state": "running", "worker": 1},
+            {"id": 2, "state": "finished"}, {"id": 7, "state": "canceled"}]}"#;
+        let found = [("3".to_owned(), vec![(0, "PENDING"), (1, "RUNNING")])].into();
+        assert_eq!(tasks(said), Some(found));
+        for said in ["", "3 RUNNING", "{\"error\": \"no server\"}", "[1]", "null"] {
+            assert_eq!((jobs(said), tasks(said)), (None, None), "{said}");
+        }
+        assert_eq!((jobs("[]"), tasks("{}")), (Some(Vec::new()), Some(BTreeMap::new())));
     }
 
     /// The options of `hq submit` that are used, as `hq submit --help` has them.

@@ -28,7 +28,8 @@ pub fn refused(script: &Path, name: &str, refusal: &ClusterError, before: &Submi
             .to_owned()
     } else if complaint.contains(NO_ANSWER) {
         format!(
-            "whether it took the job is not known: `squeue --name={name}` tells, `scancel --name={name}` takes it back"
+            "whether it took the job, whose name is {name}, is not known: `sweep status` and `sweep submit` again find it if it \
+             did, and `sweep cancel` takes it back"
         )
     } else {
         format!(
@@ -80,7 +81,8 @@ mod tests {
         let silent = refusal("`sbatch` does not answer within 60 s", &Submitted::default());
         assert!(
             silent.ends_with(
-                "`squeue --name=sweep-x-0a1b2c` tells, `scancel --name=sweep-x-0a1b2c` takes it back"
+                "whose name is sweep-x-0a1b2c, is not known: `sweep status` and `sweep submit` again find it if it did, and \
+                 `sweep cancel` takes it back"
             ),
             "{silent}"
         );

@@ -60,6 +60,10 @@ impl Task {
         WAITING.contains(&self.state.as_str())
     }
 
+    pub fn is_out_of_memory(&self) -> bool {
+        self.state == "OUT_OF_MEMORY"
+    }
+
     pub fn has_failed(&self) -> bool {
         FAILED.contains(&self.state.as_str())
     }
@@ -77,6 +81,17 @@ pub struct Known {
 }
 
 impl Known {
+    /// Takes in what another scheduler has. A task in the queue tells more than one that has ended.
+    pub fn add(&mut self, other: Self) {
+        for (position, task) in other.tasks {
+            if !self.tasks.get(&position).is_some_and(Task::is_alive) {
+                self.tasks.insert(position, task);
+            }
+        }
+        self.alive.extend(other.alive);
+        self.of_other_plans.extend(other.of_other_plans);
+    }
+
     /// Takes in what `squeue` printed.
     pub fn hear_queue(&mut self, submissions: &[Submission], plan: &str, said: &str) {
         for line in said.lines() {
@@ -84,21 +99,30 @@ impl Known {
             let mut field = || fields.next().unwrap_or_default();
             let (job, tasks, state, reason, name) = (field(), field(), field(), field(), field());
             let Some(submission) = of(submissions, job, name) else { continue };
-            if !ALIVE.contains(&state) {
-                continue;
-            }
-            if !self.alive.iter().any(|known| known == job) {
-                self.alive.push(job.to_owned());
-            }
-            if submission.array.is_some() && submission.plan != plan {
-                if !self.of_other_plans.iter().any(|known| known == job) {
-                    self.of_other_plans.push(job.to_owned());
-                }
-                continue;
-            }
-            let reason =
-                Some(reason.to_owned()).filter(|reason| !["", "None", "(null)"].contains(&reason.as_str()));
-            self.hear(submission, tasks, state, &reason);
+            let reason = Some(reason).filter(|reason| !["", "None", "(null)"].contains(reason));
+            self.hear_in_queue((submission, job), plan, tasks, state, reason);
+        }
+    }
+
+    /// Takes in what a queue has of a job that was submitted so: tasks in this state, and why they wait.
+    pub fn hear_in_queue(
+        &mut self,
+        (submission, job): (&Submission, &str),
+        plan: &str,
+        tasks: &str,
+        state: &str,
+        reason: Option<&str>,
+    ) {
+        if !ALIVE.contains(&state) {
+            return;
+        }
+        if !self.alive.iter().any(|known| known == job) {
+            self.alive.push(job.to_owned());
+        }
+        if submission.array.is_none() || submission.plan == plan {
+            self.hear((submission, job), tasks, state, reason);
+        } else if !self.of_other_plans.iter().any(|known| known == job) {
+            self.of_other_plans.push(job.to_owned());
         }
     }
 
@@ -117,11 +141,17 @@ impl Known {
             if ALIVE.contains(&state) {
                 continue;
             }
-            self.hear(submission, tasks.trim_matches(['[', ']']), state, &None);
+            self.hear((submission, job), tasks.trim_matches(['[', ']']), state, None);
         }
     }
 
-    fn hear(&mut self, submission: &Submission, tasks: &str, state: &str, reason: &Option<String>) {
+    fn hear(
+        &mut self,
+        (submission, job): (&Submission, &str),
+        tasks: &str,
+        state: &str,
+        reason: Option<&str>,
+    ) {
         let Some(array) = submission.array.as_deref().and_then(array::parse) else { return };
         for index in array::parse(tasks).unwrap_or_default() {
             // A list that is not one of ours says nothing of our runs.
@@ -129,9 +159,9 @@ impl Known {
                 continue;
             }
             let task = Task {
-                task: format!("{}_{index}", submission.job),
+                task: format!("{job}_{index}"),
                 state: state.to_owned(),
-                reason: reason.clone(),
+                reason: reason.map(str::to_owned),
             };
             for position in
                 array::block(index.saturating_add(submission.offset), submission.runs_per_task, array::MOST)
@@ -146,9 +176,11 @@ impl Known {
     }
 }
 
-/// The submission with this number and name.
-fn of<'a>(submissions: &'a [Submission], job: &str, name: &str) -> Option<&'a Submission> {
-    submissions.iter().find(|submission| submission.job == job && submission.name == name)
+/// The submission with this number and name; or with this name, where its number was never written down. One call hands
+/// several jobs over under a name, but only of the last of them is the answer not known.
+pub fn of<'a>(submissions: &'a [Submission], job: &str, name: &str) -> Option<&'a Submission> {
+    let mut named = submissions.iter().filter(|submission| submission.name == name);
+    named.clone().find(|submission| submission.job == job).or_else(|| named.find(|it| it.is_open()))
 }
 
 #[cfg(test)]
@@ -210,6 +242,25 @@ mod tests {
         // A job of this number and name, but tasks that were never ours.
         known.hear_queue(&submissions, "now", "12|7|RUNNING|None|sweep-x-12\n");
         assert_eq!(words(&known), [""; 0]);
+    }
+
+    #[test]
+    fn a_job_whose_number_was_never_written_down_is_known_by_its_name() {
+        let open = Submission { name: "sweep-x-12".to_owned(), ..submission("", "3,4", 10, 1) };
+        let submissions = [submission("12", "0-2", 0, 1), open];
+        let mut known = Known::default();
+        known.hear_accounts(&submissions, "now", "13_4|OUT_OF_MEMORY|sweep-x-12\n13_3|FAILED|other\n");
+        known.hear_queue(
+            &submissions,
+            "now",
+            "12|1|PENDING|Priority|sweep-x-12\n13|3|RUNNING|None|sweep-x-12\n14|3|RUNNING|None|sweep-y\n",
+        );
+        insta::assert_snapshot!(words(&known).join("\n"), @"
+        1: 12_1 PENDING (Priority)
+        13: 13_3 RUNNING
+        14: 13_4 OUT_OF_MEMORY
+        ");
+        assert_eq!(known.alive, ["12", "13"]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::ClusterError;
 use super::ask::ask;
-use super::scheduler::{ACCOUNT_FIELDS, Known, QUEUE_FORMAT};
+use super::hyperqueue;
+use super::scheduler::{ACCOUNT_FIELDS, Known, QUEUE_FORMAT, of};
+use super::submit::HYPERQUEUE;
 use crate::record::SweepDir;
 use crate::record::submissions::Submission;
 
@@ -35,6 +37,45 @@ pub fn queue(submissions: &[Submission], plan: &str) -> Result<Known, ClusterErr
     }
     known.hear_queue(submissions, plan, &answer.said);
     Ok(known)
+}
+
+/// The same of HyperQueue.
+///
+/// # Errors
+/// It cannot be asked although something was submitted.
+pub fn hyperqueue_queue(sweep: &SweepDir, plan: &str) -> Result<Known, ClusterError> {
+    let submissions = sweep.submissions(HYPERQUEUE).read().0;
+    let mut known = Known::default();
+    if submissions.is_empty() {
+        return Ok(known);
+    }
+    let jobs = hyperqueue::jobs(&hq(&["job", "list"])?).ok_or_else(not_understood)?;
+    let jobs = jobs.into_iter().map(|job| (job.id.to_string(), job.name));
+    // Numbers are given again by a server that is started anew.
+    let ours: Vec<(String, String)> =
+        jobs.filter(|(job, name)| of(&submissions, job, name).is_some()).collect();
+    if ours.is_empty() {
+        return Ok(known);
+    }
+    let numbers = ours.iter().map(|(job, _)| job.as_str()).collect::<Vec<_>>().join(",");
+    let mut tasks = hyperqueue::tasks(&hq(&["task", "list", &numbers])?).ok_or_else(not_understood)?;
+    for (job, name) in &ours {
+        let Some(submission) = of(&submissions, job, name) else { continue };
+        for (index, state) in tasks.remove(job).unwrap_or_default() {
+            known.hear_in_queue((submission, job), plan, &index.to_string(), state, None);
+        }
+    }
+    Ok(known)
+}
+
+fn hq(words: &[&str]) -> Result<String, ClusterError> {
+    let arguments: Vec<&str> = ["--output-mode=json"].iter().chain(words).copied().collect();
+    let answer = ask("hq", &arguments, &[])?;
+    if answer.is_success { Ok(answer.said) } else { Err(ClusterError(format!("hq: {}", answer.complaint()))) }
+}
+
+fn not_understood() -> ClusterError {
+    ClusterError("hq: its answer in JSON has no jobs or tasks with `id`, `name` and `state`".to_owned())
 }
 
 /// Adds what the accounts say of what is no more in the queue. Many clusters keep none; that is no error.

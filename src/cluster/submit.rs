@@ -1,7 +1,7 @@
 //! `sweep submit`: what is missing of a frozen plan becomes a job array.
 //!
-//! Submitting returns at once, and what was submitted is written down before that: a login node is not to be held, and a
-//! scheduler that took a job is not to be asked twice. Submitting again hands over what is missing by then and not in the
+//! Submitting returns at once, and what was submitted is written down before that, and before the scheduler is asked what it is
+//! asked for: a login node is not to be held, and a scheduler that took a job is not to be asked twice. Submitting again hands over what is missing by then and not in the
 //! queue.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::ask::ask;
 use super::command::{Worker, shown};
 use super::refusal::{in_a_line, refused};
 use super::scheduler::Known;
-use super::state::{SLURM, queue};
+use super::state::{SLURM, hyperqueue_queue, queue};
 use super::{hyperqueue, kubernetes, slurm};
 use crate::record::SweepDir;
 use crate::record::store::StoreError;
@@ -70,12 +70,16 @@ pub fn to_submit(sweep: &SweepDir, survey: &Survey, known: &Known) -> Vec<usize>
     positions
 }
 
-/// What the queue has of the sweep.
+/// What the queue of Slurm or HyperQueue has of the sweep; Kubernetes is not asked.
 ///
 /// # Errors
 /// It cannot be asked although something was submitted, or has tasks of another plan, whose positions mean other runs.
-pub fn look_at_queue(sweep: &SweepDir, plan_digest: &str) -> Result<Known, ClusterError> {
-    let known = queue(&super::state::submissions(sweep), plan_digest)?;
+pub fn look_at_queue(sweep: &SweepDir, cluster: &str, plan_digest: &str) -> Result<Known, ClusterError> {
+    let known = match cluster {
+        SLURM => queue(&super::state::submissions(sweep), plan_digest)?,
+        HYPERQUEUE => hyperqueue_queue(sweep, plan_digest)?,
+        _ => Known::default(),
+    };
     refuse_other_plans(sweep, &known)?;
     Ok(known)
 }
@@ -128,17 +132,18 @@ pub fn to_slurm(order: &Order, max_array_size: usize) -> anyhow::Result<Submitte
     let mut submitted = Submitted::default();
     for (chunk, script) in slurm_scripts(order, &name, max_array_size) {
         let (file, path, number) = written(&folder, "", &script)?;
-        let job = sbatch(&folder, number, &path, &[])
-            .map_err(|refusal| refused(&path, &name, &refusal, &submitted))?;
-        let submission = Submission {
+        let asked = Submission {
             array: Some(compact(&chunk.indices)),
             offset: chunk.offset,
             runs_per_task: order.launcher.per_task(),
             plan: order.worker.plan_digest.clone(),
             script: file,
-            ..Submission::new(at.clone(), job.clone(), name.clone())
+            ..Submission::new(at.clone(), String::new(), name.clone())
         };
-        folder.append(&submission).with_context(|| {
+        folder.intend(&asked)?;
+        let job = sbatch(&folder, number, &path, &[])
+            .map_err(|refusal| refused(&path, &name, &refusal, &submitted))?;
+        folder.append(&Submission { job: job.clone(), ..asked }).with_context(|| {
             format!("job {job} is in the queue, and could not be written down\nhint: `scancel {job}` takes it back")
         })?;
         submitted.tasks += chunk.indices.len();
@@ -149,11 +154,11 @@ pub fn to_slurm(order: &Order, max_array_size: usize) -> anyhow::Result<Submitte
         let (file, path, number) = written(&folder, "-report", &script)?;
         // `afterok` would judge an array by its last task, and a report is wanted of failures too.
         let behind = format!("--dependency=afterany:{}", submitted.jobs.join(":"));
+        let asked = Submission { script: file, ..Submission::new(at, String::new(), reporter(&name)) };
+        folder.intend(&asked)?;
         match sbatch(&folder, number, &path, &[&behind]) {
             Ok(job) => {
-                let submission =
-                    Submission { script: file, ..Submission::new(at, job.clone(), reporter(&name)) };
-                folder.append(&submission)?;
+                folder.append(&Submission { job: job.clone(), ..asked })?;
                 submitted.report = Some(job);
             }
             Err(refusal) => submitted.no_report = Some(refusal.to_string()),
@@ -219,17 +224,19 @@ pub fn to_hyperqueue(order: &Order) -> anyhow::Result<Submitted> {
         hyperqueue::submit_command(&name, &tasks, order.worker, order.launcher, &place, &absolute(&task));
     let script = format!("{number:04}.sh");
     let path = folder.write(&script, &format!("#!/bin/bash\n{}\n", hyperqueue::in_a_line(&words)))?;
-    let answer = ask(&words[0], &words[1..], &[])?;
-    let job = slurm::job_id(&answer.said).filter(|_| answer.is_success);
-    let job =
-        job.ok_or_else(|| ClusterError(format!("hq refuses {}: {}", path.display(), answer.complaint())))?;
-    folder.append(&Submission {
+    let asked = Submission {
         array: Some(compact(&tasks)),
         runs_per_task: order.launcher.per_task(),
         plan: order.worker.plan_digest.clone(),
         script,
-        ..Submission::new(at, job.clone(), name)
-    })?;
+        ..Submission::new(at, String::new(), name)
+    };
+    folder.intend(&asked)?;
+    let answer = ask(&words[0], &words[1..], &[])?;
+    let job = slurm::job_id(&answer.said).filter(|_| answer.is_success);
+    let job =
+        job.ok_or_else(|| ClusterError(format!("hq refuses {}: {}", path.display(), answer.complaint())))?;
+    folder.append(&Submission { job: job.clone(), ..asked })?;
     Ok(Submitted { jobs: vec![job], tasks: tasks.len(), files: vec![path], ..Submitted::default() })
 }
 

@@ -1,10 +1,12 @@
 //! What was handed to a cluster: `runs/<sweep>/<cluster>/submissions.jsonl`, a line a job, beside the scripts themselves.
 //!
 //! Lines are only ever added. They say what to ask the scheduler about, never how a run stands: that is in its own log.
+//! Before a scheduler is asked to take a job, what it is asked for goes into `intents.jsonl` in the same form: should its answer
+//! never be written down, the job is found by its name.
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,7 +27,7 @@ pub struct Submission {
     pub v: u64,
     /// RFC 3339, UTC: before the scheduler was asked.
     pub at: String,
-    /// The job's number, as the scheduler gave it.
+    /// The job's number, as the scheduler gave it; empty where its answer is not known.
     pub job: String,
     /// The job's name, which no other has: numbers are given again one day.
     pub name: String,
@@ -52,6 +54,13 @@ impl Submission {
             plan: String::new(),
             script: String::new(),
         }
+    }
+}
+
+impl Submission {
+    /// Whether nothing is known but that the scheduler was about to be asked.
+    pub fn is_open(&self) -> bool {
+        self.job.is_empty()
     }
 }
 
@@ -98,14 +107,34 @@ impl SubmissionDir {
         Ok(path)
     }
 
+    fn intents(&self) -> PathBuf {
+        self.path.join("intents.jsonl")
+    }
+
+    /// Writes down what the scheduler is about to be asked for.
+    pub fn intend(&self, submission: &Submission) -> Result<(), StoreError> {
+        append_rows(&self.intents(), std::slice::from_ref(submission))
+    }
+
     pub fn append(&self, submission: &Submission) -> Result<(), StoreError> {
         append_rows(&self.list(), std::slice::from_ref(submission))
     }
 
-    /// What was submitted, in its order, and what was wrong with lines left out. No file means nothing.
+    /// What was submitted, in its order, behind it what may have been, and what was wrong with lines left out. No file means
+    /// nothing.
     pub fn read(&self) -> (Vec<Submission>, Vec<String>) {
-        versioned::read(&self.list(), VERSION, MAX_BYTES)
+        let (mut submitted, mut problems) = read(&self.list());
+        let (mut intents, more) = read(&self.intents());
+        intents.retain(|intent| submitted.iter().all(|answered| answered.script != intent.script));
+        submitted.extend(intents);
+        problems.extend(more);
+        (submitted, problems)
     }
+}
+
+fn read(list: &Path) -> (Vec<Submission>, Vec<String>) {
+    let (lines, problems) = versioned::read(list, VERSION, MAX_BYTES);
+    (lines, problems.into_iter().map(|problem: String| format!("{}: {problem}", list.display())).collect())
 }
 
 #[cfg(test)]
@@ -139,6 +168,28 @@ mod tests {
                 && problems[0].ends_with("has version 2 of the format; this program reads version 1"),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn what_a_scheduler_was_asked_for_is_open_until_its_answer_is_written_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let slurm = Store::new(folder.path()).sweep("x").submissions("slurm");
+        let line = |job: &str, script: &str| Submission {
+            script: script.to_owned(),
+            ..Submission::new("2026-01-09T12:00:00Z".to_owned(), job.to_owned(), "sweep-x-1".to_owned())
+        };
+        slurm.write("0001.sh", "#!/bin/bash\n").unwrap();
+        slurm.intend(&line("", "0001.sh")).unwrap();
+        assert_eq!(slurm.read().0, [line("", "0001.sh")]);
+        assert!(slurm.read().0[0].is_open());
+        slurm.append(&line("7", "0001.sh")).unwrap();
+        slurm.intend(&line("", "0002.sh")).unwrap();
+        assert_eq!(slurm.read(), (vec![line("7", "0001.sh"), line("", "0002.sh")], Vec::new()));
+        slurm.append(&line("8", "0002.sh")).unwrap();
+        assert_eq!(slurm.read().0, [line("7", "0001.sh"), line("8", "0002.sh")]);
+        slurm.intend(&Submission { v: 2, ..line("", "0003.sh") }).unwrap();
+        let problems = slurm.read().1;
+        assert!(problems.len() == 1 && problems[0].contains("intents.jsonl: "), "{problems:?}");
     }
 
     #[test]

@@ -62,3 +62,25 @@ pub fn contest(study: &Study, images: Images) -> Option<Contest> {
         detectable: smallest_detectable(&differences),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example_runs::{forget_a_test_image_each, gather_example, write_runs_with_seeds};
+    use crate::report::tables::build;
+
+    #[test]
+    fn runs_are_compared_on_the_images_that_all_of_them_captioned() {
+        let folder = tempfile::tempdir().unwrap();
+        write_runs_with_seeds(folder.path()).unwrap();
+        let mut data = gather_example(folder.path());
+        let tables = build(&data).unwrap();
+        let images = |data: &crate::report::gather::SweepData| {
+            let study = Study::new(data, tables.run_rows().unwrap(), tables.ranked_by);
+            contest(&study, Images::Test).unwrap().images
+        };
+        let all = images(&data);
+        forget_a_test_image_each(&mut data);
+        assert_eq!((all, images(&data)), (128, 126));
+    }
+}

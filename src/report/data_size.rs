@@ -172,6 +172,34 @@ impl SizeLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::example_runs::{forget_a_test_image_each, gather_example, write_example_runs};
+    use crate::report::gather::SweepData;
+    use crate::report::settings::LAYERS;
+    use crate::report::tables::build;
+
+    #[test]
+    fn scores_are_of_the_images_that_every_run_captioned() {
+        let folder = tempfile::tempdir().unwrap();
+        write_example_runs(folder.path()).unwrap();
+        let mut data = gather_example(folder.path());
+        let tables = build(&data).unwrap();
+        let found = |data: &SweepData| {
+            let mut rows = tables.run_rows().unwrap();
+            // Layers stand for numbers of images.
+            for row in rows.iter_mut() {
+                let layers =
+                    row.settings.remove(LAYERS).and_then(|value| value.as_u64()).unwrap_or(0) as usize;
+                row.settings.insert(TRAIN_EXAMPLES.to_owned(), (64 << layers.min(6)).into());
+                row.origin.iter_mut().for_each(|origin| origin.train_examples = 64 << layers.min(6));
+            }
+            let lines = size_lines(&Study::new(data, rows, tables.ranked_by), Images::Test).unwrap();
+            let scored = lines.lines.iter().flat_map(|line| &line.points).flat_map(|point| &point.scores);
+            (lines.common, scored.map(Vec::len).collect::<BTreeSet<usize>>())
+        };
+        assert_eq!(found(&data), (128, [128].into()));
+        forget_a_test_image_each(&mut data);
+        assert_eq!(found(&data), (126, [126].into()));
+    }
 
     #[test]
     fn a_gain_is_what_the_larger_number_has_more_with_one_seed_and_with_several() {

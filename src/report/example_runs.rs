@@ -58,6 +58,19 @@ pub fn gather_example(root: &Path) -> SweepData {
     gather(&sweep, "unfreeze".to_owned(), &Lexicon::clothing().unwrap())
 }
 
+/// Leaves out a test image of each of the first two runs that have any, another one of each.
+pub fn forget_a_test_image_each(data: &mut SweepData) {
+    let is_of = |row: &PerImage, image: usize| row.split == "test" && row.image == file_name(image);
+    let first = TEST_IMAGES.start;
+    let fine_tuned = data.runs.iter_mut().filter(|run| {
+        let is_ranked = run.record.spec.recipe.kind == Kind::FineTuned;
+        is_ranked && run.per_image.iter().any(|row| is_of(row, first))
+    });
+    for (run, image) in fine_tuned.take(2).zip(first..) {
+        run.per_image.retain(|row| !is_of(row, image));
+    }
+}
+
 /// Makes the runs' logs those of a version that measured neither training images nor calibration.
 pub fn forget_what_old_logs_lack(root: &Path) -> anyhow::Result<()> {
     let sweep = Store::new(&root.join("runs")).sweep("unfreeze");

@@ -9,7 +9,7 @@ use super::format::list;
 use super::gather::{RowKind, RunData, SweepData};
 use super::metrics::Metric;
 use super::seeds::{Seeds, seeds};
-use super::settings::{Settings, drawn, varying};
+use super::settings::{Settings, drawn, value_text, varying};
 use super::tables::RunRow;
 use crate::analysis::Interval;
 use crate::analysis::diagnosis::Diagnosis;
@@ -111,6 +111,8 @@ pub struct Edge {
     pub path: String,
     pub value: f64,
     pub is_highest: bool,
+    /// Settings without which it never changed, as where they are zipped: nothing tells what it does by itself.
+    pub bound: Vec<String>,
 }
 
 /// The difference to the stronger floor, which may be another one for each metric.
@@ -231,9 +233,25 @@ fn edges(study: &Study, best: &RunRow) -> Vec<Edge> {
         tried.dedup();
         let [lowest, _, .., highest] = tried.as_slice() else { return None };
         let is_edge = value == *lowest || value == *highest;
-        is_edge.then(|| Edge { path: path.clone(), value, is_highest: value == *highest })
+        let bound = bound_to(study, path);
+        is_edge.then(|| Edge { path: path.clone(), value, is_highest: value == *highest, bound })
     };
-    // The ends of what was drawn are no ends of what could have been.
-    let is_chosen = |path: &&String| *path != super::settings::SEED && !study.drawn.contains(*path);
-    study.varying.iter().filter(is_chosen).filter_map(edge).collect()
+    chosen(study).filter_map(edge).collect()
+}
+
+/// Settings whose values someone chose: the ends of what was drawn are no ends of what could have been.
+fn chosen<'a>(study: &'a Study) -> impl Iterator<Item = &'a String> {
+    study.varying.iter().filter(|path| *path != super::settings::SEED && !study.drawn.contains(*path))
+}
+
+/// Settings each value of which was tried with one value of this one alone.
+fn bound_to(study: &Study, path: &str) -> Vec<String> {
+    let is_bound = |other: &&String| {
+        let mut value_of: BTreeMap<String, Option<&serde_json::Value>> = BTreeMap::new();
+        study.ranked().all(|row| {
+            let (key, value) = (row.settings.get(*other).map(value_text), row.settings.get(path));
+            *value_of.entry(key.unwrap_or_default()).or_insert(value) == value
+        })
+    };
+    chosen(study).filter(|other| *other != path).filter(is_bound).cloned().collect()
 }

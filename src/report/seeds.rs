@@ -149,14 +149,25 @@ fn summed_up<'a>(
 mod tests {
     use super::*;
 
-    use crate::report::example_runs::{gather_example, write_example_runs, write_runs_with_seeds};
-
+    use crate::report::example_runs::{
+        forget_a_test_image_each, gather_example, write_example_runs, write_runs_with_seeds,
+    };
+    use crate::report::gather::SweepData;
     use crate::report::tables::build;
 
     fn with_seeds(write: fn(&std::path::Path) -> anyhow::Result<()>, check: impl Fn(Option<Seeds>)) {
+        changed(write, |_| (), check);
+    }
+
+    fn changed(
+        write: fn(&std::path::Path) -> anyhow::Result<()>,
+        change: impl Fn(&mut SweepData),
+        check: impl Fn(Option<Seeds>),
+    ) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path()).unwrap();
-        let data = gather_example(folder.path());
+        let mut data = gather_example(folder.path());
+        change(&mut data);
         let tables = build(&data).unwrap();
         let study = Study::new(&data, tables.run_rows().unwrap(), tables.ranked_by);
         check(seeds(&study, Images::Test));
@@ -190,6 +201,20 @@ mod tests {
             let judged = seeds.settings[1..].iter().filter(|settings| settings.behind.is_some()).count();
             assert_eq!(judged, 1, "settings with one seed cannot be judged");
         });
+    }
+
+    #[test]
+    fn an_image_that_a_run_did_not_caption_counts_for_no_other() {
+        let means = |change: fn(&mut SweepData), common| {
+            let found = std::cell::Cell::new(None);
+            changed(write_runs_with_seeds, change, |seeds| {
+                let seeds = seeds.unwrap();
+                assert_eq!(seeds.common, common);
+                found.set(Some(seeds.settings.last().unwrap().means[SCORE]));
+            });
+            found.get().unwrap()
+        };
+        assert_ne!(means(forget_a_test_image_each, 126), means(|_| (), 128), "the others' count no more");
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Dispatched {
     pub ends: Vec<(usize, Ended)>,
     /// Ends that could not be recorded, by the run's id: its log does not have them.
     pub unrecorded: BTreeMap<String, Ended>,
+    /// Tasks, by index, that are left to another process, which was at work on their run for longer than was waited for it.
+    pub elsewhere: Vec<usize>,
     /// Why it was over before all tasks had ended.
     pub halt: Option<Halt>,
 }
@@ -233,7 +235,13 @@ impl Dispatcher<'_> {
 
     fn fill_slots(&mut self) {
         while self.stopping == Stopping::No && self.running.len() < self.rules.jobs.max(1) {
-            let Some(place) = self.waiting.iter().position(|index| self.may_start(*index)) else { return };
+            let may_start = |index: &usize| self.may_start(*index);
+            let is_free =
+                |index: &usize| may_start(index) && !lease::is_held(&self.tasks[*index].directory.path);
+            // Whoever is at work on a run may well be done with it once the others are.
+            let place =
+                self.waiting.iter().position(is_free).or_else(|| self.waiting.iter().position(may_start));
+            let Some(place) = place else { return };
             if let Some(index) = self.waiting.remove(place) {
                 self.start(index);
             }
@@ -250,9 +258,11 @@ impl Dispatcher<'_> {
     fn start(&mut self, index: usize) {
         let task = &self.tasks[index];
         if lease::is_held(&task.directory.path) {
-            let id = &task.spec.id;
-            self.progress
-                .note(&format!("run {id}: a process of before still works on it; waiting for its end"));
+            let (id, holder) = (&task.spec.id, holder_of(task));
+            let patience = duration(lease::PATIENCE);
+            self.progress.note(&format!(
+                "run {id}: {holder} still works on it; waiting for its end, {patience} at most"
+            ));
         }
         self.progress.started(index, task);
         let record = match task.directory.try_read_record(task.spec.clone()) {
@@ -298,13 +308,21 @@ impl Dispatcher<'_> {
         let ran_out_of_memory = oom_kills > self.oom_kills;
         self.oom_kills = oom_kills;
         let settled = match said_itself {
+            _ if !slot.has_begun && !is_complete && lease::is_held(&task.directory.path) => {
+                self.done.elsewhere.push(index);
+                return self.progress.cut_off(
+                    index,
+                    task,
+                    &format!("{} works on it; left to it", holder_of(task)),
+                );
+            }
             Some(Status::Interrupted) | None if slot.is_out_of_time && !is_complete => {
                 let reason = timed_out(self.rules.policy.run_timeout.unwrap_or_default());
                 ending::name(&record, &task.directory, slot.attempts_before, Status::TimedOut, reason)
             }
             None if slot.was_killed && !is_complete => {
                 // Its log stays without an end, which is how a run looks that was cut off.
-                return self.progress.cut_off(index, task);
+                return self.progress.cut_off(index, task, "killed");
             }
             _ => ending::settle(&record, &task.directory, slot.attempts_before, exit, ran_out_of_memory),
         };
@@ -394,6 +412,12 @@ impl Dispatcher<'_> {
         }
         self.done
     }
+}
+
+/// Who works on a run that is not at work here.
+fn holder_of(task: &Task) -> String {
+    let holder = lease::holder(&task.directory.path);
+    holder.map_or_else(|| "another process".to_owned(), |holder| format!("another process ({holder})"))
 }
 
 #[cfg(test)]

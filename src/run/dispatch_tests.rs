@@ -80,6 +80,8 @@ enum Script {
     /// Loads until it is killed.
     Loads,
     CannotStart,
+    /// Waits in vain for another process to let go of the run.
+    GivesUp,
 }
 
 /// Launches scripts and keeps a diary of what was done to them.
@@ -116,8 +118,10 @@ impl ScriptedRun {
     }
 
     fn begin(&mut self) {
-        if self.script == Script::Loads {
-            return;
+        match self.script {
+            Script::Loads => return,
+            Script::GivesUp => return self.close(Exit::Code(75)),
+            _ => {}
         }
         self.say(started(&self.task.spec.id));
         match self.script {
@@ -130,7 +134,7 @@ impl ScriptedRun {
                 self.close(Exit::Code(42));
             }
             Script::Dies(exit) => self.close(exit),
-            Script::Waits | Script::EndsWhenAsked | Script::Hangs | Script::Loads | Script::CannotStart => {}
+            _ => {}
         }
     }
 }
@@ -209,7 +213,9 @@ impl Progress for Watch {
         }
     }
     fn ended(&mut self, _: usize, _: &Task, _: &Ended) {}
-    fn cut_off(&mut self, _: usize, _: &Task) {}
+    fn cut_off(&mut self, _: usize, task: &Task, why: &str) {
+        self.notes.push(format!("{}: {why}", task.spec.id));
+    }
     fn downloading(&mut self, _: &crate::hub::Download) {}
     fn note(&mut self, text: &str) {
         self.notes.push(text.to_owned());
@@ -302,6 +308,23 @@ fn a_run_whose_process_dies_gets_an_end_that_names_the_cause() {
     assert_eq!(stage.reason("a"), "killed by signal 11 (SIGSEGV)");
     assert_eq!(stage.reason("b"), "its process exited with code 101 and no word why");
     assert_eq!(done.ends.len(), 3);
+}
+
+#[test]
+fn a_run_that_another_process_does_not_let_go_of_comes_last_and_is_left_to_it_without_an_end() {
+    let stage = Stage::new(&[("a", GivesUp), ("b", Fails)]);
+    let folder = |id| task(stage.folder.path(), planned(id)).directory;
+    let _held = lease::Lease::try_take(&folder("a").path).unwrap().unwrap();
+    let (done, diary) = stage.run(1, None, false);
+    assert_eq!(diary, ["launch b", "wait b", "launch a", "wait a"]);
+    assert_eq!(done.elsewhere, [0]);
+    let notes = stage.notes.borrow().join("\n");
+    let process = std::process::id();
+    assert!(notes.contains(&format!("run a: another process (process {process} on ")), "{notes}");
+    assert!(notes.contains("still works on it; waiting for its end, 5 min at most"), "{notes}");
+    assert!(notes.contains(&format!("\na: another process (process {process} on ")), "{notes}");
+    assert!(notes.contains("works on it; left to it"), "{notes}");
+    assert!(!folder("a").events().exists(), "the log is the other's");
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn follow_from_logs(
     progress: &mut dyn Progress,
 ) -> anyhow::Result<()> {
     loop {
-        let outcome = outcome(sweep, &so_far.plan, &Dispatched::default())?;
+        let outcome = outcome(sweep, &so_far.plan, &Dispatched::default(), &options.elsewhere)?;
         let has_work = !survey(sweep, &so_far.plan, options.policy.retry)?.missing.is_empty();
         if has_work || outcome.unfinished() > 0 {
             return Ok(());
@@ -197,7 +197,7 @@ fn work_through(
         if !sweep.audit_path().exists() {
             ready(sweep, plan, progress);
         }
-        return Ok(outcome(sweep, plan, &Dispatched::default())?);
+        return Ok(outcome(sweep, plan, &Dispatched::default(), &options.elsewhere)?);
     }
 
     let inbox = match sitting.inbox.take() {
@@ -209,7 +209,9 @@ fn work_through(
         progress.note(&format!("warning: {warning}"));
     }
     match fetch_models(&checked.to_fetch, progress, &|| inbox.was_interrupted()) {
-        Err(HubError::Stopped) => return Ok(outcome(sweep, plan, &Dispatched::stopped(inbox.halt()))?),
+        Err(HubError::Stopped) => {
+            return Ok(outcome(sweep, plan, &Dispatched::stopped(inbox.halt()), &options.elsewhere)?);
+        }
         fetched => fetched?,
     }
     let processes = processes(options)?;
@@ -218,7 +220,7 @@ fn work_through(
         None => {
             let measured = match trial(&survey.missing, &processes, options, &inbox)? {
                 Some(Trial::Interrupted) => {
-                    return Ok(outcome(sweep, plan, &Dispatched::stopped(inbox.halt()))?);
+                    return Ok(outcome(sweep, plan, &Dispatched::stopped(inbox.halt()), &options.elsewhere)?);
                 }
                 Some(Trial::Measured(measured)) => Some(measured),
                 None => None,
@@ -252,7 +254,7 @@ fn work_through(
     };
     sitting.tried.extend(tasks.iter().map(|task| task.spec.id.clone()));
     sitting.inbox = Some(inbox);
-    Ok(outcome(sweep, plan, &dispatched)?)
+    Ok(outcome(sweep, plan, &dispatched, &options.elsewhere)?)
 }
 
 /// Writes the plan, which replaces an earlier one. Not before the inputs were found to be good: a slip on the command

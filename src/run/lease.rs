@@ -23,7 +23,7 @@ const FILE_NAME: &str = ".lock";
 /// What a lock's file says is short.
 const MOST_BYTES: u64 = 4096;
 /// A worker that its parent left behind has this long to save its checkpoint and end.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a folder that another holds is looked at.
 const POLL: Duration = Duration::from_millis(100);
 

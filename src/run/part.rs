@@ -3,6 +3,7 @@
 //!
 //! The sweep's folder is not taken: other tasks are at work in it. Each run's is, by its worker.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -48,7 +49,7 @@ pub fn work_on(
     let policy = Policy::default();
     let inbox = inbox.until(policy.deadline(Instant::now()));
     let dispatched = dispatch(&tasks, &Rules { jobs: 1, policy: &policy }, processes, &inbox, progress);
-    let outcome = outcome(sweep, part, &dispatched)?;
+    let outcome = outcome(sweep, part, &dispatched, &BTreeSet::new())?;
     let complete = outcome.count(Standing::Complete);
     let unfinished = outcome.unfinished();
     Ok((Done { complete, unfinished, failed: part.len() - complete - unfinished }, told.get()))

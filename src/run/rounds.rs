@@ -62,7 +62,8 @@ pub fn dispatch_in_rounds(
         }
         let done = dispatch_some(&bounded, round, rules, launcher, inbox, progress);
         let ended = |index: &usize| done.ends.iter().any(|(other, end)| other == index && !end.is_paused());
-        left.retain(|index| !ended(index));
+        left.retain(|index| !ended(index) && !done.elsewhere.contains(index));
+        all.elsewhere.extend(&done.elsewhere);
         all.ends.extend(done.ends.into_iter().filter(|(_, ended)| !ended.is_paused()));
         all.unrecorded.extend(done.unrecorded);
         all.halt = done.halt;

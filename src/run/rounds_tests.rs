@@ -108,7 +108,7 @@ impl Progress for Notes {
     fn ended(&mut self, _: usize, task: &Task, ended: &Ended) {
         self.0.push(format!("{} {}", task.spec.id, ended.status.name()));
     }
-    fn cut_off(&mut self, _: usize, _: &Task) {}
+    fn cut_off(&mut self, _: usize, _: &Task, _: &str) {}
     fn downloading(&mut self, _: &crate::hub::Download) {}
     fn note(&mut self, text: &str) {
         self.0.push(text.to_owned());

@@ -77,7 +77,7 @@ fn call(folder: &Path, spec: &SweepSpec, mut runs: usize) -> (Vec<RunSpec>, Stri
                     runs -= 1;
                 }
             }
-            let outcome = outcome(&sweep, &so_far.plan, &Default::default()).unwrap();
+            let outcome = outcome(&sweep, &so_far.plan, &Default::default(), &Default::default()).unwrap();
             let is_over = outcome.unfinished() > 0;
             if is_over || !search.go_on(&sweep, &outcome.records, &mut so_far, &mut progress).unwrap() {
                 break so_far.plan;
@@ -166,7 +166,7 @@ fn next_points(spec: &SweepSpec, how: impl Fn(&RunSpec) -> Ended) -> Vec<Point> 
         end(&sweep, run, Event::Ended(Box::new(how(run))));
     }
     let mut so_far = search.so_far(&sweep, &first, &mut progress).unwrap();
-    let records = outcome(&sweep, &first, &Default::default()).unwrap().records;
+    let records = outcome(&sweep, &first, &Default::default(), &Default::default()).unwrap().records;
     assert!(search.go_on(&sweep, &records, &mut so_far, &mut progress).unwrap());
     so_far.points.split_off(spec.points.len())
 }

@@ -90,7 +90,13 @@ pub fn work_as(
         stop_at_end_of_input(&stop);
     }
     // A worker whose parent was killed may still be saving its checkpoint.
-    let lease = Lease::wait_for(&order.run.path).context("cannot take the run's folder")?;
+    let lease = match Lease::wait_for(&order.run.path) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            log(&format!("{error}: the run is left to it"));
+            return Ok(exit_code::INTERRUPTED);
+        }
+        lease => lease.context("cannot take the run's folder")?,
+    };
     let spec = config::read_config(&order.run)?;
     let record = order.run.try_read_record(spec.clone())?;
     if record.status.is_some_and(Status::is_complete) {

@@ -234,7 +234,9 @@ pub static SETTINGS: [Setting; 64] = [
         training.precision,
         Word(&["f32", "bf16", "f16"]),
         "What factors of matrix products are rounded to; weights and sums are f32 in any case. `bf16` is faster with AVX512_BF16; \
-         `f16`, with losses scaled, is no faster than f32, and shows what a run elsewhere would come to."
+         `f16`, with losses scaled, is no faster than f32, and shows what a run elsewhere would come to: a step whose gradients \
+         overflow is skipped, and counts in its epoch but neither in the schedule of the rate nor for `unfreeze_from_epoch` \
+         and `unfreeze_every`, by which layers then begin as many steps later."
     ),
     setting!(
         training.gradient_checkpointing,

@@ -157,6 +157,7 @@ impl<'a> Bench<'a> {
         let depth = config.vision.num_hidden_layers;
         let optimizer = AdamW::new(weights, training.weight_decay, multipliers)
             .with_layer_decay(training.layer_lr_decay, depth)
+            // In updates, as the schedule is: a step that is skipped in f16 is none.
             .with_starts(depth, |above| (training.unfreezes_in(above) - 1).saturating_mul(steps_per_epoch));
         let optimizer =
             if training.decay_norms_and_biases { optimizer } else { optimizer.sparing_norms_and_biases() };

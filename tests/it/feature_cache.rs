@@ -1,6 +1,6 @@
 //! The feature cache: whatever state it is in, a run comes to the same to the last bit, and is only faster or slower.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -285,6 +285,46 @@ fn another_image_model_or_processor_never_meets_the_states_of_this_one() {
         assert_ne!(differences(&wanted, &first), [""; 0], "{name} changes nothing, so this shows nothing");
         fs::write(path, before).unwrap();
     }
+}
+
+/// The decoder with another head; captions that two images have exchanged.
+fn other_decoder_and_captions(bed: &Bed) -> [Vec<u8>; 2] {
+    let name = "text_decoder.cls.predictions.transform.LayerNorm.weight";
+    let mut tensors: HashMap<String, Tensor> =
+        candle_core::safetensors::load(at(bed, "model/model.safetensors"), &Device::Cpu).unwrap();
+    tensors.insert(name.to_owned(), (&tensors[name] * 3.0).unwrap());
+    let changed = at(bed, "changed.safetensors");
+    candle_core::safetensors::save(&tensors, &changed).unwrap();
+    let mut captions: BTreeMap<String, String> =
+        serde_json::from_slice(&fs::read(at(bed, "validation.json")).unwrap()).unwrap();
+    let names: Vec<String> = captions.keys().cloned().collect();
+    let first = captions.insert(names[0].clone(), captions[&names[1]].clone()).unwrap();
+    captions.insert(names[1].clone(), first);
+    [fs::read(changed).unwrap(), serde_json::to_vec(&captions).unwrap()]
+}
+
+#[test]
+fn losses_before_training_are_those_of_this_decoder_and_these_captions_as_this_run_counts_them() {
+    let mut bed = with_cache(Kind::ZeroShot);
+    let first = plain(&mut bed);
+    run(&bed, "cold", &first);
+    let differs = |bed: &mut Bed, name: &str| {
+        let folder = bed.folder(name);
+        bed.finish(&folder, HOURLY);
+        let wanted = plain(bed);
+        assert_eq!(differences(&bed.results(&folder), &wanted), [""; 0], "{name}");
+        assert_ne!(differences(&wanted, &first), [""; 0], "{name} changes nothing, so this shows nothing");
+    };
+    let [decoder, captions] = other_decoder_and_captions(&bed);
+    for (name, change) in [("model/model.safetensors", decoder), ("validation.json", captions)] {
+        let path = at(&bed, name);
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, change).unwrap();
+        differs(&mut bed, path.file_name().unwrap().to_str().unwrap());
+        fs::write(&path, before).unwrap();
+    }
+    bed.run.recipe.training.label_smoothing = 0.1;
+    differs(&mut bed, "smoothed");
 }
 
 fn at(bed: &Bed, name: &str) -> PathBuf {

@@ -117,6 +117,32 @@ fn steps_whose_gradients_overflow_are_skipped_and_counted_and_none_of_the_schedu
     assert!(said.contains(&wanted), "{said}");
 }
 
+/// As `precision` says in the table of settings.
+#[test]
+fn a_layer_that_joins_later_waits_for_as_many_updates_as_its_epochs_have_steps_and_skipped_ones_are_none() {
+    let name = "vision_model.encoder.layers.0.mlp.fc1.weight";
+    let mut seen = Vec::new();
+    for steps in 3..10 {
+        let bed = overflowing(|training| {
+            training.unfrozen_vision_layers = 2;
+            (training.unfreeze_from_epoch, training.unfreeze_every) = (1, 1);
+            (training.epochs, training.max_steps) = (4, steps);
+        });
+        let folder = bed.folder("run");
+        let skipped = bed.finish(&folder, HOURLY).summary.skipped_steps.unwrap();
+        let weight = |folder: &std::path::Path| {
+            let path = folder.join("model.safetensors");
+            let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+            tensors[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let has_begun = weight(&folder.last()) != weight(&bed.workdir.path().join("model"));
+        // Three steps an epoch.
+        assert_eq!(has_begun, steps - skipped > 3, "{steps} steps, {skipped} of them skipped");
+        seen.push((steps > 3, has_begun));
+    }
+    assert!(seen.contains(&(true, false)) && seen.contains(&(true, true)), "{seen:?}");
+}
+
 #[test]
 fn a_run_that_skips_steps_cut_off_anywhere_comes_to_the_same_to_the_last_bit() {
     for accumulated in [1, 2] {

@@ -10,6 +10,7 @@ mod time;
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -347,9 +348,42 @@ fn who_runs_a_sweep_whose_tasks_are_in_the_queue_is_told_and_both_work_side_by_s
     assert!(!shown.contains("still works on it"), "{shown}");
     let was_first_done = last_event(&first)["event"] == "ended";
     assert!(shown.starts_with(if was_first_done { "exit 0\n" } else { "exit 130\n" }), "{shown}");
+    let unfinished = "some runs are unfinished: 1 of 2 runs are done, 1 at work elsewhere\n";
+    assert!(was_first_done || shown.contains(unfinished), "{shown}");
     cluster.wait_until_idle();
     finished_to_the_bit(&cluster, &workdir);
     assert!(records(&workdir.path().join("runs"), "small").iter().all(|run| run.attempts == 1));
     let quiet = cluster.sweep(&workdir, &run);
     assert!(quiet.starts_with("exit 0\n") && !quiet.contains("note: tasks"), "{quiet}");
+}
+
+/// `sbatch` as it is, and the end of whoever called it before the answer can be written down.
+const KILLS: &str = "#!/bin/sh\n/usr/bin/env PATH=\"$REAL_PATH\" sbatch \"$@\"\nkill -9 $PPID\n";
+
+#[test]
+fn a_job_that_slurm_took_when_submitting_was_killed_is_found_by_its_name() {
+    let Some(cluster) = Cluster::start(1001) else { return };
+    let workdir = toy::prepared();
+    cluster.slurm("scontrol update nodename=node[1-2] state=drain reason=test");
+    workdir.file("programs/sbatch", KILLS);
+    let program = workdir.path().join("programs/sbatch");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut command = workdir.command("submit toy.yaml --to slurm --no-report");
+    command.env("SLURM_CONF", cluster.configuration()).env("REAL_PATH", &path);
+    command.env("PATH", format!("{}:{path}", program.parent().unwrap().display()));
+    assert_eq!(command.output().unwrap().status.code(), None, "it was killed");
+    let sweep = workdir.path().join("runs/toy");
+    assert!(!sweep.join("slurm/submissions.jsonl").exists());
+    let job = cluster.slurm("squeue --noheader --format=%F").trim().to_owned();
+    let states = cluster.status(&workdir);
+    assert!(states.iter().all(|run| run["state"] == "queued"), "{states:?}");
+    assert_eq!(states[3]["scheduler"]["task"], format!("{job}_3"));
+    let again = cluster.sweep(&workdir, "submit toy.yaml --to slurm");
+    assert!(again.contains("5 runs are in the queue or at work already"), "{again}");
+    assert!(again.contains("nothing to submit"), "{again}");
+    let cancelled = cluster.sweep(&workdir, "cancel runs/toy");
+    assert!(cancelled.contains(&format!("runs/toy: cancelled: {job}")), "{cancelled}");
+    cluster.wait_until_idle();
+    assert!(cluster.status(&workdir).iter().all(|run| run["state"] == "waiting"));
 }

@@ -12,7 +12,9 @@ use sweep::model::Config;
 use sweep::model::blip::targets;
 use sweep::model::ops::{Dropout, Engine, by_candle, cross_entropy, gru_cell, linear, reshape};
 use sweep::model::small_decoder::{Sizes, SmallDecoder};
+use sweep::record::recipe::{Kind, ZeroCider};
 
+use crate::cuts::{Bed, HOURLY};
 use crate::gradients::relative;
 
 #[derive(Deserialize)]
@@ -162,4 +164,49 @@ fn said_token_by_token_and_beam_by_beam_the_logits_are_those_of_whole_captions()
     }
     let error = decoder.decode(&mut memory, &[20, 0], &mut logits).unwrap_err().to_string();
     assert!(error.contains("token id 20 is beyond the vocabulary of 20"), "{error}");
+}
+
+/// The losses on test images of a run of this rate, none of whose epochs is good enough to be the best: no caption has a word
+/// of those of its image.
+fn tested_as_drawn(rate: f64) -> Vec<(String, Option<f64>)> {
+    let mut bed = Bed::of(Kind::SmallDecoder);
+    bed.run.recipe.training.learning_rate = rate;
+    bed.run.recipe.early_stopping.zero_cider = ZeroCider::MinusValLoss;
+    let path = bed.workdir.path().join("validation.json");
+    let mut captions: HashMap<String, String> =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    captions.values_mut().for_each(|caption| *caption = "zyx".to_owned());
+    std::fs::write(&path, serde_json::to_vec(&captions).unwrap()).unwrap();
+    let folder = bed.folder("run");
+    let ended = bed.finish(&folder, HOURLY);
+    assert!(ended.summary.best.is_none(), "{:?}", ended.summary.best);
+    let rows = folder.read_per_image().0.into_iter().filter(|row| row.split == "test" && row.epoch == 0);
+    rows.map(|row| (row.image, row.loss)).collect()
+}
+
+#[test]
+fn where_no_epoch_was_the_best_it_is_tested_as_it_was_drawn_whatever_it_learnt_since() {
+    let tested = tested_as_drawn(1e-2);
+    assert!(!tested.is_empty() && tested.iter().all(|(_, loss)| loss.is_some()));
+    assert_eq!(tested, tested_as_drawn(1e-4));
+}
+
+#[test]
+fn what_it_makes_of_images_before_training_is_shared_with_no_other_run() {
+    let found = |kind: Kind, cache: Option<&Path>| {
+        let mut bed = Bed::of(kind);
+        bed.cache = cache.map(|folder| (folder.to_owned(), 1 << 30));
+        let folder = bed.folder("run");
+        bed.finish(&folder, HOURLY);
+        let results = bed.results(&folder);
+        [results["curve"].clone(), results["rows"].clone()]
+    };
+    let kinds = [Kind::FineTuned, Kind::SmallDecoder];
+    let alone = kinds.map(|kind| found(kind, None));
+    for order in [[0, 1], [1, 0]] {
+        let cache = tempfile::tempdir().unwrap();
+        for kind in order {
+            assert_eq!(found(kinds[kind], Some(cache.path())), alone[kind], "{:?} in {order:?}", kinds[kind]);
+        }
+    }
 }

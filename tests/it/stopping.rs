@@ -235,7 +235,7 @@ fn a_sweep_waits_for_a_process_of_before_that_still_works_on_a_run_and_says_so()
     let held = Lease::try_take(&run).unwrap().unwrap();
     let mut sweep = start(&workdir, &arguments);
     let mut said = BufReader::new(sweep.child.stderr.take().unwrap()).lines();
-    let waits = "a process of before still works on it; waiting for its end";
+    let waits = "still works on it; waiting for its end, 5 min at most";
     assert!(said.any(|line| line.unwrap().contains(waits)), "nobody waited");
     std::thread::sleep(Duration::from_millis(300));
     assert!(events(&run).is_empty(), "it did not wait");

@@ -202,13 +202,111 @@ fn several_devices_work_on_a_run_each_and_come_to_the_same_tables() {
 
 /// Programs that say so, in front of those there are, and a status that asks them.
 fn with_answers(workdir: &Workdir, answers: &[(&str, &str)]) -> String {
+    with_programs(workdir, answers, "status")
+}
+
+/// The same for any call.
+fn with_programs(workdir: &Workdir, answers: &[(&str, &str)], arguments: &str) -> String {
     let folder = workdir.path().join("programs");
     for (name, script) in answers {
         workdir.file(&format!("programs/{name}"), &format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    workdir.shown(&workdir.command("status").env("PATH", path).output().unwrap())
+    workdir.shown(&workdir.command(arguments).env("PATH", path).output().unwrap())
+}
+
+/// `sbatch` that takes a job and kills whoever handed it over before its answer can be written down.
+const KILLS: &str = r#"for script; do :; done
+sed -n 's/^#SBATCH --job-name=//p' "$script" >name
+echo 77
+kill -9 $PPID"#;
+
+#[test]
+fn a_job_that_was_taken_when_submitting_was_killed_is_found_by_its_name_and_not_handed_over_twice() {
+    let workdir = toy::prepared();
+    let mut programs = vec![
+        ("scontrol", "echo 'MaxArraySize = 1001'"),
+        ("squeue", "exit 0"),
+        ("sacct", "exit 0"),
+        ("scancel", "echo \"$@\" >cancelled"),
+        ("sbatch", KILLS),
+    ];
+    let killed = with_programs(&workdir, &programs, "submit toy.yaml --to slurm");
+    assert!(killed.starts_with("exit killed\n"), "{killed}");
+    let folder = workdir.path().join("runs/toy/slurm");
+    assert!(!folder.join("submissions.jsonl").exists() && workdir.path().join("name").is_file());
+    programs[1].1 = "echo \"77|0-2|PENDING|Priority|$(cat name)\"; echo \"77|3|RUNNING|None|$(cat name)\"";
+    programs[4].1 = "echo \"$@\" >>handed; echo 78";
+    let shown = with_programs(&workdir, &programs, "status");
+    assert!(
+        shown.contains("5 runs: 1 running, 3 queued, 1 waiting") && shown.contains("77_0 (Priority)"),
+        "{shown}"
+    );
+    let again = with_programs(&workdir, &programs, "submit toy.yaml --to slurm --no-report");
+    assert!(
+        again.contains("4 runs are in the queue or at work already") && again.contains("1 run in 1 task"),
+        "{again}"
+    );
+    assert_eq!(json_lines(&folder.join("submissions.jsonl"))[0]["array"], "4");
+    let cancelled = with_programs(&workdir, &programs, "cancel runs/toy");
+    assert!(cancelled.contains("runs/toy: cancelled: 77"), "{cancelled}");
+    assert_eq!(fs::read_to_string(workdir.path().join("cancelled")).unwrap(), "77\n");
+    // Once the queue has forgotten it, the accounts know it by its name too.
+    programs[1].1 = "exit 0";
+    programs[2].1 = "echo \"77_1|FAILED|$(cat name)\"";
+    let shown = with_programs(&workdir, &programs, "status");
+    assert!(shown.contains("failed: Slurm: FAILED (task 77_1)"), "{shown}");
+}
+
+#[test]
+fn what_is_in_hyperqueues_queue_is_not_handed_over_twice_nor_what_is_another_servers_cancelled() {
+    let workdir = toy::prepared();
+    // It takes a job, and has then what `jobs` and `tasks` hold.
+    let hq = r#"case "$*" in
+  *" job list") cat jobs ;;
+  *" task list "*) echo "$*" >asked; cat tasks ;;
+  "job cancel "*) echo "$*" >cancelled ;;
+  *" submit "*) echo "$*" >handed; echo 3 ;;
+esac"#;
+    let programs = [("hq", hq)];
+    workdir.file("jobs", "[]");
+    let call = |arguments: &str| with_programs(&workdir, &programs, arguments);
+    let submit = "submit toy.yaml --to hyperqueue";
+    assert!(call(submit).contains("5 runs in 5 tasks, job 3"));
+    let name = json_lines(&workdir.path().join("runs/toy/hyperqueue/submissions.jsonl"))[0]["name"].clone();
+    let job = |name: &Value| {
+        format!(r#"[{{"id": 2, "name": "other"}}, {{"id": 3, "name": {name}, "task_count": 5}}]"#)
+    };
+    workdir.file("jobs", &job(&name));
+    workdir.file(
+        "tasks",
+        r#"{"3": [{"id": 0, "state": "finished"}, {"id": 1, "state": "running"}, {"id": 2, "state": "waiting"},
+            {"id": 3, "state": "waiting"}, {"id": 4, "state": "failed"}]}"#,
+    );
+    let status = call("status");
+    assert!(status.contains("5 runs: 1 running, 2 queued, 2 waiting") && status.contains("3_2"), "{status}");
+    let other = call(&format!("{submit} seeds=0,1"));
+    assert!(
+        other.starts_with("exit 2\n")
+            && other.contains("jobs of an earlier plan of this sweep are in the queue: 3"),
+        "{other}"
+    );
+    let again = call(submit);
+    assert!(again.contains("3 runs are in the queue or at work already"), "{again}");
+    assert_eq!(fs::read_to_string(workdir.path().join("asked")).unwrap(), "--output-mode=json task list 3\n");
+    let handed = fs::read_to_string(workdir.path().join("handed")).unwrap();
+    assert!(handed.contains(" --array=0,4 "), "{handed}");
+    assert!(call("cancel runs/toy").contains("runs/toy: cancelled: 3"));
+    // A server that was started anew counts from 1 again.
+    workdir.file("jobs", &job(&Value::from("another")));
+    assert!(call("cancel runs/toy").contains("runs/toy: nothing is in a queue"));
+    workdir.file("jobs", "3 RUNNING");
+    let refused = call(submit);
+    assert!(
+        refused.starts_with("exit 2\n") && refused.contains("hq: its answer in JSON has no jobs"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -241,6 +339,15 @@ fn whatever_programs_of_the_cluster_say_the_status_is_shown() {
     // What the accounts have as running and the queue has not does not run.
     let shown = with_answers(&workdir, &[("squeue", silent), ("sacct", told)]);
     assert!(shown.contains("5 runs: 1 failed, 4 waiting"), "{shown}");
+    // As a cluster answered whose accounts know of a task that took too much.
+    let told_of_memory = "echo '12_0|OUT_OF_MEMORY|sweep-toy-0a1b2c'; echo '12_1|COMPLETED|sweep-toy-0a1b2c'";
+    let shown = with_answers(&workdir, &[("squeue", silent), ("sacct", told_of_memory)]);
+    assert!(shown.contains("5 runs: 1 failed, 4 waiting") && shown.contains(" out of memory "), "{shown}");
+    assert!(shown.contains(" out of memory: Slurm: OUT_OF_MEMORY (task 12_0)\n"), "{shown}");
+    assert!(
+        shown.contains("\nhint: `mem_gb` of `launcher:`, or `--mem-gb` of `sweep submit`, asks for more"),
+        "{shown}"
+    );
     let queued = "echo '12|0-4|PENDING|Priority|sweep-toy-0a1b2c'";
     let shown = with_answers(&workdir, &[("squeue", queued), ("sacct", told)]);
     assert!(shown.contains("5 runs: 5 queued") && shown.contains("12_0 (Priority)"), "{shown}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::table::{Align, Table, number};
-use super::super::{auditing, conventions};
+use super::super::{auditing, conventions, queued};
 use super::{RunStatus, SearchStatus, State, SweepStatus};
 use crate::cluster::scheduler::Task;
 use crate::record::Status;
@@ -69,8 +69,17 @@ fn failures_in_words(sweep: &SweepStatus) -> String {
         let log = run.log.as_ref().map(|log| format!("\n  {}", log.display())).unwrap_or_default();
         format!("{} {}: {reason}{log}\n", short_id(&run.id), state_in_words(run))
     });
-    let words: String = stopped.chain(failed).collect();
+    // On one machine the run says itself what to do.
+    let asks_for_memory = sweep.is_submitted && sweep.runs.iter().any(is_out_of_memory);
+    let hint = asks_for_memory.then(|| format!("{}\n", queued::MORE_MEMORY));
+    let words: String = stopped.chain(failed).chain(hint).collect();
     if words.is_empty() { words } else { format!("\n{words}") }
+}
+
+/// By its own word, or by that of the scheduler of its task.
+fn is_out_of_memory(run: &RunStatus) -> bool {
+    let of_task = run.state == State::Failed && run.scheduler.as_ref().is_some_and(Task::is_out_of_memory);
+    run.status == Some(Status::OutOfMemory) && run.state == State::Failed || of_task
 }
 
 /// `12 runs: 9 done, 1 running, 2 waiting`.
@@ -106,9 +115,8 @@ fn name(state: State) -> &'static str {
 /// The state, with the status where that says more.
 fn state_in_words(run: &RunStatus) -> String {
     match run.status {
-        Some(status @ (Status::Diverged | Status::OutOfMemory | Status::TimedOut)) => {
-            status.name().replace('_', " ")
-        }
+        _ if is_out_of_memory(run) => "out of memory".to_owned(),
+        Some(status @ (Status::Diverged | Status::TimedOut)) => status.name().replace('_', " "),
         Some(Status::Pruned) if run.state == State::Done => "done (stopped)".to_owned(),
         Some(Status::EarlyStopped) if run.state == State::Done => "done (early)".to_owned(),
         _ => name(run.state).to_owned(),
@@ -153,8 +161,13 @@ mod tests {
         let mut stopped = status("ra", Some(Status::Pruned), 1, false);
         stopped.reason = Some("stopped after epoch 1: worse".to_owned());
         assert_eq!(state_in_words(&stopped), "done (stopped)");
-        let sweep =
-            SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), search: None, runs: vec![stopped] };
+        let sweep = SweepStatus {
+            sweep: "x".to_owned(),
+            folder: "runs/x".into(),
+            search: None,
+            runs: vec![stopped],
+            is_submitted: false,
+        };
         assert!(in_text(&sweep).ends_with("\nra stopped after epoch 1: worse\n"), "{}", in_text(&sweep));
     }
 
@@ -174,7 +187,13 @@ mod tests {
             diverged,
             status("rh", None, 0, false),
         ];
-        let sweep = SweepStatus { sweep: "x".to_owned(), folder: "runs/x".into(), search: None, runs };
+        let sweep = SweepStatus {
+            sweep: "x".to_owned(),
+            folder: "runs/x".into(),
+            search: None,
+            runs,
+            is_submitted: false,
+        };
         insta::assert_snapshot!(in_text(&sweep), @r"
         runs/x: 8 runs: 1 done, 2 running, 2 failed, 2 interrupted, 1 waiting
         run  state         epoch  step   score    age  what

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::buffers::Buffers;
+use super::columns::Columns;
+use super::seen::look_at;
 use super::tensors::Tensors;
 use crate::model::ops::Precision;
 use crate::model::text::TextDecoder;
@@ -102,6 +104,57 @@ fn rounded_products_say_nearly_the_same_packed_or_not() {
     // Sums are taken in another order, which moves a value that is rounded anew by a 256th at most.
     let difference = farthest(&unpacked, &packed);
     assert!(difference < 0.01 * size, "{difference} of {size}");
+}
+
+/// Three captions of each of two images ask in every head with the key of a token of the image, as loud as makes it stand out.
+/// Beside what they ask, what they are to find: the means of values by the softmax of products with keys.
+fn asked_and_found(keys: &Tensor, values: &Tensor, heads: usize) -> [Vec<f32>; 2] {
+    let (_, tokens, width) = keys.dims3().unwrap();
+    let head_width = width / heads;
+    let [keys, values] = [keys, values].map(|seen| seen.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    let (mut asked, mut found) = (Vec::new(), Vec::new());
+    for (caption, head) in (0..6).flat_map(|caption| (0..heads).map(move |head| (caption, head))) {
+        let part = |seen: &[f32], token: usize| {
+            let first = (caption / 3 * tokens + token) * width + head * head_width;
+            seen[first..first + head_width].to_vec()
+        };
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let root = (head_width as f32).sqrt();
+        let wanted = part(&keys, (7 * caption + 3 * head) % tokens);
+        let loud = 6.0 * root / product(&wanted, &wanted);
+        let query: Vec<f32> = wanted.iter().map(|value| value * loud).collect();
+        let weights: Vec<f32> =
+            (0..tokens).map(|token| (product(&query, &part(&keys, token)) / root).exp()).collect();
+        let sum: f32 = weights.iter().sum();
+        found.extend((0..head_width).map(|place| {
+            (0..tokens).map(|token| weights[token] / sum * part(&values, token)[place]).sum::<f32>()
+        }));
+        asked.extend(query);
+    }
+    [asked, found]
+}
+
+#[test]
+fn every_head_finds_in_an_image_what_its_own_keys_and_values_say_rounded_or_not() {
+    let (width, heads, tokens) = (48, 4, 20);
+    let embeds = normal("images", &[2, tokens, IMAGE_WIDTH]);
+    for (precision, bound) in [(Precision::F32, 1e-4), (Precision::Bf16, 0.05)] {
+        let model = random_model(width, heads, precision);
+        let decoder = bert(&model);
+        let (keys, values) = decoder.layers[0].crossattention.keys_and_values(&embeds).unwrap();
+        let [asked, wanted] = asked_and_found(&keys, &values, heads);
+        let mut queries = Columns::default();
+        queries.reshape(width, 6);
+        queries.put(&asked);
+        let mut out = Columns::default();
+        look_at(decoder, &embeds).unwrap()[0].attend(&queries, tokens, &mut out);
+        let found: Vec<f32> = (0..6)
+            .flat_map(|caption| (0..width).map(move |feature| (caption, feature)))
+            .map(|(caption, feature)| out.values[feature * out.stride + caption])
+            .collect();
+        let (difference, size) = (farthest(&found, &wanted), farthest(&wanted, &vec![0.0; wanted.len()]));
+        assert!(difference < bound * size, "{precision:?}: {difference} of {size}");
+    }
 }
 
 #[test]

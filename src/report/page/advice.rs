@@ -10,6 +10,7 @@ const MAX_ADVICE: usize = 3;
 
 /// What to try next, the most pressing first; nothing where there is nothing to say.
 pub fn advice(study: &Study, findings: &Findings) -> Option<String> {
+    let others = || findings.edges.iter().filter(|edge| ![RATE, LAYERS].contains(&edge.path.as_str()));
     let candidates = [
         diverged(findings),
         findings.best_below_start.then(|| {
@@ -27,7 +28,7 @@ pub fn advice(study: &Study, findings: &Findings) -> Option<String> {
         (!findings.has_replications && lead_is_open(findings)).then(|| {
             "Repeat the leading settings with several seeds (`seeds: [0, 1, 2]`) before choosing among them.".to_owned()
         }),
-        findings.edges.iter().find(|edge| ![RATE, LAYERS].contains(&edge.path.as_str())).map(edge_in_words),
+        others().find(|edge| edge.bound.is_empty()).or_else(|| others().next()).map(edge_in_words),
     ];
     let advice: Vec<String> = candidates.into_iter().flatten().take(MAX_ADVICE).collect();
     (!advice.is_empty()).then(|| advice.join(" "))
@@ -90,6 +91,15 @@ fn edge(findings: &Findings, path: &str) -> Option<String> {
 fn edge_in_words(edge: &Edge) -> String {
     let (end, direction) = if edge.is_highest { ("highest", "beyond") } else { ("lowest", "below") };
     let value = significant(edge.value);
+    if !edge.bound.is_empty() {
+        let bound: Vec<String> = edge.bound.iter().map(|path| name_of(path)).collect();
+        return format!(
+            "The best {}, {value}, is the {end} that was tried, but it changed only together with {}: vary it by itself \
+             before going {direction} it.",
+            name_of(&edge.path),
+            list(&bound)
+        );
+    }
     if edge.path == LAYERS {
         return format!(
             "The best number of {}, {value}, is the {end} that was tried: go {direction} it where the model has more.",
@@ -97,4 +107,59 @@ fn edge_in_words(edge: &Edge) -> String {
         );
     }
     format!("The best {}, {value}, is the {end} that was tried: go {direction} it.", name_of(&edge.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example_runs::{gather_example, write_example_runs};
+    use crate::report::tables::build;
+    use serde_json::Value;
+
+    /// A setting, and its value in the run of a rank.
+    type Varied = (&'static str, fn(usize) -> u64);
+
+    /// The made-up sweep as if its runs, best first, had varied nothing but these settings, and what is advised then.
+    fn advised(settings: &[Varied]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        write_example_runs(folder.path()).unwrap();
+        let data = gather_example(folder.path());
+        let tables = build(&data).unwrap();
+        let mut rows = tables.run_rows().unwrap();
+        for row in &mut rows {
+            row.settings = settings
+                .iter()
+                .map(|(path, value)| ((*path).to_owned(), Value::from(value(row.rank.unwrap_or(1)))))
+                .collect();
+        }
+        let study = Study::new(&data, rows, tables.ranked_by);
+        let mut findings = Findings::of(&study);
+        // What is more pressing is another test's.
+        findings.broken.clear();
+        findings.overfit.clear();
+        (findings.best_epoch_is_last, findings.has_replications) = (false, true);
+        advice(&study, &findings).unwrap_or_default()
+    }
+
+    #[test]
+    fn where_a_setting_changed_only_together_with_others_that_is_said_and_one_that_did_not_comes_first() {
+        const EPOCHS: Varied = ("training.epochs", |rank| 4 << (rank - 1).min(2));
+        const EXAMPLES: Varied = ("training.train_examples", |rank| 100 << (rank - 1).min(2));
+        const BATCH: Varied = ("training.batch_size", |rank| 8 >> (rank % 3));
+        const LAST_BATCH: Varied = ("training.batch_size", |rank| 8 << ((rank - 1) % 3));
+        assert!(
+            advised(&[EPOCHS]).ends_with("The best epochs, 4, is the lowest that was tried: go below it.")
+        );
+        let words = advised(&[EPOCHS, EXAMPLES]);
+        let wanted = "The best epochs, 4, is the lowest that was tried, but it changed only together with train examples: \
+                      vary it by itself before going below it.";
+        assert!(words.ends_with(wanted), "{words}");
+        // In the middle of what was tried there is nothing to say, and what is at its end by itself counts first.
+        assert!(advised(&[EPOCHS, EXAMPLES, BATCH]).ends_with(wanted), "{words}");
+        let words = advised(&[EPOCHS, EXAMPLES, LAST_BATCH]);
+        assert!(
+            words.ends_with("The best batch size, 8, is the lowest that was tried: go below it."),
+            "{words}"
+        );
+    }
 }

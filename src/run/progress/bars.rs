@@ -160,8 +160,8 @@ impl Progress for Bars {
         self.close(index, &line);
     }
 
-    fn cut_off(&mut self, index: usize, task: &Task) {
-        let line = format!("{}: killed", self.title(index, task));
+    fn cut_off(&mut self, index: usize, task: &Task, why: &str) {
+        let line = format!("{}: {why}", self.title(index, task));
         self.close(index, &line);
     }
 

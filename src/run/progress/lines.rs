@@ -87,8 +87,8 @@ impl<W: Write> Progress for Lines<W> {
         self.say(index, task, &format!("{} ({}/{total} done{left})", words::ending(ended), self.ended));
     }
 
-    fn cut_off(&mut self, index: usize, task: &Task) {
-        self.say(index, task, "killed");
+    fn cut_off(&mut self, index: usize, task: &Task, why: &str) {
+        self.say(index, task, why);
     }
 
     fn downloading(&mut self, download: &Download) {

@@ -28,8 +28,8 @@ pub trait Progress {
     fn started(&mut self, index: usize, task: &Task);
     fn said(&mut self, index: usize, task: &Task, event: &Event);
     fn ended(&mut self, index: usize, task: &Task, ended: &Ended);
-    /// The run was killed and left no end.
-    fn cut_off(&mut self, index: usize, task: &Task);
+    /// The run has no end from here, and why: it was killed, or is left to who works on it elsewhere.
+    fn cut_off(&mut self, index: usize, task: &Task, why: &str);
     /// How far the download of a model is.
     fn downloading(&mut self, download: &Download);
     /// Something else that the user should know.
