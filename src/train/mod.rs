@@ -27,6 +27,7 @@ pub mod judged;
 mod keeping;
 pub mod loss_scale;
 pub mod material;
+mod moments;
 pub mod nearest;
 pub mod observed;
 pub mod optimizer;
