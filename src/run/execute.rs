@@ -34,7 +34,7 @@ use crate::record::invocation::Invocation;
 use crate::record::recipe::DataSource;
 use crate::record::store::StoreError;
 use crate::record::{RunSpec, Store, SweepDir};
-use crate::train::Preflight;
+use crate::train::{Preflight, is_accelerator};
 
 /// A run that takes less memory than this is small: a second thread gains it nothing.
 const SMALL_MODEL_BYTES: u64 = 1 << 30;
@@ -336,12 +336,6 @@ fn choose_slots(tasks: &[Task], options: &Options, measured: Option<Preflight>) 
         runs: tasks.len(),
     };
     share_out(options.wish, situation)
-}
-
-/// `auto` takes an accelerator where the program was built for one.
-fn is_accelerator(device: &str) -> bool {
-    let built_for_one = cfg!(any(feature = "cuda", feature = "metal"));
-    device != "cpu" && (device != "auto" || built_for_one)
 }
 
 /// How many runs have a checkpoint to go on from at a time: those at work, or all where they wait for one another.

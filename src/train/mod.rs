@@ -56,7 +56,7 @@ use crate::record::recipe::DataFiles;
 use crate::record::store::RunDir;
 use crate::record::{Event, RunSpec};
 
-pub use device::open_device;
+pub use device::{is_accelerator, lacks_its_accelerator, open_device};
 pub use execute::{execute, forget};
 pub use heir::Heir;
 pub use preflight::{Preflight, preflight};
