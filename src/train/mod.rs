@@ -59,7 +59,7 @@ use crate::record::{Event, RunSpec};
 pub use device::{is_accelerator, lacks_its_accelerator, open_device};
 pub use execute::{execute, forget};
 pub use heir::Heir;
-pub use preflight::{Preflight, preflight};
+pub use preflight::{DeviceMemory, Preflight, preflight};
 pub use shared_states::CacheUse;
 
 /// Where a run's names lead: absolute paths.
