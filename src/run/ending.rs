@@ -16,7 +16,7 @@ const SIGKILL: i32 = 9;
 /// What Rust's allocator says on standard error before it aborts.
 const ALLOCATION_FAILED: &str = "memory allocation of ";
 /// How graphics drivers and candle word it.
-const OUT_OF_MEMORY: [&str; 2] = ["out of memory", "OUT_OF_MEMORY"];
+const OUT_OF_MEMORY: [&str; 3] = ["out of memory", "OUT_OF_MEMORY", "ALLOC_FAILED"];
 
 /// The end of a run whose process is gone, as its journal has it. Where the process did not say how it ended, the end
 /// is worked out and appended; then the second value tells whether that succeeded.
@@ -211,6 +211,7 @@ mod tests {
     #[test]
     fn an_error_about_memory_is_told_from_others() {
         assert_eq!(status_of_error("DriverError(CUDA_ERROR_OUT_OF_MEMORY, ..)"), Status::OutOfMemory);
+        assert_eq!(status_of_error("CublasError(CUBLAS_STATUS_ALLOC_FAILED)"), Status::OutOfMemory);
         assert_eq!(status_of_error("no such file"), Status::Failed);
     }
 
