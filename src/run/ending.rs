@@ -15,8 +15,10 @@ use crate::train::early_stopping::Progress;
 const SIGKILL: i32 = 9;
 /// What Rust's allocator says on standard error before it aborts.
 const ALLOCATION_FAILED: &str = "memory allocation of ";
+/// What is to be done for want of memory.
+pub const LESS_MEMORY: &str = "hint: run fewer at once with `--jobs`, or lower `batch_size`";
 /// How graphics drivers and candle word it.
-const OUT_OF_MEMORY: [&str; 2] = ["out of memory", "OUT_OF_MEMORY"];
+const OUT_OF_MEMORY: [&str; 3] = ["out of memory", "OUT_OF_MEMORY", "ALLOC_FAILED"];
 
 /// The end of a run whose process is gone, as its journal has it. Where the process did not say how it ended, the end
 /// is worked out and appended; then the second value tells whether that succeeded.
@@ -104,16 +106,12 @@ fn name_exit(exit: Exit, log: &str, ran_out_of_memory: bool) -> (Status, String)
     match exit {
         Exit::Signal(SIGKILL) if ran_out_of_memory => (
             Status::OutOfMemory,
-            "killed by the operating system for want of memory (SIGKILL)\nhint: run fewer at once with `--jobs`, or lower `batch_size`"
-                .to_owned(),
+            format!("killed by the operating system for want of memory (SIGKILL)\n{LESS_MEMORY}"),
         ),
-        Exit::Signal(_) if log.contains(ALLOCATION_FAILED) => (
-            Status::OutOfMemory,
-            "memory could not be allocated\nhint: run fewer at once with `--jobs`, or lower `batch_size`".to_owned(),
-        ),
-        Exit::Signal(signal) => {
-            (Status::Failed, format!("killed by signal {signal}{}", signal_name(signal)))
+        Exit::Signal(_) if log.contains(ALLOCATION_FAILED) => {
+            (Status::OutOfMemory, format!("memory could not be allocated\n{LESS_MEMORY}"))
         }
+        Exit::Signal(signal) => (Status::Failed, format!("killed by signal {signal}{}", signal_name(signal))),
         // What keeps a worker from its journal it says in its log alone.
         Exit::Code(code) => {
             let words = last_error(log)
@@ -211,6 +209,7 @@ mod tests {
     #[test]
     fn an_error_about_memory_is_told_from_others() {
         assert_eq!(status_of_error("DriverError(CUDA_ERROR_OUT_OF_MEMORY, ..)"), Status::OutOfMemory);
+        assert_eq!(status_of_error("CublasError(CUBLAS_STATUS_ALLOC_FAILED)"), Status::OutOfMemory);
         assert_eq!(status_of_error("no such file"), Status::Failed);
     }
 

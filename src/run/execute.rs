@@ -22,7 +22,7 @@ use super::preflight::{Trial, heaviest, try_one_step};
 use super::process::Processes;
 use super::progress::{Progress, Sweep, duration, size};
 use super::resources;
-use super::room::{check_disk, check_memory, disk_needed};
+use super::room::{check_device_memory, check_disk, check_memory, disk_needed};
 use super::rounds::{Contest, dispatch_in_rounds};
 use super::search::{Search, SoFar};
 use super::share::{Situation, Slots, Wish, share_out};
@@ -34,7 +34,7 @@ use crate::record::invocation::Invocation;
 use crate::record::recipe::DataSource;
 use crate::record::store::StoreError;
 use crate::record::{RunSpec, Store, SweepDir};
-use crate::train::Preflight;
+use crate::train::{Preflight, is_accelerator};
 
 /// A run that takes less memory than this is small: a second thread gains it nothing.
 const SMALL_MODEL_BYTES: u64 = 1 << 30;
@@ -91,6 +91,12 @@ pub enum ExecuteError {
         size(*free), size(*needed)
     )]
     MemoryFull { jobs: usize, free: u64, needed: u64 },
+    #[error(
+        "beside one run {} of the memory of {device} are free, and {others} more at a time take about {}\nhint: let fewer \
+         runs share it (`--devices`, `--jobs`), lower `batch_size`, or `--no-preflight` to start all the same",
+        size(*left), size(*needed)
+    )]
+    DeviceMemoryFull { device: String, others: usize, left: u64, needed: u64 },
 }
 
 /// What the user may hope for whose other machine is gone.
@@ -312,13 +318,21 @@ fn trial(
     inbox: &Inbox,
 ) -> anyhow::Result<Option<Trial>> {
     let Some(task) = heaviest(tasks).filter(|_| options.preflight) else { return Ok(None) };
-    let Some(devices) = &processes.devices else { return try_one_step(task, processes, inbox).map(Some) };
+    let Some(devices) = &processes.devices else {
+        let trial = try_one_step(task, processes, inbox)?;
+        if let Trial::Measured(measured) = trial {
+            check_device_memory(&options.device, options.wish.jobs.unwrap_or(1), measured)?;
+        }
+        return Ok(Some(trial));
+    };
     // Each has to be there and to hold a run. The last is as good as any to measure on.
     let mut trial = None;
     for device in devices.distinct() {
-        trial = Some(try_one_step(task, &Processes { device, ..processes.clone() }, inbox)?);
-        if matches!(trial, Some(Trial::Interrupted)) {
-            break;
+        let runs = options.devices.iter().filter(|name| **name == device).count();
+        let on_device = Processes { device: device.clone(), ..processes.clone() };
+        match trial.insert(try_one_step(task, &on_device, inbox)?) {
+            Trial::Measured(measured) => check_device_memory(&device, runs, *measured)?,
+            Trial::Interrupted => break,
         }
     }
     Ok(trial)
@@ -338,12 +352,6 @@ fn choose_slots(tasks: &[Task], options: &Options, measured: Option<Preflight>) 
         runs: tasks.len(),
     };
     share_out(options.wish, situation)
-}
-
-/// `auto` takes an accelerator where the program was built for one.
-fn is_accelerator(device: &str) -> bool {
-    let built_for_one = cfg!(any(feature = "cuda", feature = "metal"));
-    device != "cpu" && (device != "auto" || built_for_one)
 }
 
 /// How many runs have a checkpoint to go on from at a time: those at work, or all where they wait for one another.

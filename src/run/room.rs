@@ -6,7 +6,7 @@ use super::execute::{ExecuteError, Options};
 use super::launcher::Task;
 use super::resources;
 use super::share::Slots;
-use crate::train::Preflight;
+use crate::train::{DeviceMemory, Preflight};
 
 /// As many runs as there are devices were asked for, so that memory cannot choose how many.
 pub fn check_memory(
@@ -22,6 +22,16 @@ pub fn check_memory(
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses as many runs at a time on a device as its memory does not hold beside one another.
+pub fn check_device_memory(device: &str, runs: usize, measured: Preflight) -> Result<(), ExecuteError> {
+    let Some(DeviceMemory { of_a_run, left }) = measured.device_memory else { return Ok(()) };
+    let needed = of_a_run.saturating_mul(runs.saturating_sub(1) as u64);
+    if needed <= left {
+        return Ok(());
+    }
+    Err(ExecuteError::DeviceMemoryFull { device: device.to_owned(), others: runs - 1, left, needed })
 }
 
 /// Bytes that the tasks' checkpoints take: one that stays for each, and two for each at work: the one to resume from,
@@ -52,6 +62,23 @@ mod tests {
     use crate::record::recipe::Kind;
     use crate::run::dispatch::tests::{planned, task};
 
+    const MEASURED: Preflight =
+        Preflight { step_seconds: 1.0, peak_memory_bytes: 0, checkpoint_bytes: 0, device_memory: None };
+
+    #[test]
+    fn runs_that_share_a_device_must_fit_into_what_the_first_leaves_of_its_memory() {
+        let device_memory = Some(DeviceMemory { of_a_run: 3 << 30, left: 7 << 30 });
+        let measured = Preflight { device_memory, ..MEASURED };
+        let is_refused = |runs, measured| check_device_memory("cuda:1", runs, measured).is_err();
+        assert_eq!([0, 1, 3, 4].map(|runs| is_refused(runs, measured)), [false, false, false, true]);
+        assert!(!is_refused(99, MEASURED), "a device that does not tell");
+        let words = check_device_memory("cuda:1", 4, measured).unwrap_err().to_string();
+        insta::assert_snapshot!(words, @"
+        beside one run 7.5 GB of the memory of cuda:1 are free, and 3 more at a time take about 9.7 GB
+        hint: let fewer runs share it (`--devices`, `--jobs`), lower `batch_size`, or `--no-preflight` to start all the same
+        ");
+    }
+
     #[test]
     fn disk_is_needed_for_each_trained_run_and_for_resuming_those_at_work() {
         let folder = tempfile::tempdir().unwrap();
@@ -59,7 +86,7 @@ mod tests {
         zero_shot.recipe.kind = Kind::ZeroShot;
         let specs = [zero_shot, planned("r1"), planned("r2"), planned("r3")];
         let tasks = specs.map(|spec| task(folder.path(), spec));
-        let measured = Preflight { step_seconds: 1.0, peak_memory_bytes: 0, checkpoint_bytes: 10 };
+        let measured = Preflight { checkpoint_bytes: 10, ..MEASURED };
         let needed = |at_work| disk_needed(&tasks, at_work, measured);
         assert_eq!((needed(1), needed(2), needed(usize::MAX)), (50, 70, 90));
     }

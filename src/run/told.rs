@@ -6,6 +6,7 @@ use super::policy::{Retry, Standing};
 use super::progress::Progress;
 use super::survey::Survey;
 use crate::record::{RunSpec, Status, SweepDir};
+use crate::train::lacks_its_accelerator;
 
 /// Says what of before is of interest to the user, and tidies up.
 pub fn look_around(
@@ -15,6 +16,9 @@ pub fn look_around(
     survey: &Survey,
     progress: &mut dyn Progress,
 ) {
+    if options.devices.is_empty() && options.device == "auto" && lacks_its_accelerator() {
+        progress.note("note: the CUDA driver finds no device, and runs compute on the CPU");
+    }
     tell_what_is_left_behind(survey.left_behind.len(), options.search.is_some(), progress);
     tell_what_stays(survey, options.policy.retry, progress);
     if options.contest.is_none() {

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 
 use super::cache::{Cache, unfrozen_layers};
-use super::ending::{status_of_error, summary_so_far};
+use super::ending::{LESS_MEMORY, status_of_error, summary_so_far};
 use super::heirs;
 use super::launcher::exit_code;
 use super::lease::Lease;
@@ -267,7 +267,10 @@ impl<W: Write> Reporter<W> {
             Ok(Err(error)) => {
                 let words = format!("{error:#}");
                 log(&format!("error: {words}"));
-                failed(status_of_error(&words), words)
+                match status_of_error(&words) {
+                    Status::OutOfMemory => failed(Status::OutOfMemory, format!("{words}\n{LESS_MEMORY}")),
+                    status => failed(status, words),
+                }
             }
             // The panic has printed its message and place itself.
             Err(payload) => failed(Status::Failed, format!("panicked: {}", panic_words(payload.as_ref()))),
@@ -335,6 +338,17 @@ mod tests {
         assert_eq!(ended.summary.best.unwrap().epoch, 1);
         assert_eq!(String::from_utf8(echo).unwrap().lines().count(), 5);
         assert!(!stopped);
+    }
+
+    #[test]
+    fn a_device_without_memory_ends_the_run_with_its_name_and_what_takes_less() {
+        let (_, record, _) = record(Vec::new(), |emit| {
+            emit(started("r1")).unwrap();
+            anyhow::bail!("DriverError(CUDA_ERROR_OUT_OF_MEMORY)")
+        });
+        assert_eq!(record.status, Some(Status::OutOfMemory));
+        let reason = record.reason.unwrap();
+        assert_eq!(reason.lines().last(), Some(LESS_MEMORY), "{reason}");
     }
 
     #[test]

@@ -61,6 +61,8 @@ impl Pretrained {
             config.text.vocab_size,
         );
         let weights = Weights::load(folder, device)?;
+        // On an accelerator every thread has a stream of its own, and would read what this one's has not yet copied.
+        device.synchronize()?;
         Ok(Self { config, weights, tokenizer, processor, states: None, before: None, prompt: Vec::new() })
     }
 

@@ -27,6 +27,7 @@ pub mod judged;
 mod keeping;
 pub mod loss_scale;
 pub mod material;
+mod moments;
 pub mod nearest;
 pub mod observed;
 pub mod optimizer;
@@ -55,10 +56,10 @@ use crate::record::recipe::DataFiles;
 use crate::record::store::RunDir;
 use crate::record::{Event, RunSpec};
 
-pub use device::open_device;
+pub use device::{is_accelerator, lacks_its_accelerator, open_device};
 pub use execute::{execute, forget};
 pub use heir::Heir;
-pub use preflight::{Preflight, preflight};
+pub use preflight::{DeviceMemory, Preflight, preflight};
 pub use shared_states::CacheUse;
 
 /// Where a run's names lead: absolute paths.

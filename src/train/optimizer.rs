@@ -7,21 +7,20 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 use rayon::prelude::*;
 
-use crate::model::ops::slices::{contiguous, is_fused, with_values};
+pub use super::moments::Moments;
+use super::moments::{Kept, Update};
+use crate::model::ops::slices::{is_fused, with_values};
 use crate::model::ops::vector::vectorised;
 use crate::model::weight_files::write_safetensors;
 use crate::model::{Part, Weights};
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPS: f64 = 1e-8;
-/// Values that one task updates.
+/// Values that one task looks at.
 const CHUNK: usize = 64 * 1024;
 
 /// The parts of the model that have a learning rate of their own.
@@ -76,22 +75,14 @@ struct Slot {
     weight_decay: f64,
     /// Updates that pass it by before its first.
     start: usize,
-    moments: Mutex<Moments>,
-}
-
-/// Running means of the gradient and of its square.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moments {
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
+    moments: Mutex<Kept>,
 }
 
 impl AdamW {
     /// An optimizer over all trainable tensors of `weights`.
     pub fn new(weights: &Weights, weight_decay: f64, multipliers: Multipliers) -> Self {
         let slots = weights.trainable().iter().map(|(name, var)| {
-            let zeros = vec![0f32; var.elem_count()];
-            let moments = Mutex::new(Moments { first: zeros.clone(), second: zeros });
+            let moments = Mutex::new(Moments::zeros(var.elem_count()).into());
             Slot {
                 name: name.clone(),
                 var: var.clone(),
@@ -174,13 +165,7 @@ impl AdamW {
         for slot in self.active() {
             let own_steps = self.steps + 1 - slot.start;
             let update = Update::new(rate * slot.multiplier, slot.weight_decay, own_steps, scale);
-            let gradient = slot.gradient(grads)?.detach();
-            if is_fused(&gradient) {
-                let op = InPlace { update, moments: &slot.moments };
-                slot.var.inplace_op2(&gradient.contiguous()?, &op)?;
-            } else {
-                composed(slot, &gradient, &update)?;
-            }
+            update.make(&slot.var, &slot.gradient(grads)?.detach(), &mut slot.moments())?;
         }
         self.steps += 1;
         Ok(())
@@ -192,9 +177,8 @@ impl AdamW {
     }
 
     /// The moments by tensor name, to be saved.
-    pub fn moments(&self) -> BTreeMap<String, Moments> {
-        let copy = |slot: &Slot| slot.moments.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.slots.iter().map(|slot| (slot.name.clone(), copy(slot))).collect()
+    pub fn moments(&self) -> Result<BTreeMap<String, Moments>> {
+        self.slots.iter().map(|slot| Ok((slot.name.clone(), slot.moments().to_host()?))).collect()
     }
 
     /// Writes the moments as a safetensors file, `first.NAME` and `second.NAME`. Tensor by tensor: a second copy of them
@@ -208,8 +192,8 @@ impl AdamW {
         let mut values = |name: &str| {
             let (order, name) = name.split_once('.').unwrap_or_default();
             let slot = self.slots.iter().find(|slot| slot.name == name).ok_or(io::ErrorKind::NotFound)?;
-            let moments = slot.moments.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(if order == "first" { moments.first.clone() } else { moments.second.clone() })
+            let which = if order == "first" { Kept::first } else { Kept::second };
+            which(&slot.moments()).map_err(io::Error::other)
         };
         write_safetensors(out, None, &shapes, &mut values)
     }
@@ -227,7 +211,7 @@ impl AdamW {
         }
         for slot in &self.slots {
             if let Some(moments) = saved.remove(&slot.name) {
-                *slot.moments.lock().unwrap_or_else(PoisonError::into_inner) = moments;
+                *slot.moments() = moments.into();
             }
         }
         self.steps = steps;
@@ -236,6 +220,10 @@ impl AdamW {
 }
 
 impl Slot {
+    fn moments(&self) -> MutexGuard<'_, Kept> {
+        self.moments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn gradient<'a>(&self, grads: &'a GradStore) -> Result<&'a Tensor> {
         match grads.get(&self.var) {
             Some(gradient) => Ok(gradient),
@@ -273,86 +261,6 @@ fn squares(values: &[f32]) -> f64 {
         }
     }
     rest.iter().map(|value| *value as f64 * *value as f64).chain(lanes).sum()
-}
-
-/// The numbers of one update, as PyTorch rounds them.
-struct Update {
-    keep: f32,
-    scale: f32,
-    step_size: f32,
-    root_correction: f32,
-}
-
-impl Update {
-    fn new(rate: f64, weight_decay: f64, step: usize, scale: f64) -> Self {
-        let step = step as i32;
-        Self {
-            keep: (1.0 - rate * weight_decay) as f32,
-            scale: scale as f32,
-            step_size: (rate / (1.0 - BETA1.powi(step))) as f32,
-            root_correction: (1.0 - BETA2.powi(step)).sqrt() as f32,
-        }
-    }
-
-    #[inline(always)]
-    fn apply(&self, values: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
-        let (one_less_beta1, beta2, one_less_beta2) =
-            ((1.0 - BETA1) as f32, BETA2 as f32, (1.0 - BETA2) as f32);
-        for i in 0..values.len() {
-            let gradient = gradients[i] * self.scale;
-            first[i] += one_less_beta1 * (gradient - first[i]);
-            second[i] = second[i] * beta2 + one_less_beta2 * gradient * gradient;
-            let denominator = second[i].sqrt() / self.root_correction + EPS as f32;
-            values[i] = values[i] * self.keep - self.step_size * (first[i] / denominator);
-        }
-    }
-}
-
-struct InPlace<'a> {
-    update: Update,
-    moments: &'a Mutex<Moments>,
-}
-
-impl InplaceOp2 for InPlace<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
-    }
-
-    fn cpu_fwd(
-        &self,
-        values: &mut CpuStorage,
-        layout: &Layout,
-        gradients: &CpuStorage,
-        gradients_layout: &Layout,
-    ) -> Result<()> {
-        let gradients = contiguous(gradients, gradients_layout, "adamw")?;
-        let (CpuStorage::F32(values), Some((start, end))) = (values, layout.contiguous_offsets()) else {
-            candle_core::bail!("adamw needs contiguous f32 values");
-        };
-        let values = &mut values[start..end];
-        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
-        let Moments { first, second } = &mut *moments;
-        let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK));
-        chunks.zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK))).for_each(
-            |((values, gradients), (first, second))| {
-                // Slices of one known length let the compiler drop bounds checks.
-                let n = values.len();
-                let (gradients, first, second) = (&gradients[..n], &mut first[..n], &mut second[..n]);
-                vectorised!(self.update.apply(values, gradients, first, second));
-            },
-        );
-        Ok(())
-    }
-}
-
-/// The same update from tensor operations, for other devices; moments stay in main memory.
-fn composed(slot: &Slot, gradient: &Tensor, update: &Update) -> Result<()> {
-    let mut moments = slot.moments.lock().unwrap_or_else(PoisonError::into_inner);
-    let Moments { first, second } = &mut *moments;
-    let mut values = slot.var.flatten_all()?.to_vec1::<f32>()?;
-    let gradients = gradient.flatten_all()?.to_vec1::<f32>()?;
-    update.apply(&mut values, &gradients, first, second);
-    slot.var.set(&Tensor::from_vec(values, slot.var.shape(), slot.var.device())?)
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn a_hundred_steps_are_fifty_and_a_checkpoint_and_fifty_more_to_the_bit() {
 
 fn moment_bits(optimizer: &AdamW) -> BTreeMap<String, [Vec<u32>; 2]> {
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
-    let moments = optimizer.moments().into_iter();
+    let moments = optimizer.moments().unwrap().into_iter();
     moments.map(|(name, Moments { first, second })| (name, [bits(first), bits(second)])).collect()
 }
 
@@ -89,7 +89,7 @@ fn moments_of_other_tensors_are_refused() {
     let course = with_dropout();
     let trainer = course.trainer();
     let mut optimizer = course.optimizer(&trainer);
-    let mut moments = optimizer.moments();
+    let mut moments = optimizer.moments().unwrap();
     let (_, first) = moments.pop_first().unwrap();
     assert!(!optimizer.restore(1, moments.clone()), "a tensor lacks its moments");
     moments.insert("another".to_owned(), first);
@@ -111,7 +111,7 @@ fn the_first_update_has_rate_zero_and_still_advances_the_moments() {
     optimizer.step(&grads, 0.0, 0.5).unwrap();
     assert_eq!(trainer.weights.digest().unwrap(), before, "an update at rate 0 changed a weight");
     assert_eq!(optimizer.steps, 1);
-    for (name, Moments { first, second }) in optimizer.moments() {
+    for (name, Moments { first, second }) in optimizer.moments().unwrap() {
         let values = trained[&name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for ((value, first), second) in values.iter().zip(first).zip(second) {
             // Half the gradient, as if clipped; betas 0.9 and 0.999.

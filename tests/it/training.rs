@@ -301,7 +301,7 @@ fn drift(course: &Course) -> Drift {
         (weights.len(), first.len(), second.len()),
         (trainable.len(), trainable.len(), trainable.len())
     );
-    let moments = optimizer.moments();
+    let moments = optimizer.moments().unwrap();
     for (i, (name, var)) in trainable.iter().enumerate() {
         let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let moved = difference(&values, &weights[i]);

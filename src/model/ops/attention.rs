@@ -36,6 +36,11 @@ impl Mask {
         if self.causal { real.min(query + 1) } else { real }
     }
 
+    /// Whether there are keys that a query may not see. To write out for an accelerator that all are seen takes longer than to look.
+    fn hides_some(&self) -> bool {
+        self.causal || self.key_lengths.is_some()
+    }
+
     /// The mask as a tensor of 0 and 1, of shape (batch, 1, queries, keys).
     fn tensor(&self, batch: usize, queries: usize, keys: usize, like: &Tensor) -> Result<Tensor> {
         let mut values = Vec::with_capacity(batch * queries * keys);
@@ -116,9 +121,11 @@ pub fn composed(
     let (keys, head_width) = (k.dim(1)?, width / heads);
     let split = |xs: &Tensor, n| xs.reshape((batch, n, heads, head_width))?.transpose(1, 2)?.contiguous();
     let (q, k, v) = (split(q, queries)?, split(k, keys)?, split(v, keys)?);
-    let scores = (q.matmul(&k.t()?)? / (head_width as f64).sqrt())?;
-    let seen = mask.tensor(batch, queries, keys, &scores)?;
-    let scores = scores.broadcast_add(&((seen - 1.0)? * 1e9)?)?;
+    let mut scores = (q.matmul(&k.t()?)? / (head_width as f64).sqrt())?;
+    if mask.hides_some() {
+        let seen = mask.tensor(batch, queries, keys, &scores)?;
+        scores = scores.broadcast_add(&((seen - 1.0)? * 1e9)?)?;
+    }
     let mut probabilities = candle_nn::ops::softmax(&scores, D::Minus1)?;
     if let Some(drops) = drops {
         let factors = drops.all_factors(batch * heads, queries * keys);
