@@ -6,9 +6,9 @@
     python benches/whole_sweep.py FOLDER [--only ours|theirs] [--tuned] [--precision bf16] [--jobs N] [--diagnostics]
 
 Eight runs: 0, 1, 2 and 3 unfrozen layers by two learning rates; 24 training and 12 validation images, two epochs, validation
-captions after each. Ours is `sweep run` with an empty cache, and `sweep report`. It does what the script does, and evaluates the
-model before training, too; with `--diagnostics` also all that a sweep looks for otherwise. Takes about half an hour. Needs: torch
-transformers pillow nltk rouge_score pycocoevalcap for the script.
+captions after each. Ours is `sweep run` with an empty cache, and `sweep report`. It does what the script does, tries a step and
+evaluates the model before training, and keeps what it may be resumed from; with `--diagnostics` also all that a sweep looks for
+otherwise. Takes about half an hour. Needs: torch transformers pillow nltk rouge_score pycocoevalcap for the script.
 """
 import argparse, csv, datetime, json, pathlib
 
