@@ -376,6 +376,19 @@ mod tests {
         assert_ne!(weights.digest().unwrap(), all);
     }
 
+    #[test]
+    fn the_fingerprint_of_a_part_is_its_own_and_changes_only_with_it() {
+        let parts = [Part::VisionOther, Part::VisionLayer(0), Part::VisionLayer(1), Part::Text];
+        let of = |weights: &Weights| parts.map(|part| weights.fingerprint_of(part).unwrap());
+        let mut weights = weights();
+        let before = of(&weights);
+        weights.unfreeze(Unfrozen::Last { vision_layers: 1, text: false }, 2).unwrap();
+        let var = &weights.trainable()["vision_model.encoder.layers.1.mlp.fc1.bias"];
+        var.set(&Tensor::ones(3, DType::F32, &Device::Cpu).unwrap()).unwrap();
+        let changed = of(&weights).iter().zip(&before).map(|(now, before)| now != before).collect::<Vec<_>>();
+        assert_eq!(changed, [false, false, true, false]);
+    }
+
     /// The four tensors of a head, by their first value: word embeddings and bias, then the head's own.
     fn head(values: [Option<f32>; 4]) -> BTreeMap<String, Tensor> {
         let names = [HEAD[0].1, HEAD[1].1, HEAD[0].0, HEAD[1].0];

@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn diagnostics_are_losses_at_each_evaluation_and_captions_at_the_end() {
+        let mut run = run(3);
+        let evaluations = |run: &RunSpec| {
+            let Evaluations { losses, captions } = Run::new(&run.recipe, &facts(24)).unwrap().evaluations();
+            (losses, captions)
+        };
+        let (losses, captions) = evaluations(&run);
+        run.recipe.evaluation.diagnostics = false;
+        assert_eq!(evaluations(&run), (losses / 2.0, captions - 12.0));
+    }
+
+    #[test]
     fn work_grows_with_images_and_is_not_guessed() {
         let (few, many) = (f32_of(&[run(3)], &facts(100)), f32_of(&[run(3)], &facts(200)));
         assert!(many > 1.7 * few && many < 2.0 * few, "{few} {many}");

@@ -397,16 +397,20 @@ fn test_best(bench: &mut Bench, state: &State) -> Result<(SplitScores, SplitScor
     Ok((tested, seen))
 }
 
-/// Puts the weights of the best epoch into the model, or those from before training where none was the best. After training the
-/// model has those of the last epoch, unless it `has_moved` since.
+/// Puts the weights of the best epoch into the model, or those from before training where none was the best.
 fn put_best_in_place(bench: &Bench, state: &State, has_moved: bool) -> Result<()> {
     let session = bench.session;
-    let Some(best) = &state.progress.best else { return bench.restore_pretrained() };
-    let is_in_place = !has_moved && state.last.as_ref().is_some_and(|last| last.epoch == best.epoch);
-    if is_in_place {
-        return Ok(());
+    match state.progress.best {
+        None => bench.restore_pretrained(),
+        Some(_) if has_best_in_place(state, has_moved) => Ok(()),
+        Some(_) => checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device),
     }
-    checkpoint::restore_weights(&session.directory.best(), bench.weights(), &session.device)
+}
+
+/// Whether the model still has the weights of the best epoch: it has those of the last, unless it `has_moved` since.
+fn has_best_in_place(state: &State, has_moved: bool) -> bool {
+    let [best, last] = [&state.progress.best, &state.last].map(|at| at.as_ref().map(|at| at.epoch));
+    !has_moved && best.is_some() && best == last
 }
 
 /// The last epoch, where its loss on validation images is lower than that of the epoch that is tested: what was chosen
@@ -436,6 +440,21 @@ fn use_of_images(bench: &mut Bench, epoch: usize) -> Result<ImageUse> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_are_read_again_unless_the_last_epoch_was_the_best_and_the_model_was_left_alone() {
+        let at = |epoch| Some(Evaluated { epoch, ..Evaluated::default() });
+        let state = |best: Option<Evaluated>, last: Option<Evaluated>| {
+            let mut state = State { last, ..State::beginning() };
+            state.progress.best = best;
+            state
+        };
+        let of = |best, last, has_moved| has_best_in_place(&state(best, last), has_moved);
+        assert!(of(at(3), at(3), false));
+        assert!(!of(at(3), at(3), true), "other weights were put in since");
+        assert!(!of(at(2), at(3), false), "an earlier epoch was the best");
+        assert!(!of(None, None, false), "there is none");
+    }
 
     #[test]
     fn pictures_are_judged_by_the_last_epoch_only_where_it_knows_more_of_unseen_captions() {
