@@ -44,7 +44,7 @@ fn gelu_of(x: f32) -> f32 {
 
 /// Applies the unit to values that no one else needs, on this thread.
 pub fn gelu_in_place(xs: &mut [f32]) {
-    vectorised!(replace(xs, |x| gelu_of(x)));
+    vectorised!(replace(xs, gelu_of));
 }
 
 fn forward(xs: &[f32]) -> Vec<f32> {
